@@ -1,0 +1,20 @@
+# Debian 12 packages; docs/ARCHITECTURE.md says why each is here.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+function(fw_import name module)
+    pkg_check_modules(FW_${name} REQUIRED IMPORTED_TARGET ${module})
+    add_library(fw::${name} ALIAS PkgConfig::FW_${name})
+endfunction()
+
+fw_import(simdjson simdjson)
+fw_import(jansson jansson)
+fw_import(gnutls gnutls)
+fw_import(xxhash libxxhash)
+fw_import(zlib zlib)
+fw_import(zstd libzstd)
+fw_import(sqlite3 sqlite3)
+fw_import(microhttpd libmicrohttpd)
+fw_import(curl libcurl)
+fw_import(inih inih)
+fw_import(cmocka cmocka)

@@ -1,0 +1,162 @@
+#include "base/log.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 4096, TEXT_MAX_BYTES = 1024 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct fw_log_options current = {.level = FW_INFO, .lines_per_minute = 600};
+static _Atomic int current_level = FW_INFO;
+static atomic_ulong suppressed_total;
+static int64_t minute;               /* guarded by lock, like the two below */
+static unsigned lines_this_minute;
+static unsigned long suppressed_this_minute;
+
+void fw_log_configure(const struct fw_log_options *options)
+{
+    pthread_mutex_lock(&lock);
+    current = *options;
+    atomic_store(&current_level, (int)options->level);
+    lines_this_minute = 0;
+    pthread_mutex_unlock(&lock);
+}
+
+bool fw_log_level_parse(const char *text, enum fw_log_level *level)
+{
+    static const struct {
+        const char *name;
+        enum fw_log_level level;
+    } names[] = {{"debug", FW_DEBUG}, {"info", FW_INFO},         {"warn", FW_WARN},
+                 {"warning", FW_WARN}, {"error", FW_ERROR}, {"critical", FW_ERROR}};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (strcasecmp(text, names[i].name) == 0) {
+            *level = names[i].level;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum fw_log_level fw_log_level_from_environment(enum fw_log_level fallback)
+{
+    static const char *const names[] = {"FOREWARN_LOG_LEVEL", "NORDIQ_LOG_LEVEL"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const char *text = getenv(names[i]);
+        enum fw_log_level level;
+        if (text != NULL && fw_log_level_parse(text, &level))
+            return level;
+    }
+    return fallback;
+}
+
+bool fw_log_enabled(enum fw_log_level level)
+{
+    return (int)level >= atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+unsigned long fw_log_suppressed(void)
+{
+    return atomic_load(&suppressed_total);
+}
+
+/* Control bytes would let one event forge another, so they are written as \xNN. */
+static void put_clean(struct fw_buf *line, const char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0';) {
+        const size_t size = fw_utf8_length((const char *)c, strlen((const char *)c));
+        if (size == 0 || *c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0)) {
+            const char escaped[4] = {'\\', 'x', hex[*c >> 4], hex[*c & 15]};
+            fw_buf_put(line, escaped, sizeof escaped);
+            c++;
+        } else {
+            fw_buf_put(line, c, size);
+            c += size;
+        }
+    }
+}
+
+static void put_line(struct fw_buf *line, enum fw_log_level level, const char *area, const char *text)
+{
+    static const char *const names[] = {"DEBUG", "INFO", "WARN", "ERROR"};
+    static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"};
+    char time[FW_TIME_SIZE];
+    fw_time_format_z(fw_clock_wall_ms(fw_clock_system()), time);
+    if (current.sink == NULL && getenv("JOURNAL_STREAM") != NULL)
+        fw_buf_puts(line, priorities[level]);
+    if (current.json) {
+        fw_buf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"event\":", time, names[level], area);
+        fw_buf_json_string(line, text, strlen(text));
+        fw_buf_puts(line, "}\n");
+    } else {
+        fw_buf_printf(line, "%s %-5s %s: ", time, names[level], area);
+        put_clean(line, text);
+        fw_buf_putc(line, '\n');
+    }
+}
+
+static void emit(enum fw_log_level level, const char *area, const char *text)
+{
+    struct fw_buf line;
+    fw_buf_init(&line, LINE_MAX_BYTES * 2);
+    put_line(&line, level, area, text);
+    if (line.data != NULL) {
+        if (line.failed)
+            line.data[line.len - 1] = '\n';
+        if (current.sink != NULL)
+            current.sink(current.ctx, line.data, line.len);
+        else if (write(STDERR_FILENO, line.data, line.len) < 0)
+            atomic_fetch_add(&suppressed_total, 1); /* nobody can be told */
+    }
+    fw_buf_fini(&line);
+}
+
+/* True when the line may pass. A new minute first tells what the last one swallowed. */
+static bool within_rate(enum fw_log_level level)
+{
+    const int64_t now_minute = fw_clock_mono_ns(fw_clock_system()) / 60000000000;
+    if (now_minute != minute) {
+        const unsigned long swallowed = suppressed_this_minute;
+        minute = now_minute;
+        lines_this_minute = 0;
+        suppressed_this_minute = 0;
+        if (swallowed > 0) {
+            char text[80];
+            snprintf(text, sizeof text, "lines suppressed by the rate cap count=%lu", swallowed);
+            emit(FW_WARN, "log", text);
+        }
+    }
+    if (level == FW_ERROR || current.lines_per_minute == 0 || lines_this_minute < current.lines_per_minute) {
+        lines_this_minute++;
+        return true;
+    }
+    suppressed_this_minute++;
+    atomic_fetch_add(&suppressed_total, 1);
+    return false;
+}
+
+void fw_log(enum fw_log_level level, const char *area, const char *format, ...)
+{
+    if (!fw_log_enabled(level))
+        return;
+    char text[TEXT_MAX_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    pthread_mutex_lock(&lock);
+    if (within_rate(level))
+        emit(level, area, text);
+    pthread_mutex_unlock(&lock);
+}
