@@ -1,4 +1,5 @@
-/* What cmocka 1.1.5 lacks: checks that name the row of a table, and tensor comparison with the worst index. */
+/* What cmocka 1.1.5 lacks: checks that name the row of a table, and tensor comparison with the
+ * worst index. */
 #ifndef FW_TESTS_SUPPORT_H
 #define FW_TESTS_SUPPORT_H
 
@@ -45,8 +46,8 @@
     } while (0)
 
 /* |actual - expected| <= tolerance * scale for all n; NaN equals NaN only. */
-static inline void check_floats(const char *name, const float *actual, const float *expected, size_t n, double scale,
-                                double tolerance)
+static inline void check_floats(const char *name, const float *actual, const float *expected,
+                                size_t n, double scale, double tolerance)
 {
     size_t worst = 0;
     double gap = -1.0;
@@ -62,8 +63,8 @@ static inline void check_floats(const char *name, const float *actual, const flo
         }
     }
     if (n > 0 && gap > tolerance * scale)
-        fail_msg("%s: [%zu] is %.9g, expected %.9g (gap %.3g, allowed %.3g)", name, worst, (double)actual[worst],
-                 (double)expected[worst], gap, tolerance * scale);
+        fail_msg("%s: [%zu] is %.9g, expected %.9g (gap %.3g, allowed %.3g)", name, worst,
+                 (double)actual[worst], (double)expected[worst], gap, tolerance * scale);
 }
 
 #endif

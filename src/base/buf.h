@@ -1,6 +1,7 @@
 /* A growing byte buffer with a ceiling: bodies, journal records, log lines.
  *
- * A put that does not fit sets `failed` and changes nothing more, so a writer checks once, at the end. */
+ * A put that does not fit sets `failed` and changes nothing more, so a writer checks once, at the
+ * end. */
 #ifndef FW_BASE_BUF_H
 #define FW_BASE_BUF_H
 
@@ -32,13 +33,14 @@ void fw_buf_putc(struct fw_buf *buf, char c);
 void fw_buf_printf(struct fw_buf *buf, const char *format, ...) FW_PRINTF(2, 3);
 void fw_buf_put_i64(struct fw_buf *buf, int64_t value);
 
-/* JSON. A string with its quotes, escaped so that no control byte, quote, '<', '>' or '&' stands raw (bodies may end
- * up inside a page); invalid UTF-8 becomes U+FFFD. */
+/* JSON. A string with its quotes, escaped so that no control byte, quote, '<', '>' or '&' stands
+ * raw (bodies may end up inside a page); invalid UTF-8 becomes U+FFFD. */
 void fw_buf_json_string(struct fw_buf *buf, const char *text, size_t len);
 /* "text": with the colon. */
 void fw_buf_json_key(struct fw_buf *buf, const char *key);
-/* A number with at most `decimals` (0 to 9) decimals, trailing zeros cut ("12.5", "3", never "-0"); null when it is
- * not finite. Exact for |value| < 2^53 / 10^decimals; larger ones are written with %.17g. */
+/* A number with at most `decimals` (0 to 9) decimals, trailing zeros cut ("12.5", "3", never "-0");
+ * null when it is not finite. Exact for |value| < 2^53 / 10^decimals; larger ones are written with
+ * %.17g. */
 void fw_buf_json_number(struct fw_buf *buf, double value, int decimals);
 void fw_buf_json_bool(struct fw_buf *buf, bool value);
 

@@ -23,7 +23,8 @@ static inline int64_t fw_clock_mono_ns(const struct fw_clock *clock)
     return clock->mono_ns(clock->ctx);
 }
 
-/* A clock that stands still until it is told otherwise; set the fields from one thread, or between runs. */
+/* A clock that stands still until it is told otherwise; set the fields from one thread, or between
+ * runs. */
 struct fw_clock_fake {
     struct fw_clock clock;
     _Atomic int64_t wall_now_ms;

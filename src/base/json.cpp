@@ -12,15 +12,19 @@ struct fw_json_parser {
     size_t max_bytes;
     size_t max_depth;
     bool ready;
-    fw_json_parser(size_t bytes, size_t depth) : parser(bytes), max_bytes(bytes), max_depth(depth), ready(false)
+    fw_json_parser(size_t bytes, size_t depth)
+        : parser(bytes), max_bytes(bytes), max_depth(depth), ready(false)
     {
     }
 };
 
-/* element and the two iterators are a document pointer and a tape index; fw_json_value is the same two words for C. */
+/* element and the two iterators are a document pointer and a tape index; fw_json_value is the same
+ * two words for C. */
 static_assert(sizeof(element) == sizeof(fw_json_value), "layout of simdjson's element");
-static_assert(sizeof(simdjson::dom::array::iterator) == sizeof(fw_json_value), "layout of simdjson's iterator");
-static_assert(sizeof(simdjson::dom::object::iterator) == sizeof(fw_json_value), "layout of simdjson's iterator");
+static_assert(sizeof(simdjson::dom::array::iterator) == sizeof(fw_json_value),
+              "layout of simdjson's iterator");
+static_assert(sizeof(simdjson::dom::object::iterator) == sizeof(fw_json_value),
+              "layout of simdjson's iterator");
 
 template <typename To, typename From> static To recast(const From &from)
 {
@@ -67,7 +71,8 @@ void fw_json_parser_free(struct fw_json_parser *parser)
     delete parser;
 }
 
-static enum fw_status syntax_error(const char *data, size_t len, const char *reason, struct fw_error *err)
+static enum fw_status syntax_error(const char *data, size_t len, const char *reason,
+                                   struct fw_error *err)
 {
     json_error_t where;
     json_t *parsed = json_loadb(data, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
@@ -76,12 +81,12 @@ static enum fw_status syntax_error(const char *data, size_t len, const char *rea
         return fw_fail(err, FW_EINVAL, "not valid JSON: %s", reason);
     }
     const uint64_t offset = where.position > 0 ? static_cast<uint64_t>(where.position) : 0;
-    return fw_fail_at(err, FW_EINVAL, offset, "not valid JSON at line %d, column %d: %s", where.line, where.column,
-                      where.text);
+    return fw_fail_at(err, FW_EINVAL, offset, "not valid JSON at line %d, column %d: %s",
+                      where.line, where.column, where.text);
 }
 
-enum fw_status fw_json_parse(struct fw_json_parser *parser, const char *data, size_t len, struct fw_json_value *root,
-                             struct fw_error *err)
+enum fw_status fw_json_parse(struct fw_json_parser *parser, const char *data, size_t len,
+                             struct fw_json_value *root, struct fw_error *err)
 {
     if (len > parser->max_bytes)
         return fw_fail(err, FW_ELIMIT, "document of %zu bytes, limit %zu", len, parser->max_bytes);
@@ -210,7 +215,8 @@ bool fw_json_next(struct fw_json_iter *iter, struct fw_json_value *value)
     return true;
 }
 
-bool fw_json_next_member(struct fw_json_iter *iter, const char **key, size_t *key_len, struct fw_json_value *value)
+bool fw_json_next_member(struct fw_json_iter *iter, const char **key, size_t *key_len,
+                         struct fw_json_value *value)
 {
     if (!iter->object || iter->here.at == iter->end.at)
         return false;

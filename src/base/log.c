@@ -19,7 +19,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fw_log_options current = {.level = FW_INFO, .lines_per_minute = 600};
 static _Atomic int current_level = FW_INFO;
 static atomic_ulong suppressed_total;
-static int64_t minute;               /* guarded by lock, like the two below */
+static int64_t minute; /* guarded by lock, like the two below */
 static unsigned lines_this_minute;
 static unsigned long suppressed_this_minute;
 
@@ -37,8 +37,14 @@ bool fw_log_level_parse(const char *text, enum fw_log_level *level)
     static const struct {
         const char *name;
         enum fw_log_level level;
-    } names[] = {{"debug", FW_DEBUG}, {"info", FW_INFO},         {"warn", FW_WARN},
-                 {"warning", FW_WARN}, {"error", FW_ERROR}, {"critical", FW_ERROR}};
+    } names[] = {
+        {"debug",    FW_DEBUG},
+        {"info",     FW_INFO },
+        {"warn",     FW_WARN },
+        {"warning",  FW_WARN },
+        {"error",    FW_ERROR},
+        {"critical", FW_ERROR}
+    };
     for (size_t i = 0; i < COUNT(names); i++) {
         if (strcasecmp(text, names[i].name) == 0) {
             *level = names[i].level;
@@ -87,7 +93,8 @@ static void put_clean(struct fw_buf *line, const char *text)
     }
 }
 
-static void put_line(struct fw_buf *line, enum fw_log_level level, const char *area, const char *text)
+static void put_line(struct fw_buf *line, enum fw_log_level level, const char *area,
+                     const char *text)
 {
     static const char *const names[] = {"DEBUG", "INFO", "WARN", "ERROR"};
     static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"};
@@ -96,7 +103,8 @@ static void put_line(struct fw_buf *line, enum fw_log_level level, const char *a
     if (current.sink == NULL && getenv("JOURNAL_STREAM") != NULL)
         fw_buf_puts(line, priorities[level]);
     if (current.json) {
-        fw_buf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"event\":", time, names[level], area);
+        fw_buf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"event\":", time,
+                      names[level], area);
         fw_buf_json_string(line, text, strlen(text));
         fw_buf_puts(line, "}\n");
     } else {
@@ -137,7 +145,8 @@ static bool within_rate(enum fw_log_level level)
             emit(FW_WARN, "log", text);
         }
     }
-    if (level == FW_ERROR || current.lines_per_minute == 0 || lines_this_minute < current.lines_per_minute) {
+    if (level == FW_ERROR || current.lines_per_minute == 0 ||
+        lines_this_minute < current.lines_per_minute) {
         lines_this_minute++;
         return true;
     }

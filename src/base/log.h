@@ -1,9 +1,11 @@
-/* One line per event to standard error: logfmt or JSON, capped in rate and length, control bytes escaped.
+/* One line per event to standard error: logfmt or JSON, capped in rate and length, control bytes
+ * escaped.
  *
  *   2026-11-23T01:56:54.765Z INFO  journal: recovered records=1204 quarantined=0 ms=31
  *
- * An event is "area: what happened" plus key=value pairs, each pair passed as a format; see FW_LOG_*. Levels come
- * from FOREWARN_LOG_LEVEL (or NORDIQ_LOG_LEVEL). With $JOURNAL_STREAM set, lines begin with a <N> priority. */
+ * An event is "area: what happened" plus key=value pairs, each pair passed as a format; see
+ * FW_LOG_*. Levels come from FOREWARN_LOG_LEVEL (or NORDIQ_LOG_LEVEL). With $JOURNAL_STREAM set,
+ * lines begin with a <N> priority. */
 #ifndef FW_BASE_LOG_H
 #define FW_BASE_LOG_H
 
@@ -17,7 +19,8 @@ enum fw_log_level { FW_DEBUG, FW_INFO, FW_WARN, FW_ERROR };
 struct fw_log_options {
     enum fw_log_level level;
     bool json;
-    unsigned lines_per_minute; /* beyond it lines are counted and one summary is written; ERROR always passes */
+    unsigned lines_per_minute; /* beyond it lines are counted and one summary is written; ERROR
+                                  always passes */
     /* Where lines go; NULL for standard error. Called under the log's lock with a whole line. */
     void (*sink)(void *ctx, const char *line, size_t len);
     void *ctx;
@@ -31,8 +34,9 @@ bool fw_log_level_parse(const char *text, enum fw_log_level *level);
 enum fw_log_level fw_log_level_from_environment(enum fw_log_level fallback);
 bool fw_log_enabled(enum fw_log_level level);
 
-/* area: short lower-case word; the text: what happened, then key=value pairs. Text that came from outside is passed
- * as an argument of %s only; it is escaped and cut at 1 KiB like the rest of the line. */
+/* area: short lower-case word; the text: what happened, then key=value pairs. Text that came from
+ * outside is passed as an argument of %s only; it is escaped and cut at 1 KiB like the rest of the
+ * line. */
 void fw_log(enum fw_log_level level, const char *area, const char *format, ...) FW_PRINTF(3, 4);
 
 #define FW_LOG_DEBUG(area, ...) fw_log(FW_DEBUG, area, __VA_ARGS__)

@@ -1,4 +1,5 @@
-/* Reproducible random numbers (splitmix64 seeding xoshiro256**; Blackman and Vigna 2018). Not for secrets. */
+/* Reproducible random numbers (splitmix64 seeding xoshiro256**; Blackman and Vigna 2018). Not for
+ * secrets. */
 #ifndef FW_BASE_RNG_H
 #define FW_BASE_RNG_H
 

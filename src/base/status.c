@@ -3,7 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void fill(struct fw_error *err, enum fw_status status, uint64_t offset, const char *format, va_list args)
+static void fill(struct fw_error *err, enum fw_status status, uint64_t offset, const char *format,
+                 va_list args)
 {
     if (err == NULL)
         return;
@@ -21,7 +22,8 @@ enum fw_status fw_fail(struct fw_error *err, enum fw_status status, const char *
     return status;
 }
 
-enum fw_status fw_fail_at(struct fw_error *err, enum fw_status status, uint64_t offset, const char *format, ...)
+enum fw_status fw_fail_at(struct fw_error *err, enum fw_status status, uint64_t offset,
+                          const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -1,5 +1,5 @@
-/* How functions report what the world can do to them: bad input, a full disk, a lost peer. What only the
- * program itself can do wrong is an assert() instead. */
+/* How functions report what the world can do to them: bad input, a full disk, a lost peer. What
+ * only the program itself can do wrong is an assert() instead. */
 #ifndef FW_BASE_STATUS_H
 #define FW_BASE_STATUS_H
 
@@ -28,7 +28,8 @@ enum fw_status {
     FW_ETIMEOUT,  /* a deadline passed */
 };
 
-/* Where a person will read it. `offset` is the byte (or line, where a function says so) of the fault. */
+/* Where a person will read it. `offset` is the byte (or line, where a function says so) of the
+ * fault. */
 struct fw_error {
     enum fw_status status;
     uint64_t offset;
@@ -36,11 +37,12 @@ struct fw_error {
 };
 
 /* Fills *err (may be NULL) and returns `status`, so that a failing function can end in one line. */
-enum fw_status fw_fail(struct fw_error *err, enum fw_status status, const char *format, ...) FW_PRINTF(3, 4);
+enum fw_status fw_fail(struct fw_error *err, enum fw_status status, const char *format, ...)
+    FW_PRINTF(3, 4);
 
 /* The same with the position of the fault. */
-enum fw_status fw_fail_at(struct fw_error *err, enum fw_status status, uint64_t offset, const char *format, ...)
-    FW_PRINTF(4, 5);
+enum fw_status fw_fail_at(struct fw_error *err, enum fw_status status, uint64_t offset,
+                          const char *format, ...) FW_PRINTF(4, 5);
 
 /* "ok", "invalid", ... Never NULL. */
 const char *fw_status_name(enum fw_status status);

@@ -59,16 +59,16 @@ static uint32_t decode(const char *text, size_t size)
     case 3:
         return (uint32_t)(s[0] & 0x0f) << 12 | (uint32_t)(s[1] & 0x3f) << 6 | (s[2] & 0x3f);
     default:
-        return (uint32_t)(s[0] & 0x07) << 18 | (uint32_t)(s[1] & 0x3f) << 12 | (uint32_t)(s[2] & 0x3f) << 6 |
-               (s[3] & 0x3f);
+        return (uint32_t)(s[0] & 0x07) << 18 | (uint32_t)(s[1] & 0x3f) << 12 |
+               (uint32_t)(s[2] & 0x3f) << 6 | (s[3] & 0x3f);
     }
 }
 
 /* Characters that move the cursor, break lines or reorder what is around them. */
 static bool unprintable(uint32_t c)
 {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-           (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
 }
 
 bool fw_name_valid(const char *text, size_t len, size_t max)
@@ -106,15 +106,16 @@ bool fw_glob_match(const char *pattern, const char *text)
     return *pattern == '\0';
 }
 
-/* Howard Hinnant's day counts (public domain note "chrono-compatible low-level date algorithms"): years start in
- * March, so that the leap day is the last of its year. */
+/* Howard Hinnant's day counts (public domain note "chrono-compatible low-level date algorithms"):
+ * years start in March, so that the leap day is the last of its year. */
 int64_t fw_days_from_civil(int year, int month, int day)
 {
     const int64_t y = (int64_t)year - (month <= 2);
     const int64_t era = (y >= 0 ? y : y - 399) / 400;
     const int64_t year_of_era = y - era * 400;
     const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    const int64_t day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
@@ -125,7 +126,8 @@ void fw_civil_from_days(int64_t days, int *year, int *month, int *day)
     const int64_t day_of_era = days - era * 146097;
     const int64_t year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const int64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const int64_t shifted = (5 * day_of_year + 2) / 153;
     *day = (int)(day_of_year - (153 * shifted + 2) / 5 + 1);
     *month = (int)(shifted < 10 ? shifted + 3 : shifted - 9);
@@ -163,7 +165,8 @@ static bool date(struct cursor *c, int64_t *days)
 {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int year, month, day;
-    if (!number(c, 4, &year) || !literal(c, '-') || !number(c, 2, &month) || !literal(c, '-') || !number(c, 2, &day))
+    if (!number(c, 4, &year) || !literal(c, '-') || !number(c, 2, &month) || !literal(c, '-') ||
+        !number(c, 2, &day))
         return false;
     if (year < 1970 || month < 1 || month > 12)
         return false;
@@ -177,7 +180,8 @@ static bool date(struct cursor *c, int64_t *days)
 static bool time_of_day(struct cursor *c, int64_t *ms)
 {
     int hour, minute, second = 0, fraction = 0;
-    if (!number(c, 2, &hour) || !literal(c, ':') || !number(c, 2, &minute) || hour > 23 || minute > 59)
+    if (!number(c, 2, &hour) || !literal(c, ':') || !number(c, 2, &minute) || hour > 23 ||
+        minute > 59)
         return false;
     if (literal(c, ':')) {
         if (!number(c, 2, &second) || second > 60)
@@ -244,8 +248,9 @@ static size_t format_seconds(int64_t ms, char out[FW_TIME_SIZE], int *millisecon
     int year, month, day;
     fw_civil_from_days(days, &year, &month, &day);
     *millisecond = (int)(in_day % 1000);
-    const int len = snprintf(out, FW_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day,
-                             (int)(in_day / 3600000), (int)(in_day / 60000 % 60), (int)(in_day / 1000 % 60));
+    const int len =
+        snprintf(out, FW_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day,
+                 (int)(in_day / 3600000), (int)(in_day / 60000 % 60), (int)(in_day / 1000 % 60));
     return len < 0 ? 0 : (size_t)len < FW_TIME_SIZE ? (size_t)len : FW_TIME_SIZE - 1;
 }
 
