@@ -1,0 +1,91 @@
+/* Forecasts: per server and metric, 96 steps ahead as three quantiles. Immutable once made,
+ * reference-counted, shared by every outlook until the server's window changes. */
+#ifndef FW_FORECAST_FORECAST_H
+#define FW_FORECAST_FORECAST_H
+
+#include "domain/identity.h"
+#include "domain/schema.h"
+
+#include <stdatomic.h>
+
+enum { FORECAST_HORIZON = 96 };
+
+enum forecast_method {
+    FORECAST_NONE,
+    FORECAST_TFT,
+    FORECAST_PERSISTENCE,
+    FORECAST_SEASONAL,    /* the same time a day before */
+    FORECAST_CLIMATOLOGY, /* by hour of day over the window */
+    FORECAST_TREND,       /* damped */
+    FORECAST_ARGUS,       /* the reference's straight line (API contract 13.6) */
+    FORECAST_METHOD_COUNT,
+};
+/* "tft", "persistence", ...: the `method` of the API. */
+const char *forecast_method_name(enum forecast_method method);
+
+/* Why the method is not the TFT; FORECAST_BY_CHOICE when nothing stood in the way. */
+enum forecast_reason {
+    FORECAST_BY_CHOICE,
+    FORECAST_NO_MODEL,       /* none is loaded */
+    FORECAST_SHORT_HISTORY,  /* fewer than the model's minimum of steps */
+    FORECAST_METRIC_UNKNOWN, /* the model has no such target */
+    FORECAST_NOT_FINITE,     /* the model gave a number we cannot stand behind */
+    FORECAST_STEP_MISMATCH,  /* the model was trained on another step */
+    FORECAST_REASON_COUNT,
+};
+const char *forecast_reason_text(enum forecast_reason reason);
+
+struct forecast_path {
+    uint16_t metric; /* index in the schema */
+    uint8_t method;  /* enum forecast_method */
+    uint8_t reason;  /* enum forecast_reason */
+    float current;   /* newest value held */
+    float trend;     /* change per step */
+    float pinball;   /* mean pinball loss of the method on the recent window, in the metric's unit;
+                        NaN: not measured */
+    float coverage;  /* share of recent observations inside p10..p90; NaN: not measured */
+    uint32_t scored; /* forecasts behind the two */
+    int64_t last_seen_ms;
+    float p10[FORECAST_HORIZON]; /* finite, p10 <= p50 <= p90, within the metric's bounds */
+    float p50[FORECAST_HORIZON];
+    float p90[FORECAST_HORIZON];
+};
+
+struct forecast {
+    atomic_uint references;
+    uint32_t slot; /* the fleet's */
+    uint32_t steps_held;
+    uint64_t revision; /* the window it was made from */
+    char name[SERVER_NAME_MAX + 1];
+    enum profile profile;
+    enum server_status status;
+    bool stale;
+    int64_t origin_ms; /* end of the newest step: path index i is about [origin + i * step, origin +
+                          (i + 1) * step) */
+    int64_t last_seen_ms;
+    size_t path_count;
+    struct forecast_path paths[]; /* ascending by metric */
+};
+
+struct forecast *forecast_retain(const struct forecast *forecast);
+void forecast_release(const struct forecast *forecast); /* NULL does nothing */
+const struct forecast_path *forecast_path(const struct forecast *forecast,
+                                          int metric); /* NULL: none */
+
+/* Every server's forecast as of one run, sorted by name. */
+struct forecast_set {
+    atomic_uint references;
+    uint64_t run;    /* counts up from 1 within a process */
+    int64_t made_ms; /* wall clock */
+    uint32_t step_s;
+    size_t computed; /* forecasts made anew in this run */
+    double seconds;  /* the run's duration */
+    size_t count;
+    const struct forecast *items[];
+};
+const struct forecast_set *forecast_set_retain(const struct forecast_set *set);
+void forecast_set_release(const struct forecast_set *set);
+/* By name; NULL: none. */
+const struct forecast *forecast_set_find(const struct forecast_set *set, const char *name);
+
+#endif
