@@ -1,0 +1,30 @@
+/* The commands of the program: one file each, all with main's signature and exit codes 0 fine, 1 failure, 2 usage. argv[0]
+ * is the command's own name. */
+#ifndef FW_CLI_CLI_H
+#define FW_CLI_CLI_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+
+int cli_serve(int argc, char **argv);
+int cli_demo(int argc, char **argv);
+int cli_agent(int argc, char **argv);
+int cli_simulate(int argc, char **argv);
+int cli_model(int argc, char **argv);
+int cli_store(int argc, char **argv);
+int cli_bench(int argc, char **argv);
+int cli_check_config(int argc, char **argv);
+int cli_status(int argc, char **argv);
+
+enum { CLI_OK = 0, CLI_FAILURE = 1, CLI_USAGE = 2, CLI_FINDINGS = 3 };
+
+/* "forewarn COMMAND: <text>" and a hint to standard error; returns CLI_USAGE. */
+int cli_usage_error(const char *command, const char *format, ...) FW_PRINTF(2, 3);
+/* The same for what went wrong later; returns CLI_FAILURE. */
+int cli_failure(const char *command, const char *format, ...) FW_PRINTF(2, 3);
+
+/* A whole decimal number within [min, max]; false for anything else, overflow included. */
+bool cli_number(const char *text, long min, long max, long *out);
+
+#endif
