@@ -1,0 +1,88 @@
+/* What an operator can set. Later sources win: defaults, the file, the environment, the command line. */
+#ifndef FW_DAEMON_CONFIG_H
+#define FW_DAEMON_CONFIG_H
+
+#include "base/log.h"
+#include "domain/identity.h"
+#include "domain/schema.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CONFIG_TEXT_MAX = 1024, CONFIG_KEYS_MAX = 64 };
+
+enum config_forecaster { CONFIG_FORECASTER_AUTO, CONFIG_FORECASTER_ARGUS };
+enum config_risk { CONFIG_RISK_FOREWARN, CONFIG_RISK_ARGUS };
+
+struct config {
+    /* [server] */
+    char listen_host[256];
+    uint16_t listen_port; /* 0: any free one */
+    char data_dir[CONFIG_TEXT_MAX];
+    char api_key_file[CONFIG_TEXT_MAX];
+    char host_names[CONFIG_TEXT_MAX];   /* comma list; "*" switches the Host check off */
+    char cors_origins[CONFIG_TEXT_MAX]; /* comma list; "" = same origin only */
+    bool rate_limit;
+    unsigned http_threads;
+    unsigned connections_max;
+    size_t body_bytes_max;
+    size_t records_max;
+    bool allow_open; /* no key and yet not on loopback: only when said so */
+
+    /* [fleet] */
+    uint32_t step_s;
+    uint32_t window_steps;
+    size_t servers_max;
+    uint32_t future_skew_s;
+    uint32_t stale_steps;
+    uint32_t expire_hours;
+
+    /* [forecast] */
+    char model[CONFIG_TEXT_MAX]; /* directory of a model, "none", or "" = the registry's current one, if any */
+    char models_dir[CONFIG_TEXT_MAX]; /* "" = <data>/models */
+    enum config_forecaster forecaster;
+    enum config_risk risk;
+    unsigned forecast_threads; /* 0: one per core */
+    uint32_t min_interval_s;
+
+    /* [store] */
+    uint64_t snapshot_journal_bytes; /* a snapshot once the journal grew by so much */
+    uint32_t snapshot_interval_s;    /* and at the latest after so long, when there was data */
+
+    /* [log] */
+    enum fw_log_level log_level;
+    bool log_json;
+    unsigned log_lines_per_minute;
+
+    /* [metric NAME], [profiles] */
+    struct schema schema;
+    struct profile_rules profiles;
+
+    /* Keys from the environment; those of api_key_file are read by the daemon. */
+    char environment_key[256];
+};
+
+/* Never fails. About 40 KiB: keep it off small stacks. */
+void config_default(struct config *config);
+
+/* An INI file; docs/configuration.md lists sections and keys. FW_EINVAL: err names file and line, and what was
+ * expected; unknown sections and keys are errors. FW_EIO: cannot be read. */
+FW_MUST_CHECK enum fw_status config_file(struct config *config, const char *path, struct fw_error *err);
+
+/* FOREWARN_* and the reference's names (NORDIQ_API_KEY, TFT_API_KEY, TACHYON_API_KEY, CORS_ORIGINS). */
+FW_MUST_CHECK enum fw_status config_environment(struct config *config, struct fw_error *err);
+
+/* One setting as the file would have it; used for flags too. FW_EINVAL names the key. */
+FW_MUST_CHECK enum fw_status config_set(struct config *config, const char *section, const char *key,
+                                        const char *value, struct fw_error *err);
+
+/* "HOST:PORT", "[V6]:PORT", "HOST" or ":PORT". */
+FW_MUST_CHECK enum fw_status config_listen(struct config *config, const char *text, struct fw_error *err);
+
+/* What only the whole can tell: no key and not loopback, a window too short for the step, ... */
+FW_MUST_CHECK enum fw_status config_check(const struct config *config, struct fw_error *err);
+
+bool config_loopback(const struct config *config);
+
+#endif

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# fuzz.sh BUILD-DIR SECONDS: runs every fuzz target from its committed corpus for that long; past crashes first.
+# New inputs go to BUILD-DIR, findings stay there and fail the run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=$1 seconds=$2 failed=0
+for target in "$build"/fuzz/fuzz_*; do
+    [ -x "$target" ] || continue
+    name=$(basename "$target")
+    work=$build/corpus/$name
+    mkdir -p "$work"
+    corpora=("$work")
+    [ ! -d "fuzz/corpus/${name#fuzz_}" ] || corpora+=("fuzz/corpus/${name#fuzz_}")
+    [ ! -d "fuzz/crashes/${name#fuzz_}" ] || "$target" fuzz/crashes/"${name#fuzz_}"/* >/dev/null 2>&1 || { echo "$name: a past crash is back"; failed=1; }
+    if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$work/finding-" \
+        -print_final_stats=1 "${corpora[@]}" >"$work.log" 2>&1; then
+        printf '%-40s %s runs\n' "$name" "$(sed -n 's/.*stat::number_of_executed_units: *//p' "$work.log")"
+    else
+        echo "$name: FAILED"
+        tail -n 40 "$work.log"
+        failed=1
+    fi
+done
+exit "$failed"
