@@ -1,4 +1,50 @@
-int main(void)
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    {"serve",        cli_serve,        "take in metrics, forecast, alert, answer (the daemon)"             },
+    {"demo",         cli_demo,         "a simulated fleet that gets into trouble, in a temporary directory"},
+    {"agent",        cli_agent,        "send this host's own metrics to a daemon"                          },
+    {"simulate",     cli_simulate,     "make a believable fleet: CSV, or a feeder"                         },
+    {"model",        cli_model,        "info, check, run and import of model files"                        },
+    {"store",        cli_store,        "check, backup and compact of a data directory"                     },
+    {"bench",        cli_bench,        "measure ingest, http, store and forecast"                          },
+    {"check-config", cli_check_config, "read a configuration and say what is wrong with it"                },
+    {"status",       cli_status,       "ask a running daemon how it is"                                    },
+};
+
+static int usage(FILE *to, int code)
 {
-    return 0;
+    fputs("usage: forewarn COMMAND [OPTIONS]\n\n", to);
+    for (size_t i = 0; i < COUNT(commands); i++)
+        fprintf(to, "  %-13s %s\n", commands[i].name, commands[i].summary);
+    fputs(
+        "  version       print the version\n\nforewarn COMMAND --help tells the options of one.\n",
+        to);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        return usage(stderr, CLI_USAGE);
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+        return usage(stdout, CLI_OK);
+    if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
+        puts("forewarn " FW_VERSION);
+        return CLI_OK;
+    }
+    for (size_t i = 0; i < COUNT(commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "forewarn: no command \"%s\" (see forewarn --help)\n", name);
+    return CLI_USAGE;
 }

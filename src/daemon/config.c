@@ -51,39 +51,40 @@ struct setting {
 #define FIELD(member) offsetof(struct config, member), sizeof(((struct config *)NULL)->member)
 
 static const struct setting settings[] = {
-    {"server", "listen", LISTEN, 0, 0, 0, 0, NULL},
-    {"server", "data", TEXT, FIELD(data_dir), 1, 0, NULL},
-    {"server", "api_key_file", TEXT, FIELD(api_key_file), 0, 0, NULL},
-    {"server", "host_names", TEXT, FIELD(host_names), 0, 0, NULL},
-    {"server", "cors_origins", TEXT, FIELD(cors_origins), 0, 0, NULL},
-    {"server", "rate_limit", BOOL, FIELD(rate_limit), 0, 0, NULL},
-    {"server", "http_threads", UNSIGNED, FIELD(http_threads), 1, 64, NULL},
-    {"server", "connections", UNSIGNED, FIELD(connections_max), 128, 1000000, NULL},
-    {"server", "body", BYTES, FIELD(body_bytes_max), 65536, 1ull << 30, NULL},
-    {"server", "records", SIZE, FIELD(records_max), 1, 10000000, NULL},
-    {"server", "allow_open", BOOL, FIELD(allow_open), 0, 0, NULL},
-    {"fleet", "step", UNSIGNED, FIELD(step_s), 1, 3600, NULL},
-    {"fleet", "window_steps", UNSIGNED, FIELD(window_steps), 300, 8640, NULL},
-    {"fleet", "servers", SIZE, FIELD(servers_max), 1, 1000000, NULL},
-    {"fleet", "future_skew", UNSIGNED, FIELD(future_skew_s), 0, 86400, NULL},
-    {"fleet", "stale_steps", UNSIGNED, FIELD(stale_steps), 1, 1000, NULL},
-    {"fleet", "expire_hours", UNSIGNED, FIELD(expire_hours), 1, 24 * 366, NULL},
-    {"forecast", "model", TEXT, FIELD(model), 0, 0, NULL},
-    {"forecast", "models_dir", TEXT, FIELD(models_dir), 0, 0, NULL},
-    {"forecast", "forecaster", CHOICE, FIELD(forecaster), 0, 0, "auto|argus"},
-    {"forecast", "risk", CHOICE, FIELD(risk), 0, 0, "forewarn|argus"},
-    {"forecast", "threads", UNSIGNED, FIELD(forecast_threads), 0, 1024, NULL},
-    {"forecast", "min_interval", UNSIGNED, FIELD(min_interval_s), 0, 3600, NULL},
-    {"store", "snapshot_journal", BYTES, FIELD(snapshot_journal_bytes), 1 << 20, 1ull << 40, NULL},
-    {"store", "snapshot_interval", UNSIGNED, FIELD(snapshot_interval_s), 10, 86400, NULL},
-    {"log", "level", LEVEL, FIELD(log_level), 0, 0, NULL},
-    {"log", "json", BOOL, FIELD(log_json), 0, 0, NULL},
-    {"log", "lines_per_minute", UNSIGNED, FIELD(log_lines_per_minute), 0, 1000000, NULL},
+    {"server", "listen", LISTEN,            0,                 0,                             0,         0,                      NULL},
+    {"server",        "data",         TEXT,             FIELD(data_dir),                  1,                    0,           NULL            },
+    {"server",        "api_key_file",         TEXT,     FIELD(api_key_file),          0,                0,               NULL        },
+    {"server",        "host_names",         TEXT,       FIELD(host_names),            0,                  0,               NULL          },
+    {"server",        "cors_origins",         TEXT,     FIELD(cors_origins),          0,                0,               NULL          },
+    {"server",        "rate_limit",         BOOL,       FIELD(rate_limit),            0,                  0,               NULL        },
+    {"server",        "http_threads",         UNSIGNED,     FIELD(http_threads),      1,            64,               NULL               },
+    {"server",        "connections",         UNSIGNED,      FIELD(connections_max),       128,         1000000,         NULL},
+    {"server",        "body",         BYTES,             FIELD(body_bytes_max),                 65536,             1ull << 30, NULL},
+    {"server",        "records",         SIZE,          FIELD(records_max),               1,                 10000000,           NULL        },
+    {"server",        "allow_open",         BOOL,       FIELD(allow_open),            0,                  0,               NULL          },
+    {"fleet",        "step",          UNSIGNED,              FIELD(step_s),              1,                 3600,            NULL   },
+    {"fleet",        "window_steps",          UNSIGNED,      FIELD(window_steps),      300,           8640,            NULL                },
+    {"fleet",        "servers",          SIZE,           FIELD(servers_max),               1,                1000000,          NULL},
+    {"fleet",        "future_skew",          UNSIGNED,       FIELD(future_skew_s),       0,          86400,            NULL                          },
+    {"fleet",        "stale_steps",          UNSIGNED,       FIELD(stale_steps),       1,            1000,              NULL},
+    {"fleet",        "expire_hours",          UNSIGNED,      FIELD(expire_hours),      1,           24 * 366,              NULL                       },
+    {"forecast",        "model",       TEXT,          FIELD(model),                 0,                         0,                 NULL},
+    {"forecast",        "models_dir",       TEXT,     FIELD(models_dir),            0,                    0,                 NULL                            },
+    {"forecast",        "forecaster",       CHOICE,     FIELD(forecaster),          0,                  0,                 "auto|argus"},
+    {"forecast",        "risk",       CHOICE,           FIELD(risk),                0,                        0,                 "forewarn|argus"                      },
+    {"forecast",        "threads",       UNSIGNED,        FIELD(forecast_threads),           0,          1024,        NULL},
+    {"forecast",        "min_interval",       UNSIGNED,   FIELD(min_interval_s),      0,            3600,               NULL                           },
+    {"store",        "snapshot_journal",          BYTES,  FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL},
+    {"store",        "snapshot_interval",          UNSIGNED, FIELD(snapshot_interval_s), 10,    86400,           NULL                                         },
+    {"log",        "level",            LEVEL,               FIELD(log_level),                0,               0,        NULL},
+    {"log",        "json",            BOOL,                FIELD(log_json),                  0,                 0,        NULL                                       },
+    {"log",        "lines_per_minute",            UNSIGNED,    FIELD(log_lines_per_minute),  0, 1000000,        NULL},
 };
 
 static bool parse_bool(const char *text, bool *out)
 {
-    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no", "off", "0"};
+    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no",
+                                                                                "off", "0"};
     for (size_t i = 0; i < COUNT(yes); i++) {
         if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
             *out = strcmp(text, yes[i]) == 0;
@@ -99,7 +100,12 @@ static bool parse_number(const char *text, bool sizes, unsigned long long *out)
     static const struct {
         const char *suffix;
         unsigned shift;
-    } units[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+    } units[] = {
+        {"",    0 },
+        {"KiB", 10},
+        {"MiB", 20},
+        {"GiB", 30}
+    };
     char *end;
     errno = 0;
     if (!isdigit((unsigned char)text[0]))
@@ -130,12 +136,14 @@ static bool parse_choice(const char *text, const char *choices, int *out)
     return false;
 }
 
-static enum fw_status set_number(void *field, const struct setting *s, const char *value, struct fw_error *err)
+static enum fw_status set_number(void *field, const struct setting *s, const char *value,
+                                 struct fw_error *err)
 {
     unsigned long long number;
     if (!parse_number(value, s->kind == BYTES, &number) || number < s->min || number > s->max)
-        return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected a number from %llu to %llu%s", s->section, s->key, value,
-                       s->min, s->max, s->kind == BYTES ? " (KiB, MiB, GiB allowed)" : "");
+        return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected a number from %llu to %llu%s",
+                       s->section, s->key, value, s->min, s->max,
+                       s->kind == BYTES ? " (KiB, MiB, GiB allowed)" : "");
     if (s->size == sizeof(uint64_t))
         *(uint64_t *)field = number;
     else
@@ -143,30 +151,35 @@ static enum fw_status set_number(void *field, const struct setting *s, const cha
     return FW_OK;
 }
 
-static enum fw_status apply(struct config *config, const struct setting *s, const char *value, struct fw_error *err)
+static enum fw_status apply(struct config *config, const struct setting *s, const char *value,
+                            struct fw_error *err)
 {
     void *field = (char *)config + s->offset;
     int choice;
     switch (s->kind) {
     case TEXT:
         if (strlen(value) >= s->size || strlen(value) < s->min)
-            return fw_fail(err, FW_EINVAL, "%s.%s: expected %llu to %zu bytes", s->section, s->key, s->min, s->size - 1);
+            return fw_fail(err, FW_EINVAL, "%s.%s: expected %llu to %zu bytes", s->section, s->key,
+                           s->min, s->size - 1);
         memcpy(field, value, strlen(value) + 1);
         return FW_OK;
     case BOOL:
         if (!parse_bool(value, field))
-            return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected on or off", s->section, s->key, value);
+            return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected on or off", s->section, s->key,
+                           value);
         return FW_OK;
     case LISTEN:
         return config_listen(config, value, err);
     case CHOICE:
         if (!parse_choice(value, s->choices, &choice))
-            return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected one of %s", s->section, s->key, value, s->choices);
+            return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected one of %s", s->section, s->key,
+                           value, s->choices);
         *(int *)field = choice;
         return FW_OK;
     case LEVEL:
         if (!fw_log_level_parse(value, field))
-            return fw_fail(err, FW_EINVAL, "log.level = \"%s\": expected debug, info, warn or error", value);
+            return fw_fail(err, FW_EINVAL,
+                           "log.level = \"%s\": expected debug, info, warn or error", value);
         return FW_OK;
     default:
         return set_number(field, s, value, err);
@@ -186,12 +199,14 @@ static bool parse_real(const char *text, double *out)
     return end != text && *end == '\0' && isfinite(*out);
 }
 
-static enum fw_status set_metric(struct config *config, const char *name, const char *key, const char *value,
-                                 struct fw_error *err)
+static enum fw_status set_metric(struct config *config, const char *name, const char *key,
+                                 const char *value, struct fw_error *err)
 {
-    struct schema_metric metric = {.min = 0, .max = (double)INFINITY, .warning = (double)NAN, .critical = (double)NAN};
+    struct schema_metric metric = {
+        .min = 0, .max = (double)INFINITY, .warning = (double)NAN, .critical = (double)NAN};
     if (strlen(name) > SCHEMA_METRIC_NAME_MAX)
-        return fw_fail(err, FW_EINVAL, "[metric %.20s...]: the name is longer than %d bytes", name, SCHEMA_METRIC_NAME_MAX);
+        return fw_fail(err, FW_EINVAL, "[metric %.20s...]: the name is longer than %d bytes", name,
+                       SCHEMA_METRIC_NAME_MAX);
     memcpy(metric.name, name, strlen(name) + 1);
     const int known = schema_find(&config->schema, name, strlen(name));
     if (known >= 0)
@@ -214,14 +229,16 @@ static enum fw_status set_metric(struct config *config, const char *name, const 
     } else if (strcmp(key, "unit") == 0 && strlen(value) <= SCHEMA_UNIT_MAX) {
         snprintf(metric.unit, sizeof metric.unit, "%s", value);
     } else {
-        return fw_fail(err, FW_EINVAL, "metric %s: unknown or bad setting \"%s = %s\" (min, max, warning, critical, worse, unit)",
+        return fw_fail(err, FW_EINVAL,
+                       "metric %s: unknown or bad setting \"%s = %s\" (min, max, warning, "
+                       "critical, worse, unit)",
                        name, key, value);
     }
     return schema_set(&config->schema, &metric, err);
 }
 
-enum fw_status config_set(struct config *config, const char *section, const char *key, const char *value,
-                          struct fw_error *err)
+enum fw_status config_set(struct config *config, const char *section, const char *key,
+                          const char *value, struct fw_error *err)
 {
     if (strncmp(section, "metric ", 7) == 0)
         return set_metric(config, section + 7, key, value, err);
@@ -252,7 +269,9 @@ static int on_line(void *ctx, const char *section, const char *key, const char *
 
 enum fw_status config_file(struct config *config, const char *path, struct fw_error *err)
 {
-    struct file_reading reading = {config, err, {FW_OK, 0, ""}};
+    struct file_reading reading = {
+        config, err, {FW_OK, 0, ""}
+    };
     const int line = ini_parse(path, on_line, &reading);
     if (line == -1)
         return fw_fail(err, FW_EIO, "configuration %s: %s", path, strerror(errno));
@@ -260,7 +279,8 @@ enum fw_status config_file(struct config *config, const char *path, struct fw_er
         return fw_fail(err, FW_ENOMEM, "configuration %s", path);
     if (line > 0)
         return fw_fail_at(err, FW_EINVAL, (uint64_t)line, "%s:%d: %s", path, line,
-                          reading.first.status != FW_OK ? reading.first.text : "not \"key = value\" or \"[section]\"");
+                          reading.first.status != FW_OK ? reading.first.text
+                                                        : "not \"key = value\" or \"[section]\"");
     return FW_OK;
 }
 
@@ -269,12 +289,17 @@ enum fw_status config_environment(struct config *config, struct fw_error *err)
     static const struct {
         const char *variable, *section, *key;
     } names[] = {
-        {"FOREWARN_LISTEN", "server", "listen"},         {"FOREWARN_DATA", "server", "data"},
-        {"FOREWARN_API_KEY_FILE", "server", "api_key_file"}, {"CORS_ORIGINS", "server", "cors_origins"},
-        {"FOREWARN_CORS_ORIGINS", "server", "cors_origins"}, {"FOREWARN_STEP", "fleet", "step"},
-        {"FOREWARN_MODEL", "forecast", "model"},         {"FOREWARN_FORECASTER", "forecast", "forecaster"},
+        {"FOREWARN_LISTEN",       "server",   "listen"      },
+        {"FOREWARN_DATA",         "server",   "data"        },
+        {"FOREWARN_API_KEY_FILE", "server",   "api_key_file"},
+        {"CORS_ORIGINS",          "server",   "cors_origins"},
+        {"FOREWARN_CORS_ORIGINS", "server",   "cors_origins"},
+        {"FOREWARN_STEP",         "fleet",    "step"        },
+        {"FOREWARN_MODEL",        "forecast", "model"       },
+        {"FOREWARN_FORECASTER",   "forecast", "forecaster"  },
     };
-    static const char *const keys[] = {"FOREWARN_API_KEY", "NORDIQ_API_KEY", "TFT_API_KEY", "TACHYON_API_KEY"};
+    static const char *const keys[] = {"FOREWARN_API_KEY", "NORDIQ_API_KEY", "TFT_API_KEY",
+                                       "TACHYON_API_KEY"};
     for (size_t i = 0; i < COUNT(names); i++) {
         const char *value = getenv(names[i].variable);
         if (value == NULL)
@@ -318,9 +343,11 @@ enum fw_status config_listen(struct config *config, const char *text, struct fw_
     }
     unsigned long long number = config->listen_port;
     if (port != NULL && (!parse_number(port, false, &number) || number > 65535))
-        return fw_fail(err, FW_EINVAL, "listen \"%s\": the port is no number from 0 to 65535", text);
+        return fw_fail(err, FW_EINVAL, "listen \"%s\": the port is no number from 0 to 65535",
+                       text);
     if (host_len >= sizeof config->listen_host)
-        return fw_fail(err, FW_EINVAL, "listen: the host is longer than %zu bytes", sizeof config->listen_host - 1);
+        return fw_fail(err, FW_EINVAL, "listen: the host is longer than %zu bytes",
+                       sizeof config->listen_host - 1);
     if (host_len > 0) {
         memcpy(config->listen_host, host, host_len);
         config->listen_host[host_len] = '\0';
@@ -345,11 +372,12 @@ enum fw_status config_check(const struct config *config, struct fw_error *err)
     const bool keyed = config->api_key_file[0] != '\0' || config->environment_key[0] != '\0';
     if (!keyed && !config_loopback(config) && !config->allow_open)
         return fw_fail(err, FW_EINVAL,
-                       "listening on %s needs an API key (--api-key-file, FOREWARN_API_KEY), or server.allow_open = on",
+                       "listening on %s needs an API key (--api-key-file, FOREWARN_API_KEY), or "
+                       "server.allow_open = on",
                        config->listen_host);
     const uint64_t window_s = (uint64_t)config->step_s * config->window_steps;
     if (config->future_skew_s >= window_s)
-        return fw_fail(err, FW_EINVAL, "fleet.future_skew of %u s is not below the window's %llu s", config->future_skew_s,
-                       (unsigned long long)window_s);
+        return fw_fail(err, FW_EINVAL, "fleet.future_skew of %u s is not below the window's %llu s",
+                       config->future_skew_s, (unsigned long long)window_s);
     return FW_OK;
 }

@@ -1,4 +1,5 @@
-/* What an operator can set. Later sources win: defaults, the file, the environment, the command line. */
+/* What an operator can set. Later sources win: defaults, the file, the environment, the command
+ * line. */
 #ifndef FW_DAEMON_CONFIG_H
 #define FW_DAEMON_CONFIG_H
 
@@ -39,7 +40,8 @@ struct config {
     uint32_t expire_hours;
 
     /* [forecast] */
-    char model[CONFIG_TEXT_MAX]; /* directory of a model, "none", or "" = the registry's current one, if any */
+    char model[CONFIG_TEXT_MAX]; /* directory of a model, "none", or "" = the registry's current
+                                    one, if any */
     char models_dir[CONFIG_TEXT_MAX]; /* "" = <data>/models */
     enum config_forecaster forecaster;
     enum config_risk risk;
@@ -66,11 +68,13 @@ struct config {
 /* Never fails. About 40 KiB: keep it off small stacks. */
 void config_default(struct config *config);
 
-/* An INI file; docs/configuration.md lists sections and keys. FW_EINVAL: err names file and line, and what was
- * expected; unknown sections and keys are errors. FW_EIO: cannot be read. */
-FW_MUST_CHECK enum fw_status config_file(struct config *config, const char *path, struct fw_error *err);
+/* An INI file; docs/configuration.md lists sections and keys. FW_EINVAL: err names file and line,
+ * and what was expected; unknown sections and keys are errors. FW_EIO: cannot be read. */
+FW_MUST_CHECK enum fw_status config_file(struct config *config, const char *path,
+                                         struct fw_error *err);
 
-/* FOREWARN_* and the reference's names (NORDIQ_API_KEY, TFT_API_KEY, TACHYON_API_KEY, CORS_ORIGINS). */
+/* FOREWARN_* and the reference's names (NORDIQ_API_KEY, TFT_API_KEY, TACHYON_API_KEY,
+ * CORS_ORIGINS). */
 FW_MUST_CHECK enum fw_status config_environment(struct config *config, struct fw_error *err);
 
 /* One setting as the file would have it; used for flags too. FW_EINVAL names the key. */
@@ -78,7 +82,8 @@ FW_MUST_CHECK enum fw_status config_set(struct config *config, const char *secti
                                         const char *value, struct fw_error *err);
 
 /* "HOST:PORT", "[V6]:PORT", "HOST" or ":PORT". */
-FW_MUST_CHECK enum fw_status config_listen(struct config *config, const char *text, struct fw_error *err);
+FW_MUST_CHECK enum fw_status config_listen(struct config *config, const char *text,
+                                           struct fw_error *err);
 
 /* What only the whole can tell: no key and not loopback, a window too short for the step, ... */
 FW_MUST_CHECK enum fw_status config_check(const struct config *config, struct fw_error *err);

@@ -1,0 +1,213 @@
+#include "cli/cli.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "daemon/config.h"
+#include "daemon/daemon.h"
+#include "daemon/systemd.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void help(const char *command)
+{
+    printf("usage: forewarn %s [OPTIONS]\n\n"
+           "  --config FILE            settings; docs/configuration.md lists them\n"
+           "  --listen HOST:PORT       127.0.0.1:8000; port 0 picks a free one\n"
+           "  --data DIR               where everything is kept (forewarn-data)\n"
+           "  --model PATH|none        a model directory; without one the statistical forecaster "
+           "serves\n"
+           "  --models DIR             the registry that /admin/models shows (DATA/models)\n"
+           "  --step SECONDS           the grid of time, 1 to 3600 (300)\n"
+           "  --forecaster auto|argus  argus: the reference's straight line\n"
+           "  --risk forewarn|argus    the scorer\n"
+           "  --api-key-file FILE      keys, mode 0600; needed to listen beyond loopback\n"
+           "  --rate-limit on|off\n"
+           "  --threads N              forecast workers (one per core)\n"
+           "  --log-level LEVEL        debug, info, warn, error\n"
+           "  --log-format text|json\n"
+           "  --set SECTION.KEY=VALUE  any other setting\n"
+           "  --help\n",
+           command);
+}
+
+enum { OPT_CONFIG = 1, OPT_SET, OPT_LOG_FORMAT, OPT_HELP, OPT_FIRST_SETTING };
+
+/* Flags that are settings of the file by another name. */
+static const struct {
+    const char *flag, *section, *key;
+} flags[] = {
+    {"listen",       "server",   "listen"      },
+    {"data",         "server",   "data"        },
+    {"model",        "forecast", "model"       },
+    {"models",       "forecast", "models_dir"  },
+    {"step",         "fleet",    "step"        },
+    {"forecaster",   "forecast", "forecaster"  },
+    {"risk",         "forecast", "risk"        },
+    {"api-key-file", "server",   "api_key_file"},
+    {"rate-limit",   "server",   "rate_limit"  },
+    {"threads",      "forecast", "threads"     },
+    {"log-level",    "log",      "level"       },
+};
+
+static enum fw_status set_pair(struct config *config, const char *pair, struct fw_error *err)
+{
+    char section[128], key[128];
+    const char *equals = strchr(pair, '=');
+    const char *dot = equals == NULL ? NULL : memchr(pair, '.', (size_t)(equals - pair));
+    if (dot == NULL || (size_t)(dot - pair) >= sizeof section ||
+        (size_t)(equals - dot) > sizeof key)
+        return fw_fail(err, FW_EINVAL, "--set %s: expected SECTION.KEY=VALUE", pair);
+    memcpy(section, pair, (size_t)(dot - pair));
+    section[dot - pair] = '\0';
+    memcpy(key, dot + 1, (size_t)(equals - dot - 1));
+    key[equals - dot - 1] = '\0';
+    return config_set(config, section, key, equals + 1, err);
+}
+
+/* Two passes over the flags: the file is read first wherever --config stands, so that flags win.
+ * Returns -1 to go on, else the exit code. */
+static int read_flags(int argc, char **argv, struct config *config)
+{
+    struct option options[COUNT(flags) + 5] = {
+        {"config",     required_argument, NULL, OPT_CONFIG    },
+        {"set",        required_argument, NULL, OPT_SET       },
+        {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
+        {"help",       no_argument,       NULL, OPT_HELP      },
+    };
+    for (size_t i = 0; i < COUNT(flags); i++)
+        options[4 + i] =
+            (struct option){flags[i].flag, required_argument, NULL, OPT_FIRST_SETTING + (int)i};
+    struct fw_error err = {0};
+    for (int pass = 0; pass < 2; pass++) {
+        int option;
+        optind = 1;
+        opterr = pass == 0;
+        while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+            enum fw_status status = FW_OK;
+            if (option == 'h' || option == OPT_HELP) {
+                help(argv[0]);
+                return CLI_OK;
+            }
+            if (option == '?')
+                return CLI_USAGE;
+            if (pass == 0 && option == OPT_CONFIG)
+                status = config_file(config, optarg, &err);
+            else if (pass == 1 && option == OPT_SET)
+                status = set_pair(config, optarg, &err);
+            else if (pass == 1 && option == OPT_LOG_FORMAT)
+                status = config_set(config, "log", "json",
+                                    strcmp(optarg, "json") == 0 ? "on" : "off", &err);
+            else if (pass == 1 && option >= OPT_FIRST_SETTING)
+                status = config_set(config, flags[option - OPT_FIRST_SETTING].section,
+                                    flags[option - OPT_FIRST_SETTING].key, optarg, &err);
+            if (status != FW_OK)
+                return cli_usage_error(argv[0], "%s", err.text);
+        }
+        if (pass == 0 && config_environment(config, &err) != FW_OK)
+            return cli_usage_error(argv[0], "%s", err.text);
+    }
+    if (optind < argc)
+        return cli_usage_error(argv[0], "unexpected \"%s\"", argv[optind]);
+    if (config_check(config, &err) != FW_OK)
+        return cli_usage_error(argv[0], "%s", err.text);
+    return -1;
+}
+
+static void on_listening(void *ctx, const char *url)
+{
+    (void)ctx;
+    printf("forewarn listening on %s\n", url);
+    fflush(stdout);
+}
+
+/* Signals are taken in one place, by sigwait: nothing runs in a handler. */
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* A second SIGTERM or SIGINT while stopping ends the process at once: what was acknowledged is on
+ * disk. */
+static void end_now(int number)
+{
+    (void)number;
+    _exit(1);
+}
+
+static void serve_until_stopped(struct daemon *daemon, const sigset_t *set)
+{
+    for (;;) {
+        int number = 0;
+        if (sigwait(set, &number) != 0)
+            continue;
+        if (number == SIGHUP) {
+            daemon_reload(daemon);
+            continue;
+        }
+        FW_LOG_INFO("daemon", "stopping signal=%s", number == SIGINT ? "INT" : "TERM");
+        break;
+    }
+    struct sigaction now = {.sa_handler = end_now};
+    sigaction(SIGTERM, &now, NULL);
+    sigaction(SIGINT, &now, NULL);
+    pthread_sigmask(SIG_UNBLOCK, set, NULL);
+}
+
+int cli_serve(int argc, char **argv)
+{
+    struct config *config = fw_malloc(sizeof *config);
+    if (config == NULL)
+        return cli_failure(argv[0], "out of memory");
+    config_default(config);
+    int code = read_flags(argc, argv, config);
+    if (code < 0) {
+        sigset_t set;
+        block_signals(&set);
+        struct daemon *daemon = NULL;
+        struct fw_error err = {0};
+        const struct daemon_options options = {.config = config, .listening = on_listening};
+        if (daemon_start(&options, &daemon, &err) == FW_OK) {
+            systemd_notify("READY=1");
+            serve_until_stopped(daemon, &set);
+            systemd_notify("STOPPING=1");
+            daemon_stop(daemon);
+            code = CLI_OK;
+        } else {
+            code = cli_failure(argv[0], "%s", err.text);
+        }
+    }
+    fw_free(config);
+    return code;
+}
+
+int cli_check_config(int argc, char **argv)
+{
+    if (argc == 2 && argv[1][0] != '-') {
+        char *given[] = {argv[0], (char[]){"--config"}, argv[1], NULL};
+        argv = given;
+        argc = 3;
+        struct config *config = fw_malloc(sizeof *config);
+        if (config == NULL)
+            return cli_failure(argv[0], "out of memory");
+        config_default(config);
+        const int code = read_flags(argc, argv, config);
+        fw_free(config);
+        if (code == -1)
+            puts("configuration is fine");
+        return code == -1 ? CLI_OK : CLI_FAILURE;
+    }
+    const bool help_wanted =
+        argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    fputs("usage: forewarn check-config FILE\n", help_wanted ? stdout : stderr);
+    return help_wanted ? CLI_OK : CLI_USAGE;
+}
