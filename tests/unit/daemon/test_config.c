@@ -1,0 +1,192 @@
+#include "daemon/config.h"
+
+#include "base/alloc.h"
+#include "support.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct config *fresh(void)
+{
+    struct config *config = fw_malloc(sizeof *config);
+    assert_non_null(config);
+    config_default(config);
+    return config;
+}
+
+static void test_settings(void **state)
+{
+    static const struct {
+        const char *name, *section, *key, *value;
+        enum fw_status status;
+        const char *says;
+    } rows[] = {
+        {"step",                       "fleet",                 "step",       "60",                   FW_OK,     ""                           },
+        {"step 0",                     "fleet",                 "step",       "0",                    FW_EINVAL, "from 1 to 3600"             },
+        {"step too long",              "fleet",                 "step",       "3601",                 FW_EINVAL, "from 1 to 3600"             },
+        {"step with rubbish",          "fleet",                 "step",       "60s",                  FW_EINVAL, "expected a number"          },
+        {"step signed",                "fleet",                 "step",       "+60",                  FW_EINVAL, "expected a number"          },
+        {"size with unit",             "server",                "body",       "16MiB",                FW_OK,     ""                           },
+        {"size too large",             "server",                "body",       "2GiB",                 FW_EINVAL, "server.body"                },
+        {"size overflow",              "server",                "body",       "99999999999999999999", FW_EINVAL, "server.body"                },
+        {"choice",                     "forecast",              "forecaster", "argus",                FW_OK,     ""                           },
+        {"bad choice",                 "forecast",              "forecaster", "arg",                  FW_EINVAL, "auto|argus"                 },
+        {"switch",                     "server",                "rate_limit", "off",                  FW_OK,     ""                           },
+        {"bad switch",                 "server",                "rate_limit", "maybe",                FW_EINVAL, "on or off"                  },
+        {"level",                      "log",                   "level",      "DEBUG",                FW_OK,     ""                           },
+        {"unknown key",                "fleet",                 "steps",      "1",                    FW_EINVAL, "unknown setting fleet.steps"},
+        {"unknown section",            "flet",                  "step",       "1",                    FW_EINVAL, "unknown setting"            },
+        {"empty data directory",       "server",                "data",       "",                     FW_EINVAL, "server.data"                },
+        {"threshold",                  "metric disk_usage_pct", "warning",    "80",                   FW_OK,     ""                           },
+        {"threshold beyond the other", "metric disk_usage_pct", "warning",    "99",                   FW_EINVAL,
+         "thresholds"                                                                                                                         },
+        {"threshold out of bounds",    "metric disk_usage_pct", "critical",   "120",                  FW_EINVAL,
+         "thresholds"                                                                                                                         },
+        {"threshold no number",        "metric disk_usage_pct", "critical",   "high",                 FW_EINVAL,
+         "no number"                                                                                                                          },
+        {"new metric",                 "metric queue_depth",    "unit",       "jobs",                 FW_OK,     ""                           },
+        {"bad metric name",            "metric queue depth",    "unit",       "jobs",                 FW_EINVAL, "metric name"                },
+        {"profile",                    "profiles",              "db-*",       "database",             FW_OK,     ""                           },
+        {"unknown profile",            "profiles",              "db-*",       "databases",            FW_EINVAL, "names no profile"           },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct config *config = fresh();
+        struct fw_error err = {0};
+        CHECK_EQ(rows[i].name,
+                 config_set(config, rows[i].section, rows[i].key, rows[i].value, &err),
+                 rows[i].status);
+        CHECK_TRUE(rows[i].name, strstr(err.text, rows[i].says) != NULL);
+        fw_free(config);
+    }
+}
+
+static void test_values_arrive(void **state)
+{
+    (void)state;
+    struct config *config = fresh();
+    struct fw_error err;
+    assert_int_equal(config_set(config, "server", "body", "16MiB", &err), FW_OK);
+    assert_int_equal(config->body_bytes_max, 16u << 20);
+    assert_int_equal(config_set(config, "metric disk_usage_pct", "warning", "none", &err), FW_OK);
+    assert_true(isnan(config->schema.metrics[METRIC_DISK_USAGE].warning));
+    assert_int_equal(config_set(config, "metric queue_depth", "worse", "high", &err), FW_OK);
+    assert_int_equal(config_set(config, "metric queue_depth", "warning", "500", &err), FW_OK);
+    const int queue = schema_find(&config->schema, "queue_depth", 11);
+    assert_int_equal(queue, METRIC_DEFAULT_COUNT);
+    assert_true(config->schema.metrics[queue].warning == 500.0);
+    assert_int_equal(config_set(config, "profiles", "db-*", "database", &err), FW_OK);
+    assert_int_equal(profile_resolve(&config->profiles, "DB-7"), PROFILE_DATABASE);
+    fw_free(config);
+}
+
+static void test_listen(void **state)
+{
+    static const struct {
+        const char *text, *host;
+        int port; /* -1: refused */
+        bool loopback;
+    } rows[] = {
+        {"127.0.0.1:9000",  "127.0.0.1", 9000, true },
+        {":9000",           "127.0.0.1", 9000, true },
+        {"0.0.0.0",         "0.0.0.0",   8000, false},
+        {"0.0.0.0:0",       "0.0.0.0",   0,    false},
+        {"[::1]:8001",      "::1",       8001, true },
+        {"::1",             "::1",       8000, true },
+        {"[::]:8001",       "::",        8001, false},
+        {"localhost:80",    "localhost", 80,   true },
+        {"127.9.9.9:80",    "127.9.9.9", 80,   true },
+        {"127.0.0.1:65536", "",          -1,   false},
+        {"127.0.0.1:x",     "",          -1,   false},
+        {"[::1",            "",          -1,   false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct config *config = fresh();
+        struct fw_error err;
+        const enum fw_status status = config_listen(config, rows[i].text, &err);
+        CHECK_EQ(rows[i].text, status == FW_OK, rows[i].port >= 0);
+        if (status == FW_OK) {
+            CHECK_STR(rows[i].text, config->listen_host, rows[i].host);
+            CHECK_EQ(rows[i].text, config->listen_port, rows[i].port);
+            CHECK_EQ(rows[i].text, config_loopback(config), rows[i].loopback);
+        }
+        fw_free(config);
+    }
+}
+
+static void test_open_only_on_loopback(void **state)
+{
+    (void)state;
+    struct config *config = fresh();
+    struct fw_error err;
+    assert_int_equal(config_check(config, &err), FW_OK);
+    assert_int_equal(config_listen(config, "0.0.0.0:8000", &err), FW_OK);
+    assert_int_equal(config_check(config, &err), FW_EINVAL);
+    assert_non_null(strstr(err.text, "API key"));
+    snprintf(config->environment_key, sizeof config->environment_key, "secret");
+    assert_int_equal(config_check(config, &err), FW_OK);
+    fw_free(config);
+}
+
+static void test_file_names_the_line(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        int line; /* 0: fine */
+    } rows[] = {
+        {"fine",        "[fleet]\nstep = 60\n; comment\n[server]\nlisten = 127.0.0.1:0\n", 0},
+        {"unknown key", "[fleet]\n\nstepp = 60\n",                                         3},
+        {"no equals",   "[fleet]\nstep\n",                                                 2},
+        {"bad number",  "[fleet]\nstep = many\n",                                          2},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char path[] = "/tmp/forewarn-config-XXXXXX";
+        const int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, rows[i].text, strlen(rows[i].text)), strlen(rows[i].text));
+        close(fd);
+        struct config *config = fresh();
+        struct fw_error err = {0};
+        const enum fw_status status = config_file(config, path, &err);
+        CHECK_EQ(rows[i].name, status, rows[i].line == 0 ? FW_OK : FW_EINVAL);
+        if (rows[i].line != 0)
+            CHECK_EQ(rows[i].name, err.offset, rows[i].line);
+        fw_free(config);
+        unlink(path);
+    }
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    struct config *config = fresh();
+    struct fw_error err;
+    setenv("TFT_API_KEY", "second", 1);
+    setenv("NORDIQ_API_KEY", "first", 1);
+    setenv("FOREWARN_STEP", "7", 1);
+    assert_int_equal(config_environment(config, &err), FW_OK);
+    assert_string_equal(config->environment_key, "first");
+    assert_int_equal(config->step_s, 7);
+    setenv("FOREWARN_STEP", "seven", 1);
+    assert_int_equal(config_environment(config, &err), FW_EINVAL);
+    assert_non_null(strstr(err.text, "FOREWARN_STEP"));
+    unsetenv("TFT_API_KEY");
+    unsetenv("NORDIQ_API_KEY");
+    unsetenv("FOREWARN_STEP");
+    fw_free(config);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_values_arrive),
+        cmocka_unit_test(test_listen),
+        cmocka_unit_test(test_open_only_on_loopback),
+        cmocka_unit_test(test_file_names_the_line),
+        cmocka_unit_test(test_environment),
+    };
+    return cmocka_run_group_tests_name("daemon/config", tests, NULL, NULL);
+}
