@@ -49,8 +49,9 @@ struct store_journal_options {
     unsigned
         probe_ms;     /* 100; how often a journal that is full or failed looks again; at most 200 */
     bool preallocate; /* ask the file system for whole segments in advance */
-    bool manual;      /* no thread: store_journal_pump() does its work (simulations, tools) */
-    bool checksums_off; /* accept records whose checksum is wrong: for fuzzing alone */
+    uint64_t marker_seed; /* 0: from the operating system; another repeats a simulation */
+    bool manual;          /* no thread: store_journal_pump() does its work (simulations, tools) */
+    bool checksums_off;   /* accept records whose checksum is wrong: for fuzzing alone */
 };
 
 /* One whole record, in ascending order of seq; `payload` is valid during the call. FW_OK goes on;
