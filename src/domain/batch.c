@@ -58,6 +58,39 @@ void batch_free(struct sample_batch *batch)
     fw_free(batch);
 }
 
+static size_t held_bytes(const struct sample_batch *batch)
+{
+    return batch->name_cap * sizeof *batch->names + batch->row_cap * sizeof *batch->rows +
+           batch->value_cap * sizeof *batch->values +
+           batch->name_table_size * sizeof *batch->name_table;
+}
+
+void batch_reset(struct sample_batch *batch)
+{
+    /* One block of name bytes is kept for the next names; the others go. */
+    while (batch->texts != NULL && batch->texts->next != NULL) {
+        struct batch_text *next = batch->texts->next;
+        fw_free(batch->texts);
+        batch->texts = next;
+    }
+    if (batch->texts != NULL)
+        batch->texts->used = 0;
+    if (held_bytes(batch) > BATCH_KEEP_BYTES) {
+        fw_free(batch->names);
+        fw_free(batch->rows);
+        fw_free(batch->values);
+        fw_free(batch->name_table);
+        *batch = (struct sample_batch){.texts = batch->texts};
+        return;
+    }
+    if (batch->name_table != NULL)
+        memset(batch->name_table, 0, batch->name_table_size * sizeof *batch->name_table);
+    batch->name_count = batch->row_count = batch->value_count = batch->records = 0;
+    batch->received_ms = 0;
+    batch->error_count = 0;
+    memset(batch->rejected, 0, sizeof batch->rejected);
+}
+
 /* Doubles an array's capacity when it is full. */
 static bool room(void **array, size_t *cap, size_t count, size_t size)
 {
@@ -178,6 +211,25 @@ enum fw_status batch_value(struct sample_batch *batch, int metric, float value)
     return FW_OK;
 }
 
+enum fw_status batch_row_put(struct sample_batch *batch, const struct sample_row *head,
+                             const struct sample_value *values, size_t count)
+{
+    assert(count > 0 && count <= SCHEMA_METRICS_MAX);
+    const enum fw_status status = batch_row_begin(batch, head);
+    if (status != FW_OK)
+        return status;
+    /* Capacities double from 64 on, so one doubling is always room for one row. */
+    if (!room((void **)&batch->values, &batch->value_cap, batch->value_count + count - 1,
+              sizeof *batch->values)) {
+        batch_row_drop(batch);
+        return FW_ENOMEM;
+    }
+    memcpy(batch->values + batch->value_count, values, count * sizeof *values);
+    batch->value_count += count;
+    batch->rows[batch->row_count - 1].value_count = (uint16_t)count;
+    return FW_OK;
+}
+
 void batch_row_drop(struct sample_batch *batch)
 {
     assert(batch->row_count > 0);
@@ -280,6 +332,7 @@ static void put_row(const struct sample_batch *batch, const struct sample_row *r
 void batch_encode(const struct sample_batch *batch, const struct schema *schema, struct fw_buf *out)
 {
     fw_buf_putc(out, BODY_VERSION);
+    put_varint(out, zigzag(batch->received_ms));
     put_varint(out, schema->count);
     for (size_t i = 0; i < schema->count; i++) {
         const size_t len = strlen(schema->metrics[i].name);
@@ -378,11 +431,15 @@ static enum fw_status get_row(struct reader *r, const struct schema *schema,
     uint64_t mask;
     memcpy(&mask, mask_bytes, sizeof mask);
     *last_ms = (int64_t)((uint64_t)*last_ms + (uint64_t)unzigzag(step));
-    const struct sample_row head = {.name = (uint32_t)name,
-                                    .record = (uint32_t)batch->row_count,
-                                    .time_ms = *last_ms,
-                                    .status = kind[0],
-                                    .profile = kind[1]};
+    if (*last_ms < 0 || *last_ms >= BATCH_TIME_END_MS)
+        return FW_ECORRUPT;
+    const struct sample_row head = {
+        .name = (uint32_t)name,
+        .record = (uint32_t)batch->row_count,
+        .time_ms = *last_ms,
+        .status = kind[0] < STATUS_COUNT ? kind[0] : STATUS_UNKNOWN,
+        .profile = kind[1] < PROFILE_COUNT ? kind[1] : PROFILE_UNKNOWN,
+    };
     enum fw_status status = batch_row_begin(batch, &head);
     for (; mask != 0 && status == FW_OK; mask &= mask - 1) {
         const int metric = map[__builtin_ctzll(mask)];
@@ -409,6 +466,7 @@ enum fw_status batch_decode(const void *data, size_t len, const struct schema *s
     if (version != NULL && *version != BODY_VERSION)
         return fw_fail(err, FW_EVERSION, "batch of version %d, this program knows %d", *version,
                        BODY_VERSION);
+    batch->received_ms = unzigzag(get_varint(&r));
     if (version == NULL || !get_metric_map(&r, schema, map))
         return fw_fail_at(err, FW_ECORRUPT, 0, "batch: bad metric table");
     enum fw_status status = get_names(&r, batch);

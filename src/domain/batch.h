@@ -13,6 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Times are at or after 1970 and before the year 10000. */
+#define BATCH_TIME_END_MS INT64_C(253402300800000)
+
 struct sample_value {
     uint16_t metric; /* index in the schema */
     float value;     /* finite */
@@ -60,6 +63,8 @@ struct batch_name {
 };
 
 struct sample_batch {
+    int64_t received_ms; /* the daemon's clock when the fleet admitted it; journalled, so that a
+                            replay judges times as they were judged then */
     struct batch_name *names;
     struct sample_row *rows;
     struct sample_value *values;
@@ -77,6 +82,10 @@ struct sample_batch {
 /* An empty batch. NULL when out of memory. */
 struct sample_batch *batch_new(void);
 void batch_free(struct sample_batch *batch);
+/* Empties it for the next request. Memory is kept, unless one large request made it grow past
+ * BATCH_KEEP_BYTES. */
+enum { BATCH_KEEP_BYTES = 4 << 20 };
+void batch_reset(struct sample_batch *batch);
 
 /* The index of a name in the batch, added when it is new; the text is copied. FW_ENOMEM. */
 FW_MUST_CHECK enum fw_status batch_name(struct sample_batch *batch, const char *text, size_t len,
@@ -88,6 +97,10 @@ FW_MUST_CHECK enum fw_status batch_row_begin(struct sample_batch *batch,
                                              const struct sample_row *head);
 FW_MUST_CHECK enum fw_status batch_value(struct sample_batch *batch, int metric, float value);
 bool batch_row_end(struct sample_batch *batch);
+/* A whole row at once: `count` (1 to SCHEMA_METRICS_MAX) finite values of metrics that differ. */
+FW_MUST_CHECK enum fw_status batch_row_put(struct sample_batch *batch,
+                                           const struct sample_row *head,
+                                           const struct sample_value *values, size_t count);
 /* Forgets the row begun last. */
 void batch_row_drop(struct sample_batch *batch);
 
