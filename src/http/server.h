@@ -145,6 +145,8 @@ struct http_reply {
     int retry_after_s;         /* > 0: Retry-After */
     const char *filename;      /* [0-9A-Za-z._-], at most 128: Content-Disposition: attachment */
     const char *allow;         /* a literal: Allow */
+    const char *policy;        /* a literal: Content-Security-Policy; NULL: "default-src 'none';
+                                  frame-ancestors 'none'" */
     bool authenticate;         /* WWW-Authenticate: Bearer realm="forewarn" */
 };
 
