@@ -25,6 +25,24 @@ static bool ends_in(const char *text, const char *end)
     return n > m && strcmp(text + n - m, end) == 0;
 }
 
+static enum fw_status close_output(struct simulate_csv *csv, struct fw_error *err)
+{
+    enum fw_status status = FW_OK;
+    if (csv == NULL)
+        return FW_OK;
+    errno = 0;
+    if (csv->gz != NULL && gzclose(csv->gz) != Z_OK)
+        status = fw_fail(err, FW_EIO, "%s: %s", csv->path, strerror(errno));
+    else if (csv->file == stdout && fflush(stdout) != 0)
+        status = fw_fail(err, FW_EIO, "standard output: %s", strerror(errno));
+    else if (csv->file != NULL && csv->file != stdout && fclose(csv->file) != 0)
+        status = fw_fail(err, FW_EIO, "%s: %s", csv->path, strerror(errno));
+    fw_buf_fini(&csv->text);
+    fw_free(csv->path);
+    fw_free(csv);
+    return status;
+}
+
 static enum fw_status open_output(const char *path, struct simulate_csv **out, struct fw_error *err)
 {
     *out = NULL;
@@ -43,7 +61,7 @@ static enum fw_status open_output(const char *path, struct simulate_csv **out, s
         csv->file = fopen(path, "we");
     if (csv->path == NULL || (csv->file == NULL && csv->gz == NULL)) {
         const int why = errno;
-        (void)simulate_csv_close(csv, NULL);
+        close_output(csv, NULL);
         return fw_fail(err, FW_EIO, "%s: %s", path, strerror(why));
     }
     *out = csv;
@@ -80,7 +98,7 @@ enum fw_status simulate_csv_open(const char *path, struct simulate_csv **out, st
     fw_buf_putc(&csv->text, '\n');
     status = flush(csv, err);
     if (status != FW_OK) {
-        (void)simulate_csv_close(csv, NULL);
+        close_output(csv, NULL);
         *out = NULL;
     }
     return status;
@@ -122,20 +140,7 @@ enum fw_status simulate_csv_rows(struct simulate_csv *csv, const struct sample_b
 
 enum fw_status simulate_csv_close(struct simulate_csv *csv, struct fw_error *err)
 {
-    enum fw_status status = FW_OK;
-    if (csv == NULL)
-        return FW_OK;
-    errno = 0;
-    if (csv->gz != NULL && gzclose(csv->gz) != Z_OK)
-        status = fw_fail(err, FW_EIO, "%s: %s", csv->path, strerror(errno));
-    else if (csv->file == stdout && fflush(stdout) != 0)
-        status = fw_fail(err, FW_EIO, "standard output: %s", strerror(errno));
-    else if (csv->file != NULL && csv->file != stdout && fclose(csv->file) != 0)
-        status = fw_fail(err, FW_EIO, "%s: %s", csv->path, strerror(errno));
-    fw_buf_fini(&csv->text);
-    fw_free(csv->path);
-    fw_free(csv);
-    return status;
+    return close_output(csv, err);
 }
 
 static void put_label(struct simulate_csv *csv, const struct simulate_fleet *fleet,
@@ -170,6 +175,6 @@ enum fw_status simulate_csv_labels(const char *path, const struct simulate_fleet
     for (size_t i = 0; i < count; i++)
         put_label(csv, fleet, &incidents[i]);
     status = flush(csv, err);
-    const enum fw_status closed = simulate_csv_close(csv, status == FW_OK ? err : NULL);
+    const enum fw_status closed = close_output(csv, status == FW_OK ? err : NULL);
     return status != FW_OK ? status : closed;
 }

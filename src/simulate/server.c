@@ -224,7 +224,7 @@ static double memory_step(struct simulate_server *s, double d, const struct effe
         mem += s->pull.share * (clamp(s->pull.mem + 0.5 * s->n_mem, mem, 100) - mem);
     mem = clamp(mem, 1, 99.4);
     /* What does not fit goes to swap within minutes, and comes back over hours. */
-    const double wanted = mem > 88 ? (mem - 88) * 4.0 : 0.4;
+    const double wanted = mem > 88 ? (mem - 88) * 4.0 : 0.3 + 0.2 * s->n_mem * s->n_mem;
     s->swap = wanted + (s->swap - wanted) * exp(-dt_s / (wanted > s->swap ? 1200 : 14400));
     return mem;
 }

@@ -1,0 +1,230 @@
+#include "cli/feeder.h"
+
+#include "agent/client.h"
+#include "agent/feed.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    RECORDS_PER_POST = 5000,
+    BODY_MAX = 48 << 20,
+    RETRY_MIN_MS = 250,
+    RETRY_MAX_MS = 10000,
+    RETRY_AFTER_MAX_S = 60,
+    POST_MS = 60000
+};
+
+struct cli_feeder {
+    struct simulate_fleet *fleet;
+    const struct fw_clock *clock;
+    double speed;
+    struct agent_client *client;
+    struct sample_batch *batch; /* emptied after each post */
+    struct schema schema;
+    struct fw_buf body;
+    sigset_t signals;
+    bool live;
+    int64_t live_wall_ms, live_time_ms; /* the clock and the simulated time when it began */
+    bool away_told, rejected_told;
+    struct cli_feeder_counts counts;
+};
+
+static void stop_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+}
+
+void cli_feeder_block_signals(void)
+{
+    sigset_t signals;
+    stop_signals(&signals);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static bool interrupted(void *ctx)
+{
+    (void)ctx;
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
+enum fw_status cli_feeder_new(const struct cli_feeder_options *options, struct cli_feeder **out,
+                              struct fw_error *err)
+{
+    *out = NULL;
+    assert(options->speed >= 1);
+    struct cli_feeder *feeder = fw_calloc(1, sizeof *feeder);
+    if (feeder == NULL)
+        return fw_fail(err, FW_ENOMEM, "feeder: out of memory");
+    feeder->fleet = options->fleet;
+    feeder->clock = options->clock == NULL ? fw_clock_system() : options->clock;
+    feeder->speed = options->speed;
+    stop_signals(&feeder->signals);
+    schema_default(&feeder->schema);
+    fw_buf_init(&feeder->body, BODY_MAX);
+    feeder->batch = batch_new();
+    const struct agent_client_options client = {.url = options->url,
+                                                .api_key = options->api_key,
+                                                .total_ms = POST_MS,
+                                                .interrupted = interrupted};
+    enum fw_status status = agent_client_new(&client, &feeder->client, err);
+    if (status == FW_OK && feeder->batch == NULL)
+        status = fw_fail(err, FW_ENOMEM, "feeder: out of memory");
+    if (status != FW_OK) {
+        cli_feeder_free(feeder);
+        return status;
+    }
+    *out = feeder;
+    return FW_OK;
+}
+
+void cli_feeder_free(struct cli_feeder *feeder)
+{
+    if (feeder == NULL)
+        return;
+    agent_client_free(feeder->client);
+    batch_free(feeder->batch);
+    fw_buf_fini(&feeder->body);
+    fw_free(feeder);
+}
+
+bool cli_feeder_wait(struct cli_feeder *feeder, int64_t real_ms)
+{
+    const struct timespec wait = {.tv_sec = real_ms / 1000, .tv_nsec = real_ms % 1000 * 1000000};
+    for (;;) {
+        if (sigtimedwait(&feeder->signals, NULL, &wait) > 0)
+            return false;
+        if (errno == EAGAIN)
+            return true;
+    }
+}
+
+/* The number behind "records_rejected" in an answer; 0 when there is none. */
+static uint64_t rejected_in(const char *answer)
+{
+    static const char key[] = "\"records_rejected\":";
+    const char *at = strstr(answer, key);
+    return at == NULL ? 0 : strtoull(at + sizeof key - 1, NULL, 10);
+}
+
+static void note_rejected(struct cli_feeder *feeder, const struct agent_answer *answer)
+{
+    const uint64_t rejected = rejected_in(answer->text);
+    feeder->counts.rejected += rejected;
+    if (rejected > 0 && !feeder->rejected_told)
+        FW_LOG_WARN("feeder",
+                    "the daemon does not take every record rejected=%llu answer=\"%.300s\"",
+                    (unsigned long long)rejected, answer->text);
+    feeder->rejected_told = rejected > 0;
+}
+
+static bool worth_repeating(long code)
+{
+    return code == 0 || code >= 500 || code == 429 || code == 408;
+}
+
+/* Posts the body until it is taken. */
+static enum fw_status post(struct cli_feeder *feeder, struct fw_error *err)
+{
+    int64_t pause_ms = RETRY_MIN_MS;
+    for (;;) {
+        struct agent_answer answer;
+        agent_client_request(feeder->client, "/feed/data", feeder->body.data, feeder->body.len,
+                             &answer);
+        feeder->counts.posts++;
+        if (answer.code >= 200 && answer.code < 300) {
+            if (feeder->away_told)
+                FW_LOG_INFO("feeder", "the daemon takes samples again");
+            feeder->away_told = false;
+            note_rejected(feeder, &answer);
+            return FW_OK;
+        }
+        if (!worth_repeating(answer.code))
+            return fw_fail(err, FW_EINVAL, "the daemon answered %ld: %.180s", answer.code,
+                           answer.text);
+        if (!feeder->away_told && !interrupted(NULL))
+            FW_LOG_WARN("feeder", "the daemon takes no samples, waiting code=%ld reason=\"%.200s\"",
+                        answer.code, answer.text);
+        feeder->away_told = true;
+        feeder->counts.retries++;
+        int64_t wait_ms = pause_ms;
+        if (answer.retry_after_s >= 0)
+            wait_ms = 1000 * (answer.retry_after_s < RETRY_AFTER_MAX_S ? answer.retry_after_s
+                                                                       : RETRY_AFTER_MAX_S);
+        if (!cli_feeder_wait(feeder, wait_ms))
+            return fw_fail(err, FW_ETIMEOUT, "stopped");
+        pause_ms = pause_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : pause_ms * 2;
+    }
+}
+
+static enum fw_status post_batch(struct cli_feeder *feeder, struct fw_error *err)
+{
+    fw_buf_reset(&feeder->body);
+    agent_feed_begin(&feeder->body);
+    agent_feed_rows(&feeder->body, feeder->batch, &feeder->schema, 0, feeder->batch->row_count);
+    agent_feed_end(&feeder->body);
+    feeder->counts.records += feeder->batch->row_count;
+    batch_free(feeder->batch);
+    feeder->batch = batch_new();
+    if (feeder->body.failed || feeder->batch == NULL)
+        return fw_fail(err, FW_ENOMEM, "feeder: out of memory");
+    return post(feeder, err);
+}
+
+static enum fw_status step(struct cli_feeder *feeder, struct fw_error *err)
+{
+    return simulate_fleet_step(feeder->fleet, feeder->batch) == FW_OK
+               ? FW_OK
+               : fw_fail(err, FW_ENOMEM, "feeder: out of memory");
+}
+
+enum fw_status cli_feeder_history(struct cli_feeder *feeder, int64_t until_ms, struct fw_error *err)
+{
+    enum fw_status status = FW_OK;
+    while (status == FW_OK && simulate_fleet_time_ms(feeder->fleet) < until_ms) {
+        status = step(feeder, err);
+        const bool last = simulate_fleet_time_ms(feeder->fleet) >= until_ms;
+        if (status == FW_OK && (last || feeder->batch->row_count >= RECORDS_PER_POST))
+            status = post_batch(feeder, err);
+    }
+    return status;
+}
+
+enum fw_status cli_feeder_live(struct cli_feeder *feeder, struct fw_error *err)
+{
+    const int64_t wall_ms = fw_clock_wall_ms(feeder->clock);
+    if (!feeder->live) {
+        feeder->live = true;
+        feeder->live_wall_ms = wall_ms;
+        feeder->live_time_ms = simulate_fleet_time_ms(feeder->fleet);
+    }
+    int64_t now_ms =
+        feeder->live_time_ms + (int64_t)((double)(wall_ms - feeder->live_wall_ms) * feeder->speed);
+    if (now_ms > wall_ms)
+        now_ms = wall_ms;
+    enum fw_status status = FW_OK;
+    while (status == FW_OK && simulate_fleet_time_ms(feeder->fleet) <= now_ms) {
+        status = step(feeder, err);
+        if (status == FW_OK)
+            status = post_batch(feeder, err);
+    }
+    return status;
+}
+
+void cli_feeder_counts(const struct cli_feeder *feeder, struct cli_feeder_counts *counts)
+{
+    *counts = feeder->counts;
+}
