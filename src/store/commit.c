@@ -84,7 +84,8 @@ int store_commit_new_segment(struct store_journal *j)
     pthread_mutex_unlock(&j->lock);
     struct store_segment_header header = {.first_seq = j->next_seq,
                                           .prev_seq = acked_seq,
-                                          .created_ms = fw_clock_wall_ms(j->options.clock)};
+                                          .created_ms = fw_clock_wall_ms(j->options.clock),
+                                          .continues = j->started};
     struct store_segment_file file = {.first_seq = header.first_seq,
                                       .prev_seq = header.prev_seq,
                                       .last_seq = UINT64_MAX,
@@ -106,6 +107,7 @@ int store_commit_new_segment(struct store_journal *j)
     j->fd = fd;
     j->size_bytes = STORE_SEGMENT_HEADER;
     j->records = 0;
+    j->started = true;
     j->marker = header.marker;
     pthread_mutex_lock(&j->lock);
     for (size_t i = 0; i < j->n_segments; i++)
@@ -170,7 +172,7 @@ static void seal_group(struct store_journal *j)
     for (size_t i = 0; i < j->writing.n; i++) {
         const struct store_pending *pending = &j->writing.pending[i];
         store_record_seal(j->writing.bytes + pending->at, j->marker, j->size_bytes + pending->at,
-                          j->next_seq + i, pending->len);
+                          j->next_seq + i, (uint32_t)i, pending->len);
     }
 }
 

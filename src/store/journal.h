@@ -41,7 +41,7 @@ struct store_journal_options {
     uint64_t segment_bytes;       /* 64 MiB; a segment may pass it by one group */
     size_t record_bytes_max;      /* 64 MiB; a longer record is refused, a longer length on disk is
                                      damage */
-    size_t queue_bytes_max; /* 128 MiB waiting or being written; not below record_bytes_max + 20 */
+    size_t queue_bytes_max; /* 128 MiB waiting or being written; not below record_bytes_max + 24 */
     uint64_t reserve_bytes; /* 1 MiB the journal leaves free on the disk, so that reads and a
                                restart work */
     uint64_t
@@ -77,7 +77,9 @@ struct store_journal_report {
     uint64_t damaged_regions; /* runs of damaged bytes with good records behind them */
     uint64_t damaged_headers; /* segment headers that fail their checks; costs no record */
     uint64_t damaged_bytes;
-    uint64_t lost_records; /* sequences that were acknowledged and are gone */
+    uint64_t lost_records;      /* sequences that were acknowledged and are gone */
+    uint64_t uncertain_records; /* gone from the last group before a crash: most likely never
+                                   acknowledged */
     uint64_t missing_from,
         missing_to; /* sequences between replay_after_seq and the first record; 0 when none */
     uint64_t refused_records;   /* found but never acknowledged (a failed sync): not replayed */

@@ -90,6 +90,7 @@ static enum fw_status read_header(struct store_recovery *r, size_t index, struct
                        segment->name);
     segment->header_damaged = status != FW_OK || header.first_seq != segment->first_seq ||
                               header.marker != segment->marker;
+    segment->continues = !segment->header_damaged && header.continues;
     segment->prev_seq = segment->header_damaged ? segment->first_seq - 1 : header.prev_seq;
     return FW_OK;
 }
@@ -157,6 +158,51 @@ static void count_lost(struct store_recovery *r, uint64_t from, uint64_t to)
     tell(r, "lost-records", 0, 0, text);
 }
 
+/* A gap inside the newest group is loss only if the group was finished, which a later group proves.
+ */
+static void keep_pending(struct store_recovery *r, uint64_t from, uint64_t to)
+{
+    if (from < r->replay_after_seq)
+        from = r->replay_after_seq;
+    if (to <= from)
+        return;
+    if (r->pending == 0)
+        r->pending_from = from;
+    r->pending_to = to;
+    r->pending += to - from;
+}
+
+static void settle_pending(struct store_recovery *r, bool finished)
+{
+    if (r->pending == 0)
+        return;
+    if (finished && r->pending == r->pending_to - r->pending_from) {
+        count_lost(r, r->pending_from, r->pending_to);
+    } else if (finished) {
+        /* Several gaps in one group: the sequences between them were found. */
+        r->report.lost_records += r->pending;
+        tell(r, "lost-records", 0, 0, "records of one group are gone");
+    } else {
+        r->report.uncertain_records += r->pending;
+        tell(r, "unfinished-group", 0, 0, "a part of the last group written before a crash");
+    }
+    r->pending = 0;
+}
+
+static void note_gap(struct store_recovery *r, const struct store_segment_item *item)
+{
+    const uint64_t group_before = item->group_first - 1;
+    if (item->group_first != r->group_first)
+        settle_pending(r, true);
+    r->group_first = item->group_first;
+    if (group_before > r->seen) {
+        count_lost(r, r->seen, group_before);
+        keep_pending(r, group_before, item->seq - 1);
+    } else {
+        keep_pending(r, r->seen, item->seq - 1);
+    }
+}
+
 static enum fw_status take_record(struct store_recovery *r, const struct store_segment_item *item)
 {
     struct store_journal_report *report = &r->report;
@@ -170,7 +216,7 @@ static enum fw_status take_record(struct store_recovery *r, const struct store_s
         report->stale_records++;
         return FW_OK;
     }
-    count_lost(r, r->seen, item->seq - 1);
+    note_gap(r, item);
     r->seen = r->acked_seq = item->seq;
     r->records_here++;
     report->records++;
@@ -271,9 +317,16 @@ static void enter_segment(struct store_recovery *r, bool first)
         r->report.missing_to = segment->prev_seq;
         tell(r, "missing-segments", 0, 0, "the records before this segment are not there");
     }
-    if (!first)
+    settle_pending(r, segment->continues);
+    if (!first && !segment->header_damaged)
         count_lost(r, r->seen, segment->prev_seq);
-    if (r->acked_seq < segment->prev_seq)
+    /* Without a header nobody knows what was acknowledged; a newest file with nothing in it was
+     * never finished. */
+    if (!first && segment->header_damaged && segment->size_bytes > STORE_SEGMENT_HEADER) {
+        keep_pending(r, r->seen, segment->first_seq - 1);
+        settle_pending(r, false);
+    }
+    if (!segment->header_damaged && r->acked_seq < segment->prev_seq)
         r->acked_seq = segment->prev_seq;
     if (r->seen < segment->first_seq - 1)
         r->seen = segment->first_seq - 1;
@@ -311,6 +364,7 @@ enum fw_status store_recover(struct store_recovery *r, struct fw_error *err)
     r->segments = NULL;
     r->n_segments = 0;
     r->last_seq = r->acked_seq = r->seen = 0;
+    r->pending = r->group_first = 0;
     enum fw_status status = list_segments(r, err);
     bool first = true;
     for (size_t i = 0; status == FW_OK && i < r->n_segments; i++) {
@@ -320,6 +374,7 @@ enum fw_status store_recover(struct store_recovery *r, struct fw_error *err)
         status = read_segment(r, i, first, err);
         first = false;
     }
+    settle_pending(r, false);
     r->report.quarantined_bytes = r->quarantine.bytes;
     r->report.quarantine_skipped_bytes = r->quarantine.skipped;
     if (status != FW_OK) {

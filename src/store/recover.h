@@ -16,6 +16,7 @@ struct store_segment_file {
     uint64_t size_bytes; /* after a cut */
     uint32_t marker;
     bool header_damaged;
+    bool continues;
     bool empty; /* holds no record: may be removed once a newer segment is durable */
 };
 
@@ -47,6 +48,10 @@ struct store_recovery {
     uint64_t seen;   /* the last sequence accepted */
     uint64_t cut_at; /* 0: no torn tail */
     uint64_t records_here;
+    uint64_t pending_from,
+        pending_to;   /* gone inside a group of which nobody has told yet that it was finished */
+    uint64_t pending; /* how many of them */
+    uint64_t group_first; /* of the group of the last record accepted */
 };
 
 /* Lists the segments and reads their headers, then walks them in order. Statuses as

@@ -65,9 +65,9 @@ bool store_segment_name_parse(const char *name, uint64_t *first_seq, uint32_t *m
     return true;
 }
 
-/*  0  8 magic        16 8 first_seq   32 8 created_ms   44 16 zero
- *  8  4 version      24 8 prev_seq    40 4 marker       60  4 CRC32C of bytes 0 to 59
- * 12  4 header size */
+/*  0  8 magic        16 8 first_seq   32 8 created_ms   44  4 flags: bit 0 continues
+ *  8  4 version      24 8 prev_seq    40 4 marker       48 12 zero
+ * 12  4 header size                                     60  4 CRC32C of bytes 0 to 59 */
 void store_segment_header_encode(const struct store_segment_header *header,
                                  unsigned char out[STORE_SEGMENT_HEADER])
 {
@@ -79,6 +79,7 @@ void store_segment_header_encode(const struct store_segment_header *header,
     store_put_u64(out + 24, header->prev_seq);
     store_put_u64(out + 32, (uint64_t)header->created_ms);
     store_put_u32(out + 40, header->marker);
+    store_put_u32(out + 44, header->continues ? 1 : 0);
     store_put_u32(out + 60, fw_crc32c(0, out, 60));
 }
 
@@ -93,30 +94,33 @@ enum fw_status store_segment_header_decode(const unsigned char in[STORE_SEGMENT_
     header->prev_seq = store_get_u64(in + 24);
     header->created_ms = (int64_t)store_get_u64(in + 32);
     header->marker = store_get_u32(in + 40);
+    header->continues = (store_get_u32(in + 44) & 1) != 0;
     if (store_get_u32(in + 12) != STORE_SEGMENT_HEADER || header->first_seq == 0 ||
         header->prev_seq >= header->first_seq)
         return FW_ECORRUPT;
     return FW_OK;
 }
 
-/* Record: 0 4 marker, 4 4 length of the payload, 8 8 sequence, 16 4 checksum, 20 payload. */
+/* Record: 0 4 marker, 4 4 length of the payload, 8 8 sequence, 16 4 index in the group, 20 4
+ * checksum, 24 payload. */
 static uint32_t record_crc(const unsigned char *record, uint64_t offset, size_t len)
 {
     unsigned char place[8];
     store_put_u64(place, offset);
     uint32_t crc = fw_crc32c(0, place, sizeof place);
-    crc = fw_crc32c(crc, record + 4, 12);
+    crc = fw_crc32c(crc, record + 4, 16);
     return fw_crc32c(crc, record + STORE_RECORD_HEADER, len);
 }
 
 void store_record_seal(unsigned char *record, uint32_t marker, uint64_t offset, uint64_t seq,
-                       size_t len)
+                       uint32_t group_index, size_t len)
 {
     assert(len > 0 && len <= UINT32_MAX);
     store_put_u32(record, marker);
     store_put_u32(record + 4, (uint32_t)len);
     store_put_u64(record + 8, seq);
-    store_put_u32(record + 16, record_crc(record, offset, len));
+    store_put_u32(record + 16, group_index);
+    store_put_u32(record + 20, record_crc(record, offset, len));
 }
 
 /* A piece of the file in memory that moves forward. */
@@ -198,13 +202,15 @@ static int record_at(struct store_segment_scan *scan, struct window *w, uint64_t
     if (record == NULL)
         return -1;
     const uint64_t seq = store_get_u64(record + 8);
-    if (seq == 0 ||
-        (!scan->checksums_off && store_get_u32(record + 16) != record_crc(record, offset, len)))
+    const uint64_t group_index = store_get_u32(record + 16);
+    if (seq == 0 || group_index >= seq ||
+        (!scan->checksums_off && store_get_u32(record + 20) != record_crc(record, offset, len)))
         return 0;
     *item = (struct store_segment_item){.kind = STORE_SEGMENT_RECORD,
                                         .offset = offset,
                                         .length = STORE_RECORD_HEADER + len,
                                         .seq = seq,
+                                        .group_first = seq - group_index,
                                         .payload = record + STORE_RECORD_HEADER,
                                         .len = len};
     return 1;

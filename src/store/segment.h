@@ -14,7 +14,7 @@
 enum {
     STORE_SEGMENT_VERSION = 1,
     STORE_SEGMENT_HEADER = 64,   /* bytes */
-    STORE_RECORD_HEADER = 20,    /* bytes before each payload */
+    STORE_RECORD_HEADER = 24,    /* bytes before each payload */
     STORE_SEGMENT_NAME_MAX = 40, /* bytes of a file name with its end */
 };
 
@@ -25,6 +25,9 @@ struct store_segment_header {
     uint64_t prev_seq;  /* the last acknowledged before this segment: what earlier files hold beyond
                            was refused */
     int64_t created_ms;
+    /* The same process wrote and acknowledged everything up to prev_seq: the segment before ends
+     * with a finished group. False for the first segment after a start. */
+    bool continues;
     uint32_t marker; /* begins every record; drawn at random, so that no payload can look like a
                         record */
 };
@@ -39,11 +42,11 @@ void store_segment_header_encode(const struct store_segment_header *header,
 enum fw_status store_segment_header_decode(const unsigned char in[STORE_SEGMENT_HEADER],
                                            struct store_segment_header *header);
 
-/* Fills the STORE_RECORD_HEADER bytes in front of `len` bytes of payload. The checksum covers the
- * record's offset in its file too, so a record that lands in the wrong place is damage and not a
- * second copy. */
+/* Fills the STORE_RECORD_HEADER bytes in front of `len` bytes of payload. `group_index` counts the
+ * records before this one that share its write and sync. The checksum covers the record's offset in
+ * its file too, so a record that lands in the wrong place is damage and not a second copy. */
 void store_record_seal(unsigned char *record, uint32_t marker, uint64_t offset, uint64_t seq,
-                       size_t len);
+                       uint32_t group_index, size_t len);
 
 enum store_segment_item_kind {
     STORE_SEGMENT_RECORD,
@@ -54,6 +57,7 @@ enum store_segment_item_kind {
 struct store_segment_item {
     enum store_segment_item_kind kind;
     uint64_t offset, length; /* in the file, headers included */
+    uint64_t group_first;    /* sequence of the first record of its group */
     uint64_t seq;            /* RECORD only, like the next two */
     const void *payload;
     size_t len;
