@@ -1,19 +1,27 @@
 #include "base/json.h"
 
+#include "base/json_locate.h"
+
 #include <cstring>
-#include <jansson.h>
 #include <new>
 #include <simdjson.h>
 
 using simdjson::dom::element;
+
+/* Capacities are taken in pieces of 64 KiB, so that bodies of about one size share one. */
+static size_t rounded(size_t bytes)
+{
+    return (bytes + 65536) / 65536 * 65536;
+}
 
 struct fw_json_parser {
     simdjson::dom::parser parser;
     size_t max_bytes;
     size_t max_depth;
     bool ready;
+    /* simdjson's own limit is for rounded sizes; ours is checked before it is asked. */
     fw_json_parser(size_t bytes, size_t depth)
-        : parser(bytes), max_bytes(bytes), max_depth(depth), ready(false)
+        : parser(rounded(bytes)), max_bytes(bytes), max_depth(depth), ready(false)
     {
     }
 };
@@ -71,18 +79,16 @@ void fw_json_parser_free(struct fw_json_parser *parser)
     delete parser;
 }
 
-static enum fw_status syntax_error(const char *data, size_t len, const char *reason,
-                                   struct fw_error *err)
+static enum fw_status syntax_error(const struct fw_json_parser *parser, const char *data,
+                                   size_t len, const char *reason, struct fw_error *err)
 {
-    json_error_t where;
-    json_t *parsed = json_loadb(data, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
-    if (parsed != NULL) {
-        json_decref(parsed);
+    size_t offset, line, column;
+    const char *found;
+    if (fw_json_locate(data, len, parser->max_depth, &offset, &found))
         return fw_fail(err, FW_EINVAL, "not valid JSON: %s", reason);
-    }
-    const uint64_t offset = where.position > 0 ? static_cast<uint64_t>(where.position) : 0;
-    return fw_fail_at(err, FW_EINVAL, offset, "not valid JSON at line %d, column %d: %s",
-                      where.line, where.column, where.text);
+    fw_json_line_column(data, offset, &line, &column);
+    return fw_fail_at(err, FW_EINVAL, offset, "not valid JSON at line %zu, column %zu: %s", line,
+                      column, found);
 }
 
 enum fw_status fw_json_parse(struct fw_json_parser *parser, const char *data, size_t len,
@@ -93,8 +99,8 @@ enum fw_status fw_json_parse(struct fw_json_parser *parser, const char *data, si
     if (len == 0)
         return fw_fail(err, FW_EINVAL, "not valid JSON: empty document");
     if (!parser->ready || parser->parser.capacity() < len) {
-        const size_t rounded = (len + 65536) / 65536 * 65536;
-        if (parser->parser.allocate(rounded, parser->max_depth) != simdjson::SUCCESS)
+        /* simdjson counts the level of a scalar within the innermost group, too. */
+        if (parser->parser.allocate(rounded(len), parser->max_depth + 1) != simdjson::SUCCESS)
             return fw_fail(err, FW_ENOMEM, "parse %zu bytes of JSON", len);
         parser->ready = true;
     }
@@ -111,7 +117,7 @@ enum fw_status fw_json_parse(struct fw_json_parser *parser, const char *data, si
     case simdjson::CAPACITY:
         return fw_fail(err, FW_ELIMIT, "document of %zu bytes, limit %zu", len, parser->max_bytes);
     default:
-        return syntax_error(data, len, simdjson::error_message(code), err);
+        return syntax_error(parser, data, len, simdjson::error_message(code), err);
     }
 }
 

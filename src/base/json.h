@@ -1,5 +1,5 @@
 /* Reading JSON: strict (RFC 8259), whole document in memory, bounded depth. simdjson does the
- * parsing; jansson names the place of a syntax error, in a second pass after a refusal.
+ * parsing; json_locate.h names the place of a syntax error, in a second pass after a refusal.
  *
  * Values are two words that point into the parser's document: they die with the next parse, and so
  * do the strings that they give out. One parser serves one thread at a time. */
@@ -38,7 +38,8 @@ struct fw_json_iter {
     bool object;
 };
 
-/* max_bytes: longest document; max_depth: nesting. NULL when out of memory. */
+/* max_bytes: longest document; max_depth: groups within each other (one more
+ * passes when it is empty). NULL when out of memory. */
 struct fw_json_parser *fw_json_parser_new(size_t max_bytes, size_t max_depth);
 void fw_json_parser_free(struct fw_json_parser *parser);
 
