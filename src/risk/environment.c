@@ -20,7 +20,7 @@ static const double argus_idle_warning = 20, argus_idle_critical = 10, argus_p90
 
 static double highest(const float *values, size_t n)
 {
-    double most = -INFINITY;
+    double most = -(double)INFINITY;
     for (size_t i = 0; i < n; i++)
         most = fmax(most, (double)values[i]);
     return most;

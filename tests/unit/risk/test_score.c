@@ -7,6 +7,10 @@
 
 #include "support.h"
 
+/* clang warns about a float constant in a table of doubles. */
+#define NONE ((double)NAN)
+#define FREE ((double)INFINITY)
+
 static struct schema schema;
 
 static int setup(void **state)
@@ -405,12 +409,12 @@ static void test_configured_metric_joins(void **state)
     struct schema own;
     schema_default(&own);
     static const struct schema_metric rows[] = {
-        {"queue_depth",   "",  0, INFINITY, true,  false, METRIC_WORSE_HIGH, 1000, 5000},
-        {"free_inodes",   "%", 0, 100,      false, false, METRIC_WORSE_LOW,  10,   2   },
-        {"only_warning",  "",  0, INFINITY, false, false, METRIC_WORSE_HIGH, 50,   NAN },
-        {"only_critical", "",  0, INFINITY, false, false, METRIC_WORSE_HIGH, NAN,  50  },
-        {"same_both",     "",  0, INFINITY, false, false, METRIC_WORSE_HIGH, 50,   50  },
-        {"no_direction",  "",  0, INFINITY, false, false, METRIC_WORSE_NONE, NAN,  NAN },
+        {"queue_depth",   "",  0, FREE, true,  false, METRIC_WORSE_HIGH, 1000, 5000},
+        {"free_inodes",   "%", 0, 100,  false, false, METRIC_WORSE_LOW,  10,   2   },
+        {"only_warning",  "",  0, FREE, false, false, METRIC_WORSE_HIGH, 50,   NONE},
+        {"only_critical", "",  0, FREE, false, false, METRIC_WORSE_HIGH, NONE, 50  },
+        {"same_both",     "",  0, FREE, false, false, METRIC_WORSE_HIGH, 50,   50  },
+        {"no_direction",  "",  0, FREE, false, false, METRIC_WORSE_NONE, NONE, NONE},
     };
     static const struct {
         const char *name;
