@@ -61,6 +61,7 @@ static struct http_fault check_head(struct http_request *request, const char *me
     const size_t head_size = info == NULL ? 0 : info->header_size;
     if (head_size > server->options.header_bytes_max)
         return (struct http_fault){431, "Header too large"};
+    request->head_end = method + head_size;
     fault = http_guard_finish(&request->head);
     if (fault.text == NULL && server->wire_checked && !http_wire_whole(&walk.wire, head_size))
         fault = (struct http_fault){400, "Every line must end in CRLF and stand alone"};

@@ -166,3 +166,25 @@ bool http_wire_whole(const struct http_wire *wire, size_t head_size)
 {
     return wire->next != NULL && wire->next + 2 == wire->start + head_size;
 }
+
+bool http_wire_chunk(const char *gap, size_t len, uint64_t max)
+{
+    if (len >= 2 && gap[0] == '\r' && gap[1] == '\n') {
+        gap += 2;
+        len -= 2;
+    }
+    if (len < 3 || len > 15 + 2 || gap[len - 2] != '\r' || gap[len - 1] != '\n')
+        return false;
+    uint64_t size = 0;
+    for (size_t i = 0; i < len - 2; i++) {
+        const char c = gap[i];
+        const char lower = (char)(c | 0x20);
+        if (c >= '0' && c <= '9')
+            size = size * 16 + (uint64_t)(c - '0');
+        else if (lower >= 'a' && lower <= 'f')
+            size = size * 16 + (uint64_t)(lower - 'a' + 10);
+        else
+            return false;
+    }
+    return size <= max;
+}

@@ -53,6 +53,10 @@ void http_wire_begin(struct http_wire *wire, const char *method, size_t target_l
                      const char *version);
 void http_wire_header(struct http_wire *wire, const char *name, size_t name_len, const char *value,
                       size_t value_len);
+/* Chunk headers are seen where the same read brought data behind them: `gap` are the bytes that
+ * libmicrohttpd skipped, from what it handled before up to the data. True for [CRLF] size CRLF with
+ * a size of at most `max` and 15 digits. */
+bool http_wire_chunk(const char *gap, size_t len, uint64_t max);
 /* head_size: bytes from the method to the end of the empty line. */
 bool http_wire_whole(const struct http_wire *wire, size_t head_size);
 

@@ -142,6 +142,8 @@ struct http_request {
     struct http_fault fault; /* found with the request line */
     struct http_head head;   /* points into libmicrohttpd's memory: inside the handler only */
     bool head_only, begun, has_body, in_handler, answered, closes;
+    const char *head_end;     /* where the body begins in libmicrohttpd's memory */
+    const char *piece_end;    /* of the piece of the body handled last */
     const char *allow_origin; /* the configured one that matched */
     enum http_role role;
     char key_name[HTTP_KEY_NAME_MAX + 1];
@@ -175,7 +177,8 @@ void http_request_undefer(struct http_request *request);
 void http_request_unref(struct http_request *request);
 /* Decides whether the request goes on to its handler; otherwise request->answered. (admit.c) */
 void http_admit(struct http_request *request, const char *method, const char *version);
-/* One piece of the body. A fault means that the connection must close. (upload.c) */
+/* One piece of the body, still where libmicrohttpd read it. A fault means that the connection must
+ * close. (upload.c) */
 struct http_fault http_upload(struct http_request *request, const char *data, size_t len);
 /* After the last piece. */
 void http_upload_end(struct http_request *request);

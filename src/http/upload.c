@@ -60,12 +60,30 @@ static struct http_fault take_gzip(struct http_request *request, const char *dat
     return refuse(request, HTTP_REFUSED_ENCODING, 400, "The body is not valid gzip");
 }
 
+/* The chunk header before this piece, where it can be seen: libmicrohttpd forgives bare line feeds
+ * and skips extensions. It lies between the last piece and this one, or, when the last piece came
+ * with an earlier read, at the beginning of the buffer. */
+static bool clean_chunk(struct http_request *request, const char *data)
+{
+    const char *start = request->head_end, *last = request->piece_end;
+    if (!request->server->wire_checked || data <= start)
+        return true;
+    const uint64_t max = request->body_max;
+    if (last != NULL && last < data && http_wire_chunk(last, (size_t)(data - last), max))
+        return true;
+    return http_wire_chunk(start, (size_t)(data - start), max);
+}
+
 struct http_fault http_upload(struct http_request *request, const char *data, size_t len)
 {
     struct http_server *server = request->server;
     request->body_wire += len;
     atomic_fetch_add_explicit(&server->body_bytes_in, len, memory_order_relaxed);
     atomic_store_explicit(&request->connection->moved, request->body_wire, memory_order_relaxed);
+    const bool clean = !request->head.chunked || clean_chunk(request, data);
+    request->piece_end = data + len;
+    if (!clean)
+        return refuse(request, HTTP_REFUSED_WIRE, 400, "Malformed or oversized chunk");
     if (request->body_wire > request->body_max)
         return refuse(request, HTTP_REFUSED_SIZE, 413, "Request body too large");
     const struct http_fault fault =

@@ -117,7 +117,8 @@ static inline struct answer read_answer(int fd, bool head_only, int timeout_ms)
     sscanf(answer.head, "HTTP/1.%*c %d", &answer.status);
     const char *length = header_of(&answer, "Content-Length");
     const size_t start = (size_t)(end + 4 - in.data);
-    size_t want = length == NULL || head_only || answer.status == 304 ? 0 : strtoul(length, NULL, 10);
+    size_t want =
+        length == NULL || head_only || answer.status == 304 ? 0 : strtoul(length, NULL, 10);
     while (in.len < start + want && (got = read_more(fd, &in, timeout_ms)) > 0)
         continue;
     const size_t have = in.len - start < want ? in.len - start : want;
