@@ -1,0 +1,167 @@
+#include "api/api.h"
+
+#include "api/api_internal.h"
+#include "api/decoders.h"
+#include "base/alloc.h"
+#include "base/rng.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+static void fill_in(struct api_options *o)
+{
+    if (o->clock == NULL)
+        o->clock = fw_clock_system();
+    if (o->service == NULL)
+        o->service = "tft_inference_daemon";
+    if (o->models_dir == NULL)
+        o->models_dir = "models";
+    if (o->zone == NULL)
+        o->zone = "naive";
+    if (o->body_bytes_max == 0)
+        o->body_bytes_max = (size_t)64 << 20;
+    if (o->records_max == 0)
+        o->records_max = INGEST_RECORDS_MAX;
+    if (o->inline_bytes_max == 0)
+        o->inline_bytes_max = (size_t)64 << 10;
+    if (o->ingest_threads == 0)
+        o->ingest_threads = 2;
+    if (o->ingest_queue_max == 0)
+        o->ingest_queue_max = 32;
+    if (o->eager_servers_max == 0)
+        o->eager_servers_max = 2000;
+    if (o->answer_bytes_max == 0)
+        o->answer_bytes_max = (size_t)512 << 20;
+    if (o->filtered_bytes_max == 0)
+        o->filtered_bytes_max = (size_t)64 << 20;
+}
+
+enum { RENDER_QUEUE_MAX = 64, RELOAD_QUEUE_MAX = 1 };
+
+static enum fw_status start(struct api *api, struct fw_error *err)
+{
+    const struct api_options *o = &api->options;
+    if (!api_zone_parse(o->zone, &api->zone))
+        return fw_fail(err, FW_EINVAL, "time zone \"%s\": expected naive, utc or +hh:mm", o->zone);
+    api->decoders = api_decoders_new(o->schema, o->body_bytes_max);
+    if (api->decoders == NULL)
+        return fw_fail(err, FW_ENOMEM, "decoders");
+    enum fw_status status = api_predictions_new(api, &api->predictions, err);
+    if (status == FW_OK)
+        status = api_pool_new(o->ingest_threads, o->ingest_queue_max, &api->ingest, err);
+    if (status == FW_OK)
+        status = api_pool_new(1, RENDER_QUEUE_MAX, &api->render, err);
+    if (status == FW_OK)
+        status = api_pool_new(1, RELOAD_QUEUE_MAX, &api->admin, err);
+    if (status == FW_OK)
+        status = api_routes_make(api, err);
+    return status;
+}
+
+enum fw_status api_new(const struct api_options *options, struct api **out, struct fw_error *err)
+{
+    assert(options->schema != NULL);
+    *out = NULL;
+    struct api *api = fw_calloc(1, sizeof *api);
+    if (api == NULL)
+        return fw_fail(err, FW_ENOMEM, "api");
+    api->options = *options;
+    fill_in(&api->options);
+    api->clock = api->options.clock;
+    api->boot = fw_rng_entropy();
+    api->started_ms = fw_clock_wall_ms(api->clock);
+    api->started_ns = fw_clock_mono_ns(api->clock);
+    pthread_mutex_init(&api->quality_lock, NULL);
+    for (size_t i = 0; i < COUNT(api->quality); i++)
+        api->quality[i] = (struct api_quality){(double)NAN, (double)NAN};
+    fw_histogram_init_durations(&api->ingest_ns);
+    fw_histogram_init_durations(&api->forecast_run_ns);
+    const enum fw_status status = start(api, err);
+    if (status != FW_OK) {
+        api_free(api);
+        return status;
+    }
+    *out = api;
+    return FW_OK;
+}
+
+void api_routes(struct api *api, const struct http_route **routes, size_t *n)
+{
+    *routes = api->routes;
+    *n = api->route_count;
+}
+
+void api_set_server(struct api *api, const struct http_server *server)
+{
+    atomic_store(&api->server, server);
+}
+
+static void measure(struct api *api, const struct outlook *outlook)
+{
+    double coverage[SCHEMA_METRICS_MAX] = {0}, pinball[SCHEMA_METRICS_MAX] = {0};
+    size_t covered[SCHEMA_METRICS_MAX] = {0}, lost[SCHEMA_METRICS_MAX] = {0};
+    for (size_t i = 0; i < outlook->set->count; i++) {
+        const struct forecast *forecast = outlook->set->items[i];
+        for (size_t k = 0; k < forecast->path_count; k++) {
+            const struct forecast_path *path = &forecast->paths[k];
+            if (!isnan(path->coverage)) {
+                coverage[path->metric] += (double)path->coverage;
+                covered[path->metric]++;
+            }
+            if (!isnan(path->pinball)) {
+                pinball[path->metric] += (double)path->pinball;
+                lost[path->metric]++;
+            }
+        }
+    }
+    pthread_mutex_lock(&api->quality_lock);
+    for (size_t i = 0; i < SCHEMA_METRICS_MAX; i++)
+        api->quality[i] =
+            (struct api_quality){covered[i] > 0 ? coverage[i] / (double)covered[i] : (double)NAN,
+                                 lost[i] > 0 ? pinball[i] / (double)lost[i] : (double)NAN};
+    pthread_mutex_unlock(&api->quality_lock);
+}
+
+/* On the publisher's thread, before readers see the outlook. */
+static void on_outlook(void *ctx, const struct outlook *outlook)
+{
+    struct api *api = ctx;
+    const double seconds = outlook->set->seconds;
+    fw_histogram_record(&api->forecast_run_ns, seconds > 0.0 ? (uint64_t)(seconds * 1e9) : 0);
+    api->counts.runs++;
+    measure(api, outlook);
+    api_predictions_prepare(api, outlook);
+}
+
+void api_attach(struct api *api, const struct api_parts *parts)
+{
+    assert(!api->attached && parts->fleet != NULL && parts->board != NULL &&
+           parts->journal != NULL);
+    api->parts = *parts;
+    struct fleet_counts counts;
+    fleet_counts(parts->fleet, &counts);
+    api->warm = counts.ready > 0; /* it was before the restart */
+    outlook_board_listen(parts->board, on_outlook, api);
+    atomic_store_explicit(&api->attached, true, memory_order_release);
+}
+
+void api_drain(struct api *api)
+{
+    api_pool_free(api->ingest);
+    api_pool_free(api->render);
+    api_pool_free(api->admin);
+    api->ingest = api->render = api->admin = NULL;
+}
+
+void api_free(struct api *api)
+{
+    if (api == NULL)
+        return;
+    api_drain(api);
+    api_predictions_free(api->predictions);
+    api_decoders_free(api->decoders);
+    http_body_unref(api->openapi);
+    pthread_mutex_destroy(&api->quality_lock);
+    fw_free(api);
+}

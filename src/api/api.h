@@ -1,0 +1,105 @@
+/* The routes: what the paths of the contract answer. The glue between http, ingest and the domain;
+ * docs/api.md says what each path gives.
+ *
+ * Life: api_new() -> http_server_start() with api_routes() -> api_attach() once windows are whole
+ * -> ... -> http_server_stop() -> api_drain() -> store_journal_close() and the runner's stop ->
+ * api_free(). Before api_attach() only what says how the process is (/livez, /readyz, /health, /,
+ * /metrics, /openapi.json) is answered; everything else is 503. */
+#ifndef FW_API_API_H
+#define FW_API_API_H
+
+#include "base/clock.h"
+#include "domain/schema.h"
+#include "http/server.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct api;
+struct fleet;
+struct outlook_board;
+struct store_journal;
+
+/* A model of the registry, as a person and the contract (8.1, 8.3) see it. Texts are terminated;
+ * "" and -1: unknown. */
+struct api_model {
+    char name[128];     /* bare name inside the registry */
+    char timestamp[32]; /* "20251215_143022" */
+    bool current;
+    int64_t size_bytes;
+    int64_t modified_ms;
+    int64_t epochs;
+    double val_loss; /* NaN: unknown */
+    double coverage; /* NaN: unknown */
+    char sha256[65];
+    int64_t encoder_steps, prediction_steps;
+    int64_t known_servers; /* names in the model's vocabulary */
+};
+typedef void (*api_model_fn)(void *ctx, const struct api_model *model);
+
+enum api_reload { API_RELOADED, API_RELOAD_SAME, API_RELOAD_NONE, API_RELOAD_FAILED };
+
+/* The registry, given by the daemon. Any function may be NULL: then there is none. */
+struct api_models {
+    void *ctx;
+    /* Calls `visit` for each model, newest first. */
+    enum fw_status (*list)(void *ctx, api_model_fn visit, void *visit_ctx, struct fw_error *err);
+    /* The loaded model; false when there is none. */
+    bool (*current)(void *ctx, struct api_model *model);
+    /* Loads, checks and swaps; `name` is a bare file name that was checked ([0-9A-Za-z._-], not
+     * beginning with a dot), NULL: the newest. Called on a thread of its own, one at a time.
+     * *model is the one loaded (API_RELOADED, API_RELOAD_SAME); err says why it failed. */
+    enum api_reload (*reload)(void *ctx, const char *name, struct api_model *model,
+                              struct fw_error *err);
+};
+
+/* Zero means the default in brackets. Strings and pointers outlive the api. */
+struct api_options {
+    const struct schema *schema;  /* not NULL */
+    const struct fw_clock *clock; /* [the system's] */
+    const char *service;          /* `service` of /health ["tft_inference_daemon"] */
+    const char *models_dir;       /* the registry's directory, for people ["models"] */
+    const char *zone;             /* of times, as ?tz= takes it ["naive"] */
+    size_t body_bytes_max;        /* of a feed, decoded [64 MiB] */
+    size_t records_max;           /* of a feed [100,000] */
+    size_t inline_bytes_max;      /* larger feeds are decoded by the ingest workers [64 KiB] */
+    unsigned ingest_threads;      /* [2] */
+    size_t ingest_queue_max;      /* large feeds waiting; beyond it 503 [32] */
+    size_t eager_servers_max;     /* larger fleets are rendered when somebody asks [2000] */
+    size_t answer_bytes_max;      /* the longest answer; predictions beyond it are cut and say so
+                                     [512 MiB] */
+    size_t filtered_bytes_max; /* of answers to filtered queries kept for the next one [64 MiB] */
+    bool argus_counts;         /* summary counts by the reference's 80/60/50 [false] */
+};
+
+FW_MUST_CHECK enum fw_status api_new(const struct api_options *options, struct api **out,
+                                     struct fw_error *err);
+/* The table for http_server_start(); it and its contexts live as long as the api. */
+void api_routes(struct api *api, const struct http_route **routes, size_t *n);
+/* For /metrics. NULL takes it away, which must happen before the server is freed. */
+void api_set_server(struct api *api, const struct http_server *server);
+
+/* What the routes work on, once it is whole; all of it outlives the api's last request. */
+struct api_parts {
+    struct fleet *fleet;
+    struct outlook_board *board;
+    struct store_journal *journal;
+    struct api_models models;
+    /* Windows changed: the runner's wake-up. Called on the journal's thread. May be NULL. */
+    void (*wake)(void *ctx);
+    void *wake_ctx;
+    /* Why the daemon is not ready although it runs (for instance a configured model that did not
+     * load): fills `text` and returns true. May be NULL. */
+    bool (*trouble)(void *ctx, char *text, size_t size);
+    void *trouble_ctx;
+};
+/* Once. Listens on the board from then on. */
+void api_attach(struct api *api, const struct api_parts *parts);
+
+/* Ends the workers after what they have. No request may come afterwards; what waits in the journal
+ * may still be answered. */
+void api_drain(struct api *api);
+void api_free(struct api *api); /* NULL does nothing */
+
+#endif

@@ -1,0 +1,66 @@
+/* The one table of routes. */
+#include "api/api_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The reference's limits (contract 1.2): requests per minute and caller. */
+enum { FEEDS_PER_MINUTE = 60, READS_PER_MINUTE = 30, NO_LIMIT = 0 };
+enum { NO_BODY = 0, SMALL_BODY = 64 << 10 };
+
+void api_get_openapi(void *ctx, struct http_request *request)
+{
+    struct api *api = ctx;
+    http_reply(request, &(struct http_reply){.status = 200, .body = http_body_ref(api->openapi)});
+}
+
+enum fw_status api_routes_make(struct api *api, struct fw_error *err)
+{
+    static const bool legacy = true, own = false;
+    const size_t feed = api->options.body_bytes_max;
+    const struct http_route table[] = {
+  /* The reference's paths. */
+        {"GET",  "/",                               HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_root",         api_get_root,        api},
+        {"GET",  "/health",                         HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_health",       api_get_health,      api},
+        {"GET",  "/status",                         HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_status",       api_get_status,      api},
+        {"POST", "/feed/data",                      HTTP_WRITE, legacy, FEEDS_PER_MINUTE, feed,       "feed_data",        api_feed,
+         api                                                                                                                                      },
+        {"GET",  "/predictions/current",            HTTP_READ,  legacy, READS_PER_MINUTE, NO_BODY,
+         "get_predictions",                                                                                               api_get_predictions, api},
+        {"GET",  "/alerts/active",                  HTTP_READ,  legacy, READS_PER_MINUTE, NO_BODY,    "get_alerts",
+         api_get_alerts,                                                                                                                       api},
+        {"GET",  "/alerts",                         HTTP_READ,  legacy, READS_PER_MINUTE, NO_BODY,    "get_alerts_alias",
+         api_get_alerts,                                                                                                                       api},
+        {"GET",  "/admin/models",                   HTTP_READ,  legacy, NO_LIMIT,         NO_BODY,    "get_models",       api_get_models,
+         api                                                                                                                                      },
+        {"POST", "/admin/reload-model",             HTTP_ADMIN, legacy, NO_LIMIT,         SMALL_BODY, "reload_model",
+         api_reload_model,                                                                                                                     api},
+        {"GET",  "/admin/model-info",               HTTP_READ,  legacy, NO_LIMIT,         NO_BODY,    "get_model_info",
+         api_get_model_info,                                                                                                                   api},
+ /* Our own. */
+        {"GET",  "/api/v1/servers",                 HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "list_servers",
+         api_get_servers,                                                                                                                      api},
+        {"GET",  "/api/v1/servers/{name}",          HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_server",
+         api_get_server,                                                                                                                       api},
+        {"GET",  "/api/v1/servers/{name}/window",   HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_window",
+         api_get_window,                                                                                                                       api},
+        {"GET",  "/api/v1/servers/{name}/forecast", HTTP_READ,  own,    NO_LIMIT,         NO_BODY,
+         "get_forecast",                                                                                                  api_get_forecast,    api},
+        {"GET",  "/api/v1/alerts",                  HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "list_alerts",
+         api_get_alerts_v1,                                                                                                                    api},
+        {"GET",  "/api/v1/outlook",                 HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_outlook",
+         api_get_outlook,                                                                                                                      api},
+        {"GET",  "/api/v1/status",                  HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_status_v1",
+         api_get_status_v1,                                                                                                                    api},
+        {"GET",  "/livez",                          HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_livez",        api_get_livez,       api},
+        {"GET",  "/readyz",                         HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_readyz",       api_get_readyz,      api},
+        {"GET",  "/metrics",                        HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_metrics",      api_get_metrics,     api},
+        {"GET",  "/openapi.json",                   HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_openapi",
+         api_get_openapi,                                                                                                                      api},
+    };
+    static_assert(COUNT(table) <= API_ROUTES_MAX, "API_ROUTES_MAX");
+    memcpy(api->routes, table, sizeof table);
+    api->route_count = COUNT(table);
+    api->openapi = api_openapi_make(api->routes, api->route_count);
+    return api->openapi != NULL ? FW_OK : fw_fail(err, FW_ENOMEM, "the OpenAPI document");
+}

@@ -1,0 +1,165 @@
+#include "api/text.h"
+
+#include "base/text.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct api_zone api_zone_naive = {0, ""};
+
+static bool word_is(const char *text, const char *word)
+{
+    for (; *text != '\0' && *word != '\0'; text++, word++) {
+        const char lower = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text;
+        if (lower != *word)
+            return false;
+    }
+    return *text == *word;
+}
+
+static bool digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+bool api_zone_parse(const char *text, struct api_zone *zone)
+{
+    *zone = api_zone_naive;
+    if (word_is(text, "naive"))
+        return true;
+    if (word_is(text, "utc") || word_is(text, "z")) {
+        memcpy(zone->suffix, "Z", 2);
+        return true;
+    }
+    /* A '+' in a query is a blank for some clients, so both are taken. */
+    const bool east = text[0] == '+' || text[0] == ' ';
+    if ((!east && text[0] != '-') || strlen(text) != 6 || !digit(text[1]) || !digit(text[2]) ||
+        text[3] != ':' || !digit(text[4]) || !digit(text[5]))
+        return false;
+    const int hours = (text[1] - '0') * 10 + text[2] - '0';
+    const int minutes = (text[4] - '0') * 10 + text[5] - '0';
+    if (hours > 14 || minutes > 59)
+        return false;
+    const int64_t offset_ms = (int64_t)(hours * 60 + minutes) * 60000;
+    zone->offset_ms = east ? offset_ms : -offset_ms;
+    memcpy(zone->suffix, text, 7);
+    zone->suffix[0] = east ? '+' : '-';
+    return true;
+}
+
+void api_put_time(struct fw_buf *buf, int64_t ms, const struct api_zone *zone)
+{
+    char text[FW_TIME_SIZE];
+    fw_time_format(ms + zone->offset_ms, text);
+    fw_buf_putc(buf, '"');
+    fw_buf_puts(buf, text);
+    fw_buf_puts(buf, zone->suffix);
+    fw_buf_putc(buf, '"');
+}
+
+void api_put_time_pair(struct fw_buf *buf, const char *key, int64_t ms, const struct api_zone *zone)
+{
+    fw_buf_json_key(buf, key);
+    if (ms == 0)
+        fw_buf_puts(buf, "null");
+    else
+        api_put_time(buf, ms, zone);
+    fw_buf_printf(buf, ",\"%s_unix\":", key);
+    if (ms == 0)
+        fw_buf_puts(buf, "null");
+    else
+        fw_buf_put_i64(buf, ms / 1000);
+}
+
+/* Digits of `scaled` with the last `decimals` behind a point; at least `keep` decimals stay. */
+static char *write_scaled(char *at, uint64_t scaled, int decimals, int keep)
+{
+    while (decimals > keep && scaled % 10 == 0) {
+        scaled /= 10;
+        decimals--;
+    }
+    char text[32];
+    char *const end = text + sizeof text;
+    char *head = end;
+    for (int i = 0; i < decimals; i++) {
+        *--head = (char)('0' + scaled % 10);
+        scaled /= 10;
+    }
+    if (decimals > 0)
+        *--head = '.';
+    do {
+        *--head = (char)('0' + scaled % 10);
+        scaled /= 10;
+    } while (scaled != 0);
+    const size_t len = (size_t)(end - head);
+    memcpy(at, head, len);
+    return at + len;
+}
+
+char *api_number_write(char *at, double value, int decimals)
+{
+    static const double powers[API_DECIMALS_MAX + 1] = {1,   1e1, 1e2, 1e3, 1e4,
+                                                        1e5, 1e6, 1e7, 1e8, 1e9};
+    assert(decimals >= API_DECIMALS_AUTO && decimals <= API_DECIMALS_MAX);
+    if (!isfinite(value)) {
+        memcpy(at, "null", 4);
+        return at + 4;
+    }
+    const double magnitude = fabs(value);
+    if (decimals == API_DECIMALS_AUTO)
+        decimals = magnitude >= 10.0 ? 3 : magnitude >= 1.0 ? 4 : 5;
+    if (magnitude * powers[decimals] >= 9007199254740992.0)
+        return at + snprintf(at, API_NUMBER_SIZE, "%.17g", value);
+    const uint64_t scaled = (uint64_t)(magnitude * powers[decimals] + 0.5);
+    if (value < 0 && scaled != 0)
+        *at++ = '-';
+    return write_scaled(at, scaled, decimals, decimals > 0 ? 1 : 0);
+}
+
+void api_put_number(struct fw_buf *buf, double value, int decimals)
+{
+    char *at = fw_buf_reserve(buf, API_NUMBER_SIZE);
+    if (at != NULL)
+        buf->len += (size_t)(api_number_write(at, value, decimals) - at);
+}
+
+void api_put_one(struct fw_buf *buf, double value)
+{
+    api_put_number(buf, value, 1);
+}
+
+void api_put_numbers(struct fw_buf *buf, const float *values, size_t n, int decimals)
+{
+    char *const begin = fw_buf_reserve(buf, n * (API_NUMBER_SIZE + 1) + 2);
+    if (begin == NULL)
+        return;
+    char *at = begin;
+    *at++ = '[';
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            *at++ = ',';
+        at = api_number_write(at, (double)values[i], decimals);
+    }
+    *at++ = ']';
+    buf->len += (size_t)(at - begin);
+}
+
+void api_put_text(struct fw_buf *buf, const char *key, const char *text)
+{
+    fw_buf_json_key(buf, key);
+    fw_buf_json_string(buf, text, strlen(text));
+}
+
+void api_put_int(struct fw_buf *buf, const char *key, int64_t value)
+{
+    fw_buf_json_key(buf, key);
+    fw_buf_put_i64(buf, value);
+}
+
+void api_put_bool(struct fw_buf *buf, const char *key, bool value)
+{
+    fw_buf_json_key(buf, key);
+    fw_buf_json_bool(buf, value);
+}
