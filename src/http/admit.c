@@ -163,7 +163,7 @@ static struct http_text shown_key(const struct http_head *head, char scratch[HTT
     if (http_same_nocase(text.at, scheme, "Bearer") || http_same_nocase(text.at, scheme, "Token"))
         return rest;
     if (!http_same_nocase(text.at, scheme, "Basic"))
-        return rest; /* a key shown in a way we do not know is a bad key, not an absent one */
+        return (struct http_text){"", 0}; /* a way we do not know: a bad key, not an absent one */
     *by_browser = true;
     return basic_password(rest.at, rest.len, scratch, &text) ? text : (struct http_text){"", 0};
 }
