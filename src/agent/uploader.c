@@ -170,7 +170,8 @@ static bool post_batch(struct agent_uploader *up, int64_t mono_ms)
         drop_oldest(up, n);
         up->counts.sent += n;
         up->pause_ms = up->due_ms = 0;
-        up->batch_now = up->batch_max;
+        if (up->count == 0)
+            up->batch_now = up->batch_max;
         up->overflow_told = false;
         enter(up, STATE_TAKEN, "");
         return true;
