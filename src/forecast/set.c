@@ -1,0 +1,43 @@
+#include "forecast/forecast.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <string.h>
+
+const struct forecast_set *forecast_set_retain(const struct forecast_set *set)
+{
+    struct forecast_set *shared = (struct forecast_set *)(uintptr_t)set;
+    const unsigned before = atomic_fetch_add_explicit(&shared->references, 1, memory_order_relaxed);
+    assert(before > 0);
+    (void)before;
+    return set;
+}
+
+void forecast_set_release(const struct forecast_set *set)
+{
+    if (set == NULL)
+        return;
+    struct forecast_set *shared = (struct forecast_set *)(uintptr_t)set;
+    if (atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < shared->count; i++)
+        forecast_release(shared->items[i]);
+    fw_free(shared);
+}
+
+const struct forecast *forecast_set_find(const struct forecast_set *set, const char *name)
+{
+    size_t from = 0, to = set->count;
+    while (from < to) {
+        const size_t middle = from + (to - from) / 2;
+        const int order = strcmp(name, set->items[middle]->name);
+        if (order == 0)
+            return set->items[middle];
+        if (order < 0)
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    return NULL;
+}

@@ -1,0 +1,55 @@
+#include "forecast/statistical.h"
+
+#include "forecast/study.h"
+
+#include <assert.h>
+#include <math.h>
+
+size_t statistical_scratch_bytes(size_t steps)
+{
+    return series_scratch_bytes(steps);
+}
+
+/* Between two replayed horizons things change with the square root of the horizon, about. */
+static struct study_knot at_horizon(const struct study_knot *knots, int horizon)
+{
+    size_t k = 0;
+    while (k + 1 < STUDY_KNOTS && study_horizons[k + 1] <= horizon)
+        k++;
+    if (k + 1 == STUDY_KNOTS || study_horizons[k] == horizon)
+        return knots[k];
+    const float from = sqrtf((float)study_horizons[k]), to = sqrtf((float)study_horizons[k + 1]);
+    const float part = (sqrtf((float)horizon) - from) / (to - from);
+    struct study_knot out;
+    out.gain = knots[k].gain + part * (knots[k + 1].gain - knots[k].gain);
+    for (int q = 0; q < 3; q++)
+        out.residual[q] =
+            knots[k].residual[q] + part * (knots[k + 1].residual[q] - knots[k].residual[q]);
+    return out;
+}
+
+void statistical_path(const struct series *series, const struct statistical_study *study,
+                      size_t index, struct arena scratch, float *quantiles)
+{
+    static const struct series_map plain = {.scale = SERIES_PLAIN};
+    const struct series_map *map = index == STUDY_TREND ? &plain : &study->map;
+    struct series_sums sums;
+    assert(index < STUDY_METHODS);
+    series_prepare(series, &study->map, &scratch, &sums);
+    const int64_t origin = (int64_t)sums.n - 1;
+    assert(sums.newest[origin] >= 0);
+    for (int i = 0; i < FORECAST_HORIZON; i++) {
+        const struct study_knot knot = at_horizon(study->knot[index], i + 1);
+        struct study_parts parts;
+        if (!study_parts(&sums, index, origin, i + 1, &parts)) {
+            /* A hole a day before: the newest value stands in, with this horizon's band. */
+            const int32_t newest = sums.newest[origin];
+            parts = (struct study_parts){(double)sums.mapped[newest], 0.0};
+        }
+        const double point = parts.base + (double)knot.gain * parts.signal;
+        for (int q = 0; q < 3; q++) {
+            const double value = series_back(map, point + (double)knot.residual[q]);
+            quantiles[q * FORECAST_HORIZON + i] = (float)fmin(fmax(value, -1e30), 1e30);
+        }
+    }
+}
