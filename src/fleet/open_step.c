@@ -360,12 +360,20 @@ static uint64_t map_mask(uint64_t mask, const int *map)
     return mapped;
 }
 
+static unsigned cap_for(unsigned count)
+{
+    unsigned cap = 2;
+    while (cap < count)
+        cap = next_cap(cap);
+    return cap;
+}
+
 /* The same step under our own metric numbers; those that we lack are left out. */
 static struct open_step *translate(const struct open_step *old, const int *map)
 {
     const uint64_t mask = map_mask(old->mask, map);
-    struct open_step *s =
-        old->folded ? allocate_folded(old->step, mask) : allocate_raw(old->step, mask, old->cap);
+    struct open_step *s = old->folded ? allocate_folded(old->step, mask)
+                                      : allocate_raw(old->step, mask, cap_for(old->count));
     if (s == NULL)
         return NULL;
     const unsigned from_width = width_of(old->mask), to_width = width_of(mask);
