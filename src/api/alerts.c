@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEGACY_ITEMS_MAX = 20000, LEGACY_PER_SERVER_MAX = 12 * SCHEMA_METRICS_MAX };
+enum { LEGACY_ITEMS_MAX = 20000 };
 
 struct filter {
     struct api_zone zone;
@@ -142,7 +142,7 @@ static size_t legacy_collect(const struct outlook *outlook, const struct filter 
                              struct legacy *out)
 {
     static const size_t cap = LEGACY_ITEMS_MAX;
-    struct alert_legacy_item items[LEGACY_PER_SERVER_MAX];
+    struct alert_legacy_item items[ALERT_LEGACY_ITEMS_MAX];
     size_t n = 0;
     for (size_t i = 0; i < outlook->set->count && n < cap; i++) {
         const struct forecast *forecast = outlook->set->items[i];

@@ -76,7 +76,6 @@ enum fw_status api_new(const struct api_options *options, struct api **out, stru
     for (size_t i = 0; i < COUNT(api->quality); i++)
         api->quality[i] = (struct api_quality){(double)NAN, (double)NAN};
     fw_histogram_init_durations(&api->ingest_ns);
-    fw_histogram_init_durations(&api->forecast_run_ns);
     const enum fw_status status = start(api, err);
     if (status != FW_OK) {
         api_free(api);
@@ -127,9 +126,6 @@ static void measure(struct api *api, const struct outlook *outlook)
 static void on_outlook(void *ctx, const struct outlook *outlook)
 {
     struct api *api = ctx;
-    const double seconds = outlook->set->seconds;
-    fw_histogram_record(&api->forecast_run_ns, seconds > 0.0 ? (uint64_t)(seconds * 1e9) : 0);
-    api->counts.runs++;
     measure(api, outlook);
     api_predictions_prepare(api, outlook);
 }

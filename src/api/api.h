@@ -70,7 +70,6 @@ struct api_options {
     size_t answer_bytes_max;      /* the longest answer; predictions beyond it are cut and say so
                                      [512 MiB] */
     size_t filtered_bytes_max; /* of answers to filtered queries kept for the next one [64 MiB] */
-    bool argus_counts;         /* summary counts by the reference's 80/60/50 [false] */
 };
 
 FW_MUST_CHECK enum fw_status api_new(const struct api_options *options, struct api **out,

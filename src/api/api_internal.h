@@ -28,7 +28,6 @@ struct api_counts {
     _Atomic uint64_t batches[API_PROTOCOLS];
     _Atomic uint64_t duplicates, overwritten, late, sealed, outrun;  /* values */
     _Atomic uint64_t refused_journal, refused_queue, refused_memory; /* batches */
-    _Atomic uint64_t runs;
 };
 
 struct api_predictions;
@@ -55,8 +54,7 @@ struct api {
     struct api_decoders *decoders;
     pthread_mutex_t quality_lock;
     struct api_quality quality[SCHEMA_METRICS_MAX];
-    struct fw_histogram ingest_ns;       /* from the request line to the answer, feeds only */
-    struct fw_histogram forecast_run_ns; /* duration of runs */
+    struct fw_histogram ingest_ns; /* from the request line to the answer, feeds only */
     struct http_route routes[API_ROUTES_MAX];
     size_t route_count;
     struct http_body *openapi;

@@ -235,8 +235,12 @@ static void put_quality(struct writer *w, struct api *api)
 
 static void put_forecast(struct writer *w, struct api *api)
 {
-    durations(w, "forewarn_forecast_duration_seconds", "Forecast runs.", &api->forecast_run_ns);
-    counter(w, "forewarn_outlooks", "", "Outlooks published.", api->counts.runs);
+    struct outlook_statistics statistics;
+    outlook_board_statistics(api->parts.board, &statistics);
+    family(w, "forewarn_forecast_duration_seconds", "histogram", "seconds", "Forecast runs.");
+    histogram(w, "", &statistics.run, 1e-9);
+    counter(w, "forewarn_forecast_failures", "", "Forecast runs that did not come to their end.",
+            statistics.failures);
     const struct outlook *outlook = outlook_board_current(api->parts.board);
     if (outlook == NULL)
         return;

@@ -85,7 +85,6 @@ static void plan_default(const struct api *api, const struct outlook *outlook,
                                    .model_dir = api->options.models_dir};
     api_view_default(&plan->view);
     plan->view.zone = api->zone;
-    plan->view.argus_counts = api->options.argus_counts;
 }
 
 static void plan_copy_from(struct api_body_plan *plan, const struct full *full)
@@ -313,7 +312,6 @@ static bool parse(struct asked *asked)
     asked->fields = API_FIELDS;
     asked->limit = INT32_MAX;
     api_view_default(&asked->view);
-    asked->view.argus_counts = asked->api->options.argus_counts;
     if (!api_query_view(request, asked->api, &asked->view) ||
         !api_query_selection(request, &asked->selection) ||
         !query_fields(request, &asked->fields) ||
@@ -334,16 +332,15 @@ static bool make_key(struct asked *asked, bool *is_default)
     struct api_view plain;
     fw_buf_init(&key, KEY_MAX);
     api_view_default(&plain);
-    plain.argus_counts = asked->api->options.argus_counts;
     plain.zone = asked->api->zone;
     const struct api_view *v = &asked->view;
     const bool view_plain = v->metrics == plain.metrics && v->quantiles == plain.quantiles &&
                             v->steps == plain.steps && v->decimals == plain.decimals &&
-                            v->argus_counts == plain.argus_counts &&
+                            v->counting == plain.counting &&
                             strcmp(v->zone.suffix, plain.zone.suffix) == 0;
     *is_default = view_plain && !asked->paged && !asked->by_risk && asked->fields == API_FIELDS;
     fw_buf_printf(&key, "%llx|%x|%u|%d|%d|%s|%x|%lld|%lld|%d", (unsigned long long)v->metrics,
-                  v->quantiles, v->steps, v->decimals, v->argus_counts, v->zone.suffix,
+                  v->quantiles, v->steps, v->decimals, (int)v->counting, v->zone.suffix,
                   asked->fields, (long long)asked->limit, (long long)asked->offset, asked->by_risk);
     for (size_t i = 0; i < asked->selection.count; i++) {
         const char *pattern = asked->selection.patterns[i];

@@ -172,19 +172,19 @@ static bool query_quantiles(struct http_request *request, unsigned *quantiles)
 
 bool api_query_view(struct http_request *request, const struct api *api, struct api_view *view)
 {
-    static const char *const levels[] = {"forewarn", "argus-counts"};
+    static const char *const levels[] = {"configured", "forewarn", "argus-counts"};
     int64_t steps = view->steps, decimals = view->decimals;
-    size_t level = view->argus_counts ? 1 : 0;
+    size_t counting = view->counting;
     if (!api_query_metrics(request, api->options.schema, &view->metrics) ||
         !query_quantiles(request, &view->quantiles) ||
         !api_query_int(request, "steps", 1, FORECAST_HORIZON, &steps) ||
         !api_query_int(request, "precision", 0, API_DECIMALS_MAX, &decimals) ||
-        !api_query_word(request, "levels", levels, COUNT(levels), &level) ||
+        !api_query_word(request, "levels", levels, COUNT(levels), &counting) ||
         !api_query_zone(request, api, &view->zone))
         return false;
     view->steps = (unsigned)steps;
     view->decimals = (int)decimals;
-    view->argus_counts = level == 1;
+    view->counting = (enum api_counting)counting;
     return true;
 }
 

@@ -323,23 +323,25 @@ void api_render_environment(struct fw_buf *buf, const struct outlook *outlook)
     fw_buf_putc(buf, '}');
 }
 
-/* Counts by level, or by the bounds that the reference uses for its counts alone. */
-static void count_levels(const struct outlook *outlook, bool argus, size_t counts[RISK_LEVEL_COUNT])
+static void count_levels(const struct outlook *outlook, enum api_counting counting,
+                         size_t counts[RISK_LEVEL_COUNT])
 {
     memcpy(counts, outlook->level_counts, sizeof outlook->level_counts);
-    if (!argus)
+    if (counting == API_COUNT_CONFIGURED)
         return;
     memset(counts, 0, sizeof outlook->level_counts);
     for (size_t i = 0; i < outlook->set->count; i++) {
         const double score = (double)outlook->risks[i].score;
-        enum risk_level level = RISK_HEALTHY;
-        if (score >= 80.0)
-            level = RISK_CRITICAL;
+        if (counting == API_COUNT_LEVELS)
+            counts[outlook->risks[i].level]++;
+        else if (score >= 80.0)
+            counts[RISK_CRITICAL]++;
         else if (score >= 60.0)
-            level = RISK_WARNING;
+            counts[RISK_WARNING]++;
         else if (score >= 50.0)
-            level = RISK_WATCH;
-        counts[level]++;
+            counts[RISK_WATCH]++;
+        else
+            counts[RISK_HEALTHY]++;
     }
 }
 
@@ -369,7 +371,7 @@ void api_render_summary(struct fw_buf *buf, const struct outlook *outlook,
         {"healthy_count",   "healthy",  RISK_HEALTHY },
     };
     size_t counts[RISK_LEVEL_COUNT];
-    count_levels(outlook, view->argus_counts, counts);
+    count_levels(outlook, view->counting, counts);
     fw_buf_putc(buf, '{');
     api_put_int(buf, "total_servers", (int64_t)outlook->set->count);
     fw_buf_putc(buf, ',');
@@ -389,7 +391,7 @@ void api_render_summary(struct fw_buf *buf, const struct outlook *outlook,
     put_top(buf, outlook, "top_20_risks", 20);
     /* A number beside the word of `environment`: 100 is a fleet without any risk. */
     fw_buf_puts(buf, "\"fleet_health\":");
-    api_put_one(buf, outlook->set->count == 0 ? 0.0 : 100.0 - outlook->average_risk);
+    api_put_one(buf, outlook->health_score);
     fw_buf_putc(buf, ',');
     put_probability(buf, "prob_30m", outlook->environment.prob_30m);
     put_probability(buf, "prob_8h", outlook->environment.prob_8h);

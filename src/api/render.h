@@ -14,6 +14,13 @@ enum {
 
 enum api_quantile { API_P10 = 1, API_P50 = 2, API_P90 = 4, API_QUANTILES = 7 };
 
+/* By which bounds the summary counts. */
+enum api_counting {
+    API_COUNT_CONFIGURED, /* as the outlook has them */
+    API_COUNT_LEVELS,     /* by the level of each server */
+    API_COUNT_ARGUS,      /* by the reference's 80/60/50 */
+};
+
 /* What of the paths is written. */
 struct api_view {
     uint64_t metrics;   /* bit per metric of the schema */
@@ -21,7 +28,7 @@ struct api_view {
     unsigned steps;     /* 1 to FORECAST_HORIZON */
     int decimals;       /* API_DECIMALS_AUTO or 0 to 9, of paths and current values */
     bool forecast;      /* with the documented `forecast` object */
-    bool argus_counts;  /* summary counts by 80/60/50 */
+    enum api_counting counting;
     struct api_zone zone;
 };
 /* Everything, as without parameters. */
@@ -60,8 +67,6 @@ int64_t api_outlook_find(const struct outlook *outlook, const char *name);
 /* One AlertItem of contract 5. */
 void api_render_alert(struct fw_buf *buf, const struct outlook *outlook, const struct alert *alert,
                       const struct api_zone *zone);
-/* The metric's name in alerts: also of the one that is no metric, "server_silent". */
-const char *api_alert_metric(const struct schema *schema, uint16_t metric);
 /* The reference's own item, without identity or life. */
 void api_render_legacy_alert(struct fw_buf *buf, const struct schema *schema, uint32_t step_s,
                              const char *server, const struct alert_legacy_item *item);

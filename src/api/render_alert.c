@@ -4,11 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *api_alert_metric(const struct schema *schema, uint16_t metric)
-{
-    return metric < schema->count ? schema->metrics[metric].name : "server_silent";
-}
-
 int64_t api_outlook_find(const struct outlook *outlook, const char *name)
 {
     size_t low = 0, high = outlook->set->count;
@@ -96,6 +91,10 @@ static void put_life(struct fw_buf *buf, const struct alert *alert, const struct
     fw_buf_putc(buf, ',');
     api_put_bool(buf, "held", alert->held);
     fw_buf_putc(buf, ',');
+    api_put_bool(buf, "crossed", alert->crossed);
+    fw_buf_putc(buf, ',');
+    api_put_text(buf, "resolved_reason", alert_reason_name(alert->reason));
+    fw_buf_putc(buf, ',');
     api_put_time_pair(buf, "pending_since", alert->pending_since_ms, zone);
     fw_buf_putc(buf, ',');
     api_put_time_pair(buf, "starts_at", alert->starts_ms, zone);
@@ -109,7 +108,7 @@ static void put_life(struct fw_buf *buf, const struct alert *alert, const struct
 void api_render_alert(struct fw_buf *buf, const struct outlook *outlook, const struct alert *alert,
                       const struct api_zone *zone)
 {
-    const char *metric = api_alert_metric(outlook->schema, alert->metric);
+    const char *metric = alert_metric_name(outlook->schema, alert->metric);
     const char *severity = alert_severity_name(alert->severity);
     const bool silent = alert->metric == ALERT_METRIC_SILENT;
     fw_buf_putc(buf, '{');

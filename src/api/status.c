@@ -225,6 +225,10 @@ static void check_forecast(const struct api *api, struct reasons *reasons)
             snprintf(reason(reasons), REASON_SIZE, "forecast: the first run is not done");
         return;
     }
+    struct outlook_statistics statistics;
+    outlook_board_statistics(api->parts.board, &statistics);
+    if (statistics.failing)
+        snprintf(reason(reasons), REASON_SIZE, "forecast: the last run failed");
     const int64_t age_ms = fw_clock_wall_ms(api->clock) - outlook->made_ms;
     int64_t limit_ms = (int64_t)fleet_options(api->parts.fleet)->step_s * 4000;
     if (limit_ms < 120000)
@@ -486,7 +490,6 @@ void api_get_outlook(void *ctx, struct http_request *request)
     struct api *api = ctx;
     struct api_view view;
     api_view_default(&view);
-    view.argus_counts = api->options.argus_counts;
     if (!api_ready(api, request) || !api_query_view(request, api, &view))
         return;
     const struct outlook *outlook = outlook_board_current(api->parts.board);

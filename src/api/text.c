@@ -49,28 +49,76 @@ bool api_zone_parse(const char *text, struct api_zone *zone)
     return true;
 }
 
+/* `digits` decimal digits of `value`, with leading zeros. */
+static char *write_padded(char *at, uint64_t value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--) {
+        at[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return at + digits;
+}
+
+/* As fw_time_format() has it, but without its printf: a full body holds hundred thousand times. */
 void api_put_time(struct fw_buf *buf, int64_t ms, const struct api_zone *zone)
 {
-    char text[FW_TIME_SIZE];
-    fw_time_format(ms + zone->offset_ms, text);
-    fw_buf_putc(buf, '"');
-    fw_buf_puts(buf, text);
-    fw_buf_puts(buf, zone->suffix);
-    fw_buf_putc(buf, '"');
+    enum { DAY_MS = 86400000 };
+    const int64_t local = ms + zone->offset_ms;
+    if (local < 0 || local >= INT64_C(253402300800000)) { /* not within 1970 to 9999 */
+        fw_buf_puts(buf, "null");
+        return;
+    }
+    char *const begin = fw_buf_reserve(buf, 48);
+    if (begin == NULL)
+        return;
+    int year, month, day;
+    fw_civil_from_days(local / DAY_MS, &year, &month, &day);
+    const uint64_t left = (uint64_t)(local % DAY_MS);
+    char *at = begin;
+    *at++ = '"';
+    at = write_padded(at, (uint64_t)year, 4);
+    *at++ = '-';
+    at = write_padded(at, (uint64_t)month, 2);
+    *at++ = '-';
+    at = write_padded(at, (uint64_t)day, 2);
+    *at++ = 'T';
+    at = write_padded(at, left / 3600000, 2);
+    *at++ = ':';
+    at = write_padded(at, left / 60000 % 60, 2);
+    *at++ = ':';
+    at = write_padded(at, left / 1000 % 60, 2);
+    *at++ = '.';
+    at = write_padded(at, left % 1000 * 1000, 6);
+    for (const char *c = zone->suffix; *c != '\0'; c++)
+        *at++ = *c;
+    *at++ = '"';
+    buf->len += (size_t)(at - begin);
 }
 
 void api_put_time_pair(struct fw_buf *buf, const char *key, int64_t ms, const struct api_zone *zone)
 {
-    fw_buf_json_key(buf, key);
+    fw_buf_putc(buf, '"');
+    fw_buf_puts(buf, key);
+    fw_buf_puts(buf, "\":");
     if (ms == 0)
         fw_buf_puts(buf, "null");
     else
         api_put_time(buf, ms, zone);
-    fw_buf_printf(buf, ",\"%s_unix\":", key);
+    fw_buf_puts(buf, ",\"");
+    fw_buf_puts(buf, key);
+    fw_buf_puts(buf, "_unix\":");
     if (ms == 0)
         fw_buf_puts(buf, "null");
     else
         fw_buf_put_i64(buf, ms / 1000);
+}
+
+static int count_digits(uint64_t value)
+{
+    int n = 1;
+    for (; value >= 10000; value /= 10000)
+        n += 4;
+    return n + (value >= 10) + (value >= 100) + (value >= 1000);
 }
 
 /* Digits of `scaled` with the last `decimals` behind a point; at least `keep` decimals stay. */
@@ -80,8 +128,10 @@ static char *write_scaled(char *at, uint64_t scaled, int decimals, int keep)
         scaled /= 10;
         decimals--;
     }
-    char text[32];
-    char *const end = text + sizeof text;
+    int digits = count_digits(scaled);
+    if (digits <= decimals)
+        digits = decimals + 1; /* "0.05" */
+    char *const end = at + digits + (decimals > 0);
     char *head = end;
     for (int i = 0; i < decimals; i++) {
         *--head = (char)('0' + scaled % 10);
@@ -89,13 +139,11 @@ static char *write_scaled(char *at, uint64_t scaled, int decimals, int keep)
     }
     if (decimals > 0)
         *--head = '.';
-    do {
+    while (head > at) {
         *--head = (char)('0' + scaled % 10);
         scaled /= 10;
-    } while (scaled != 0);
-    const size_t len = (size_t)(end - head);
-    memcpy(at, head, len);
-    return at + len;
+    }
+    return end;
 }
 
 char *api_number_write(char *at, double value, int decimals)

@@ -328,7 +328,7 @@ static void test_argus_counts(void **state)
     struct api_view view;
     api_view_default(&view);
     for (int argus = 0; argus < 2; argus++) {
-        view.argus_counts = argus == 1;
+        view.counting = argus == 1 ? API_COUNT_ARGUS : API_COUNT_CONFIGURED;
         struct fw_buf buf = whole_body(&f, &view);
         struct fw_json_parser *parser;
         const struct fw_json_value summary = fixture_at(fixture_parse(&parser, &buf), "summary");
