@@ -5,7 +5,10 @@
 #define FW_OUTLOOK_OUTLOOK_H
 
 #include "alert/alert.h"
+#include "base/histogram.h"
 #include "forecast/forecaster.h"
+
+enum { OUTLOOK_TOP_MAX = 20, OUTLOOK_LISTENERS_MAX = 16 };
 
 struct outlook {
     atomic_uint references;
@@ -21,30 +24,46 @@ struct outlook {
     const struct risk *risks;       /* parallel to set->items */
     const struct alert_list *alerts;
     struct risk_environment environment;
-    size_t level_counts[RISK_LEVEL_COUNT];
-    double average_risk, max_risk;
-    size_t top_count; /* the riskiest first, at most 20: indices into set->items */
-    uint32_t top[20];
+    size_t level_counts[RISK_LEVEL_COUNT]; /* by risk_count_level() */
+    double average_risk, max_risk;         /* 0 for an empty fleet */
+    double health_score;                   /* 100 - average_risk; 100 for an empty fleet */
+    size_t top_count; /* the riskiest first, ties by name: indices into set->items */
+    uint32_t top[OUTLOOK_TOP_MAX];
     uint64_t records; /* rows held by the windows at the time */
 };
 
 const struct outlook *outlook_retain(const struct outlook *outlook);
-void outlook_release(const struct outlook *outlook);
+void outlook_release(const struct outlook *outlook); /* NULL does nothing */
 
-/* Where the current outlook hangs. Readers never wait for a run. */
+/* Where the current outlook hangs. Readers never wait for a run: a lock covers the pointer alone.
+ */
 struct outlook_board;
-struct outlook_board *outlook_board_new(void);
-void outlook_board_free(struct outlook_board *board);
+struct outlook_board *outlook_board_new(void);        /* NULL: no memory */
+void outlook_board_free(struct outlook_board *board); /* NULL does nothing */
 /* The newest outlook, retained, or NULL before the first run. Any thread. */
 const struct outlook *outlook_board_current(struct outlook_board *board);
 /* Takes over one reference. `listener`s (rendering, notification) are called on the publisher's
- * thread before the swap, so that what they prepare is there when the first reader comes. */
+ * thread before the swap, in the order in which they were added, so that what they prepare is there
+ * when the first reader comes. One publisher at a time. */
 void outlook_board_publish(struct outlook_board *board, const struct outlook *outlook);
 typedef void (*outlook_listener_fn)(void *ctx, const struct outlook *outlook);
+/* Before the first run, or while none is made; at most OUTLOOK_LISTENERS_MAX (asserted). */
 void outlook_board_listen(struct outlook_board *board, outlook_listener_fn listener, void *ctx);
 
+struct outlook_statistics {
+    uint64_t runs, failures;      /* since the start */
+    bool failing;                 /* the last run did not come to its end */
+    int64_t made_ms;              /* of the current outlook; 0: there is none */
+    uint64_t history_failures;    /* writes of the environment's history */
+    struct fw_histogram_view run; /* durations of finished runs, nanoseconds, forecasts included */
+};
+/* Any thread. */
+void outlook_board_statistics(struct outlook_board *board, struct outlook_statistics *out);
+
 /* The thread that runs forecasts when data arrives: after every closed step, and at most every
- * `min_interval_ms` when new data came inside a step. */
+ * `min_interval_ms` when new data came inside a step. Once a minute it looks whether a server fell
+ * silent (or came back) without data saying so, and samples the environment's history; with nothing
+ * new it does not run. */
 struct outlook_runner;
 struct outlook_runner_options {
     struct fleet *fleet;
@@ -54,19 +73,32 @@ struct outlook_runner_options {
     struct risk_options risk;
     const struct fw_clock *clock;
     struct outlook_board *board;
-    int64_t min_interval_ms;           /* 10,000 by default */
+    int64_t min_interval_ms; /* 10,000 by default */
+    int64_t settle_ms; /* how long after a step's end (or its first data) the run waits for the
+                          other servers' data: 2,000 by default, at most a quarter of the step */
+    int64_t history_keep_ms; /* of alert and environment history: 90 days by default; 0: for ever */
     alert_transition_fn on_transition; /* may be NULL */
     void *on_transition_ctx;
+    /* Writes the name of the forecaster's model into out, "none" without one; may be NULL. */
+    void (*model_name)(void *ctx, char *out, size_t size);
+    void *model_name_ctx;
 };
+/* The defaults that are numbers; everything else is zero. */
+void outlook_runner_options_default(struct outlook_runner_options *options);
+
+/* The options are copied; what they point to must outlive the runner. FW_ENOMEM, FW_EIO (no
+ * thread). */
 FW_MUST_CHECK enum fw_status outlook_runner_start(const struct outlook_runner_options *options,
                                                   struct outlook_runner **out,
                                                   struct fw_error *err);
-/* Tells it that windows changed; cheap, any thread. */
+/* Tells it that windows or the model changed; cheap, any thread. NULL does nothing. */
 void outlook_runner_wake(struct outlook_runner *runner);
-/* One run now, on the caller's thread (tests, benches, `forecast`); not while the thread is
- * running. */
+/* One run now, on the caller's thread (start-up, tests, benches, `forecast`); not while the thread
+ * is running. On failure (FW_ENOMEM) the last outlook stays where it is; the failure is logged
+ * once, and so is its end. */
 FW_MUST_CHECK enum fw_status outlook_run_once(const struct outlook_runner_options *options,
                                               struct fw_error *err);
+/* Waits for the run in progress. NULL does nothing. */
 void outlook_runner_stop(struct outlook_runner *runner);
 
 #endif

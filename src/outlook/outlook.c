@@ -1,0 +1,155 @@
+#include "outlook/outlook.h"
+
+#include "base/alloc.h"
+#include "outlook/outlook_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The count of references is the only part of an outlook that changes. */
+static atomic_uint *references_of(const struct outlook *outlook)
+{
+    return (atomic_uint *)(uintptr_t)&outlook->references;
+}
+
+const struct outlook *outlook_retain(const struct outlook *outlook)
+{
+    atomic_fetch_add_explicit(references_of(outlook), 1, memory_order_relaxed);
+    return outlook;
+}
+
+static void outlook_free(struct outlook *outlook)
+{
+    if (outlook->set != NULL)
+        forecast_set_release(outlook->set);
+    alert_list_release(outlook->alerts);
+    fw_free((void *)(uintptr_t)outlook->risks);
+    fw_free(outlook);
+}
+
+void outlook_release(const struct outlook *outlook)
+{
+    if (outlook == NULL)
+        return;
+    const unsigned before =
+        atomic_fetch_sub_explicit(references_of(outlook), 1, memory_order_acq_rel);
+    assert(before > 0);
+    if (before == 1)
+        outlook_free((struct outlook *)(uintptr_t)outlook);
+}
+
+/* Both sets are sorted by name, and forecasts that did not change are the same objects: one walk
+ * tells which risks can be taken over. */
+static void score_all(const struct risk_options *options, const struct forecast_set *set,
+                      const struct outlook *previous, struct risk *risks)
+{
+    size_t at = 0;
+    const size_t known = previous != NULL ? previous->set->count : 0;
+    for (size_t i = 0; i < set->count; i++) {
+        const struct forecast *forecast = set->items[i];
+        while (at < known && strcmp(previous->set->items[at]->name, forecast->name) < 0)
+            at++;
+        if (at < known && previous->set->items[at] == forecast)
+            risks[i] = previous->risks[at];
+        else
+            risk_score(options, forecast, &risks[i]);
+    }
+}
+
+/* Keeps the `OUTLOOK_TOP_MAX` riskiest, first come first where equal: the set is sorted by name. */
+static void rank(struct outlook *outlook, uint32_t index)
+{
+    const float score = outlook->risks[index].score;
+    size_t at = outlook->top_count;
+    if (at == OUTLOOK_TOP_MAX) {
+        if (!(score > outlook->risks[outlook->top[at - 1]].score))
+            return;
+        at--;
+    } else {
+        outlook->top_count++;
+    }
+    while (at > 0 && outlook->risks[outlook->top[at - 1]].score < score) {
+        outlook->top[at] = outlook->top[at - 1];
+        at--;
+    }
+    outlook->top[at] = index;
+}
+
+static void summarise(const struct risk_options *options, struct outlook *outlook)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < outlook->set->count; i++) {
+        const double score = (double)outlook->risks[i].score;
+        sum += score;
+        if (score > outlook->max_risk)
+            outlook->max_risk = score;
+        outlook->level_counts[risk_count_level(options, score)]++;
+        rank(outlook, (uint32_t)i);
+    }
+    if (outlook->set->count > 0)
+        outlook->average_risk = sum / (double)outlook->set->count;
+    outlook->health_score = 100.0 - outlook->average_risk;
+}
+
+static bool any_tft(const struct forecast_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        for (size_t k = 0; k < set->items[i]->path_count; k++) {
+            if (set->items[i]->paths[k].method == FORECAST_TFT)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void describe(const struct outlook_runner_options *options, struct outlook *outlook)
+{
+    struct fleet_counts counts;
+    fleet_counts(options->fleet, &counts);
+    outlook->records = counts.records;
+    outlook->schema = options->risk.schema;
+    outlook->risk_model = risk_scorer_name(options->risk.scorer);
+    snprintf(outlook->model_type, sizeof outlook->model_type, "%s",
+             any_tft(outlook->set) ? "TFT" : "heuristic");
+    snprintf(outlook->model_name, sizeof outlook->model_name, "none");
+    if (options->model_name != NULL)
+        options->model_name(options->model_name_ctx, outlook->model_name,
+                            sizeof outlook->model_name);
+}
+
+enum fw_status outlook_build(const struct outlook_runner_options *options,
+                             const struct forecast_set *set, const struct outlook *previous,
+                             int64_t now_ms, const struct outlook **out, struct fw_error *err)
+{
+    *out = NULL;
+    struct outlook *outlook = fw_calloc(1, sizeof *outlook);
+    if (outlook == NULL) {
+        forecast_set_release(set);
+        return fw_fail(err, FW_ENOMEM, "make an outlook");
+    }
+    atomic_init(&outlook->references, 1);
+    outlook->set = set;
+    outlook->id = set->run;
+    outlook->made_ms = set->made_ms;
+    outlook->step_s = set->step_s;
+    struct risk *risks = fw_calloc(set->count + 1, sizeof *risks); /* one more: never of size 0 */
+    outlook->risks = risks;
+    if (risks == NULL) {
+        outlook_free(outlook);
+        return fw_fail(err, FW_ENOMEM, "make an outlook");
+    }
+    score_all(&options->risk, set, previous, risks);
+    const enum fw_status status =
+        alert_book_update(options->alerts, set, risks, now_ms, options->on_transition,
+                          options->on_transition_ctx, &outlook->alerts, err);
+    if (status != FW_OK) {
+        outlook_free(outlook);
+        return status;
+    }
+    risk_environment(&options->risk, set, risks, &outlook->environment);
+    summarise(&options->risk, outlook);
+    describe(options, outlook);
+    *out = outlook;
+    return FW_OK;
+}

@@ -1,0 +1,66 @@
+/* What the files of src/outlook share. */
+#ifndef FW_OUTLOOK_OUTLOOK_INTERNAL_H
+#define FW_OUTLOOK_OUTLOOK_INTERNAL_H
+
+#include "base/buf.h"
+#include "outlook/outlook.h"
+
+#include <pthread.h>
+
+struct outlook_board {
+    pthread_mutex_t lock; /* of `current` */
+    const struct outlook *current;
+    size_t listener_count;
+    struct {
+        outlook_listener_fn call;
+        void *ctx;
+    } listeners[OUTLOOK_LISTENERS_MAX];
+    struct fw_histogram run;
+    _Atomic uint64_t runs, failures, history_failures;
+    _Atomic bool failing;
+
+    /* The publisher's own. */
+    bool history_known, history_failing;
+    int64_t history_ms; /* time of the newest snapshot in the history */
+    int64_t pruned_ms;
+};
+
+/* Takes over `set` in every case. The risks of forecasts that `previous` (may be NULL) has too are
+ * copied from it. `now_ms` is the run's time. */
+FW_MUST_CHECK enum fw_status outlook_build(const struct outlook_runner_options *options,
+                                           const struct forecast_set *set,
+                                           const struct outlook *previous, int64_t now_ms,
+                                           const struct outlook **out, struct fw_error *err);
+
+enum { OUTLOOK_HISTORY_INTERVAL_MS = 60 * 1000 };
+#define OUTLOOK_ENVIRONMENT_KIND "environment"
+
+/* The snapshot of API contract 7.3 as JSON, without `id` and `timestamp`. */
+void outlook_environment_encode(const struct outlook *outlook, struct fw_buf *out);
+/* Appends the outlook's snapshot to the history when a minute has passed since the last one, and
+ * once an hour removes what is too old. Failures are counted and logged once. */
+void outlook_history_sample(const struct outlook_runner_options *options,
+                            const struct outlook *outlook, int64_t now_ms);
+
+/* When to run: a pure function of two clocks and of what has happened. */
+struct outlook_schedule {
+    int64_t step_ms, min_interval_ms, settle_ms;
+    bool woken; /* since the last run */
+    int64_t woken_ms;
+    bool ran;
+    int64_t last_step; /* the last run began in */
+    int64_t last_begin_ms, last_end_ms;
+    int64_t last_check_ms;
+};
+enum outlook_action { OUTLOOK_WAIT, OUTLOOK_RUN, OUTLOOK_CHECK };
+/* Times are monotonic, but for wall_ms. */
+void outlook_schedule_init(struct outlook_schedule *schedule,
+                           const struct outlook_runner_options *options, int64_t mono_ms);
+void outlook_schedule_wake(struct outlook_schedule *schedule, int64_t mono_ms);
+void outlook_schedule_ran(struct outlook_schedule *schedule, int64_t wall_ms, int64_t begin_ms,
+                          int64_t end_ms);
+/* What to do now; *wait_ms: when to ask again, if nothing happens before. */
+enum outlook_action outlook_schedule_next(struct outlook_schedule *schedule, int64_t wall_ms,
+                                          int64_t mono_ms, int64_t *wait_ms);
+
+#endif

@@ -1,0 +1,250 @@
+/* The thread that runs, and one run. */
+#include "outlook/outlook_internal.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+struct outlook_runner {
+    struct outlook_runner_options options;
+    struct outlook_schedule schedule;
+    uint64_t silence; /* which servers were silent at the last run or check */
+    pthread_t thread;
+    pthread_mutex_t lock; /* of `stop`, and for the condition */
+    pthread_cond_t change;
+    bool stop;
+    _Atomic bool woken; /* set by anybody, taken when a run begins */
+};
+
+void outlook_runner_options_default(struct outlook_runner_options *options)
+{
+    *options = (struct outlook_runner_options){
+        .min_interval_ms = 10 * 1000,
+        .settle_ms = 2 * 1000,
+        .history_keep_ms = 90 * 86400 * (int64_t)1000,
+    };
+}
+
+static enum fw_status run(const struct outlook_runner_options *options, struct fw_error *err)
+{
+    const struct outlook *previous = outlook_board_current(options->board);
+    const struct outlook *outlook = NULL;
+    const struct forecast_set *set = NULL;
+    enum fw_status status = forecaster_run(options->forecaster, options->fleet,
+                                           previous != NULL ? previous->set : NULL, &set, err);
+    if (status == FW_OK)
+        status =
+            outlook_build(options, set, previous, fw_clock_wall_ms(options->clock), &outlook, err);
+    if (status == FW_OK) {
+        outlook_retain(outlook); /* for the history, below */
+        outlook_board_publish(options->board, outlook);
+        outlook_history_sample(options, outlook, fw_clock_wall_ms(options->clock));
+    }
+    outlook_release(outlook);
+    outlook_release(previous);
+    return status;
+}
+
+enum fw_status outlook_run_once(const struct outlook_runner_options *options, struct fw_error *err)
+{
+    struct outlook_board *board = options->board;
+    struct fw_error local = {0};
+    assert(options->alerts != NULL && options->risk.schema != NULL);
+    if (err == NULL)
+        err = &local;
+    const int64_t begin_ns = fw_clock_mono_ns(options->clock);
+    const enum fw_status status = run(options, err);
+    const int64_t taken_ns = fw_clock_mono_ns(options->clock) - begin_ns;
+    const bool was_failing = atomic_exchange(&board->failing, status != FW_OK);
+    if (status != FW_OK) {
+        atomic_fetch_add(&board->failures, 1);
+        if (!was_failing)
+            FW_LOG_ERROR("outlook", "no forecast run, the last outlook stays reason=\"%s\"",
+                         err->text);
+        return status;
+    }
+    atomic_fetch_add(&board->runs, 1);
+    fw_histogram_record(&board->run, taken_ns > 0 ? (uint64_t)taken_ns : 0);
+    if (was_failing)
+        FW_LOG_INFO("outlook", "forecast runs are made again");
+    return FW_OK;
+}
+
+/* Which servers are silent, as one number. */
+static uint64_t silence_of(const struct fleet *fleet)
+{
+    const size_t slots = fleet_slots(fleet);
+    uint64_t all = 0;
+    for (size_t slot = 0; slot < slots; slot++) {
+        struct fleet_server server;
+        if (!fleet_read_server(fleet, slot, &server) || !server.stale)
+            continue;
+        const uint64_t number = slot;
+        all ^= fw_hash_stable(&number, sizeof number);
+    }
+    return all;
+}
+
+static int64_t mono_ms(const struct outlook_runner *runner)
+{
+    return fw_clock_mono_ns(runner->options.clock) / 1000000;
+}
+
+static void run_now(struct outlook_runner *runner)
+{
+    const struct outlook_runner_options *options = &runner->options;
+    const int64_t begin_ms = mono_ms(runner);
+    const int64_t wall_ms = fw_clock_wall_ms(options->clock);
+    /* Taken before the windows are read: what comes from now on makes another run. */
+    atomic_store(&runner->woken, false);
+    runner->silence = silence_of(options->fleet);
+    alert_book_alive(options->alerts, wall_ms);
+    const enum fw_status status = outlook_run_once(options, NULL);
+    outlook_schedule_ran(&runner->schedule, wall_ms, begin_ms, mono_ms(runner));
+    if (status != FW_OK)
+        outlook_runner_wake(runner); /* what it did not see is still new */
+}
+
+/* Once a minute, data or not. */
+static void check_now(struct outlook_runner *runner)
+{
+    const struct outlook_runner_options *options = &runner->options;
+    const int64_t now_ms = fw_clock_wall_ms(options->clock);
+    alert_book_alive(options->alerts, now_ms);
+    if (silence_of(options->fleet) != runner->silence ||
+        now_ms >= alert_book_due_ms(options->alerts)) {
+        run_now(runner);
+        return;
+    }
+    const struct outlook *current = outlook_board_current(options->board);
+    outlook_history_sample(options, current, now_ms);
+    outlook_release(current);
+}
+
+/* Sleeps until something changes or `wait_ms` have passed. A clock that is not the system's runs
+ * at its own speed, so it is looked at often. */
+static void sleep_for(struct outlook_runner *runner, int64_t wait_ms)
+{
+    enum { LOOK_MS = 20, LONG_MS = 60 * 1000 };
+    struct timespec until;
+    if (runner->options.clock != fw_clock_system() && wait_ms > LOOK_MS)
+        wait_ms = LOOK_MS;
+    if (wait_ms > LONG_MS)
+        wait_ms = LONG_MS;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(wait_ms / 1000);
+    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&runner->lock);
+    /* A wake that the schedule knows of already must not cut the sleep short. */
+    if (!runner->stop && (runner->schedule.woken || !atomic_load(&runner->woken)))
+        (void)pthread_cond_timedwait(&runner->change, &runner->lock, &until);
+    pthread_mutex_unlock(&runner->lock);
+}
+
+static bool stopping(struct outlook_runner *runner)
+{
+    pthread_mutex_lock(&runner->lock);
+    const bool stop = runner->stop;
+    pthread_mutex_unlock(&runner->lock);
+    return stop;
+}
+
+static void *runner_main(void *argument)
+{
+    struct outlook_runner *runner = argument;
+    while (!stopping(runner)) {
+        const int64_t now = mono_ms(runner);
+        int64_t wait_ms;
+        if (atomic_load(&runner->woken))
+            outlook_schedule_wake(&runner->schedule, now);
+        switch (outlook_schedule_next(&runner->schedule, fw_clock_wall_ms(runner->options.clock),
+                                      now, &wait_ms)) {
+        case OUTLOOK_RUN:
+            run_now(runner);
+            break;
+        case OUTLOOK_CHECK:
+            check_now(runner);
+            break;
+        case OUTLOOK_WAIT:
+            sleep_for(runner, wait_ms);
+            break;
+        }
+    }
+    return NULL;
+}
+
+static bool init_waiting(struct outlook_runner *runner)
+{
+    pthread_condattr_t monotonic;
+    if (pthread_condattr_init(&monotonic) != 0)
+        return false;
+    bool ready = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+                 pthread_cond_init(&runner->change, &monotonic) == 0;
+    pthread_condattr_destroy(&monotonic);
+    if (ready && pthread_mutex_init(&runner->lock, NULL) != 0) {
+        pthread_cond_destroy(&runner->change);
+        ready = false;
+    }
+    return ready;
+}
+
+enum fw_status outlook_runner_start(const struct outlook_runner_options *options,
+                                    struct outlook_runner **out, struct fw_error *err)
+{
+    *out = NULL;
+    struct outlook_runner *runner = fw_calloc(1, sizeof *runner);
+    if (runner == NULL)
+        return fw_fail(err, FW_ENOMEM, "start the forecast runs");
+    runner->options = *options;
+    if (!init_waiting(runner)) {
+        fw_free(runner);
+        return fw_fail(err, FW_EIO, "start the forecast runs: no lock to be had");
+    }
+    outlook_schedule_init(&runner->schedule, options, mono_ms(runner));
+    runner->silence = silence_of(options->fleet);
+    /* Without a first outlook what recovery brought into the windows is news; an empty fleet gets
+     * an empty outlook. */
+    const struct outlook *first = outlook_board_current(options->board);
+    atomic_store(&runner->woken, first == NULL);
+    outlook_release(first);
+    if (pthread_create(&runner->thread, NULL, runner_main, runner) != 0) {
+        pthread_cond_destroy(&runner->change);
+        pthread_mutex_destroy(&runner->lock);
+        fw_free(runner);
+        return fw_fail(err, FW_EIO, "start the forecast runs: no thread to be had");
+    }
+    *out = runner;
+    return FW_OK;
+}
+
+void outlook_runner_wake(struct outlook_runner *runner)
+{
+    if (runner == NULL || atomic_exchange(&runner->woken, true))
+        return; /* known, and not yet taken up */
+    pthread_mutex_lock(&runner->lock);
+    pthread_cond_signal(&runner->change);
+    pthread_mutex_unlock(&runner->lock);
+}
+
+void outlook_runner_stop(struct outlook_runner *runner)
+{
+    if (runner == NULL)
+        return;
+    pthread_mutex_lock(&runner->lock);
+    runner->stop = true;
+    pthread_cond_signal(&runner->change);
+    pthread_mutex_unlock(&runner->lock);
+    (void)pthread_join(runner->thread, NULL);
+    pthread_cond_destroy(&runner->change);
+    pthread_mutex_destroy(&runner->lock);
+    fw_free(runner);
+}

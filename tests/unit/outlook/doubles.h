@@ -1,0 +1,114 @@
+/* A fleet and a forecaster that give what the test says, in place of the real ones: what an outlook
+ * needs of both. Including it replaces them in that program. */
+#ifndef FW_TESTS_OUTLOOK_DOUBLES_H
+#define FW_TESTS_OUTLOOK_DOUBLES_H
+
+#include "unit/risk/build_forecast.h"
+
+#include "fleet/fleet.h"
+#include "forecast/forecaster.h"
+
+#include <pthread.h>
+
+enum { DOUBLE_SERVERS_MAX = 2048 };
+
+struct fleet {
+    struct fleet_options options;
+    pthread_mutex_t lock;
+    size_t count;
+    const struct forecast *forecasts[DOUBLE_SERVERS_MAX]; /* sorted by name; one reference each */
+    bool stale[DOUBLE_SERVERS_MAX];
+};
+
+struct forecaster {
+    const struct fw_clock *clock;
+    uint64_t runs;
+    size_t calls;
+    enum fw_status fail; /* FW_OK: do not */
+};
+
+static inline void double_fleet_init(struct fleet *fleet)
+{
+    memset(fleet, 0, sizeof *fleet);
+    fleet->options.step_s = BUILD_STEP_MS / 1000;
+    pthread_mutex_init(&fleet->lock, NULL);
+}
+
+/* Takes over the reference. */
+static inline void double_fleet_put(struct fleet *fleet, size_t slot, struct forecast *forecast)
+{
+    pthread_mutex_lock(&fleet->lock);
+    assert(slot < DOUBLE_SERVERS_MAX && slot <= fleet->count);
+    if (slot == fleet->count)
+        fleet->count++;
+    else
+        forecast_release(fleet->forecasts[slot]);
+    fleet->forecasts[slot] = forecast;
+    fleet->stale[slot] = forecast->stale;
+    pthread_mutex_unlock(&fleet->lock);
+}
+
+static inline void double_fleet_fini(struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->count; i++)
+        forecast_release(fleet->forecasts[i]);
+    pthread_mutex_destroy(&fleet->lock);
+}
+
+const struct fleet_options *fleet_options(const struct fleet *fleet)
+{
+    return &fleet->options;
+}
+
+void fleet_counts(const struct fleet *fleet, struct fleet_counts *counts)
+{
+    *counts = (struct fleet_counts){.servers = fleet->count, .records = 10 * fleet->count};
+}
+
+size_t fleet_slots(const struct fleet *fleet)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&fleet->lock;
+    pthread_mutex_lock(lock);
+    const size_t count = fleet->count;
+    pthread_mutex_unlock(lock);
+    return count;
+}
+
+bool fleet_read_server(const struct fleet *fleet, size_t slot, struct fleet_server *server)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&fleet->lock;
+    memset(server, 0, sizeof *server);
+    pthread_mutex_lock(lock);
+    server->stale = fleet->stale[slot];
+    pthread_mutex_unlock(lock);
+    return true;
+}
+
+enum fw_status forecaster_run(struct forecaster *forecaster, const struct fleet *fleet,
+                              const struct forecast_set *previous, const struct forecast_set **out,
+                              struct fw_error *err)
+{
+    (void)previous;
+    *out = NULL;
+    forecaster->calls++;
+    if (forecaster->fail != FW_OK)
+        return fw_fail(err, forecaster->fail, "as the test wished");
+    struct forecast_set *set =
+        fw_calloc(1, sizeof *set + DOUBLE_SERVERS_MAX * sizeof set->items[0]);
+    if (set == NULL)
+        return fw_fail(err, FW_ENOMEM, "a set");
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&fleet->lock;
+    atomic_init(&set->references, 1);
+    set->run = ++forecaster->runs;
+    set->made_ms = fw_clock_wall_ms(forecaster->clock);
+    set->step_s = fleet->options.step_s;
+    pthread_mutex_lock(lock);
+    set->count = fleet->count;
+    for (size_t i = 0; i < fleet->count; i++)
+        set->items[i] = forecast_retain(fleet->forecasts[i]);
+    pthread_mutex_unlock(lock);
+    *out = set;
+    return FW_OK;
+}
+
+#endif
