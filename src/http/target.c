@@ -46,7 +46,7 @@ static const struct http_fault no_such_path = {404, "Not Found"};
 
 static struct http_fault parse_path(struct http_target *target, char *path, char *end)
 {
-    if (end - path > 1 && end[-1] == '/')
+    if (end - path > 1 && end[-1] == '/' && end[-2] != '/')
         end--;
     if (end - path <= 1)
         return fine;
