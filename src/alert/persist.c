@@ -302,11 +302,10 @@ enum fw_status alert_persist(struct store_state *state, const struct schema *sch
         if (entries[i]->dirty || entries[i]->remove)
             status = write_entry(state, schema, entries[i], &buf, err);
     }
-    if (status == FW_OK)
-        status = store_state_commit(state, err);
-    if (status != FW_OK)
-        store_state_rollback(state);
     fw_buf_fini(&buf);
+    if (status == FW_OK)
+        return store_state_commit(state, err); /* ends the transaction either way */
+    store_state_rollback(state);
     return status;
 }
 

@@ -103,7 +103,8 @@ static bool any_tft(const struct forecast_set *set)
     return false;
 }
 
-static void describe(const struct outlook_runner_options *options, struct outlook *outlook)
+static void describe(const struct outlook_runner_options *options, const char *model_name,
+                     struct outlook *outlook)
 {
     struct fleet_counts counts;
     fleet_counts(options->fleet, &counts);
@@ -112,10 +113,7 @@ static void describe(const struct outlook_runner_options *options, struct outloo
     outlook->risk_model = risk_scorer_name(options->risk.scorer);
     snprintf(outlook->model_type, sizeof outlook->model_type, "%s",
              any_tft(outlook->set) ? "TFT" : "heuristic");
-    snprintf(outlook->model_name, sizeof outlook->model_name, "none");
-    if (options->model_name != NULL)
-        options->model_name(options->model_name_ctx, outlook->model_name,
-                            sizeof outlook->model_name);
+    snprintf(outlook->model_name, sizeof outlook->model_name, "%s", model_name);
 }
 
 enum fw_status outlook_build(const struct outlook_runner_options *options,
@@ -149,7 +147,7 @@ enum fw_status outlook_build(const struct outlook_runner_options *options,
     }
     risk_environment(&options->risk, set, risks, &outlook->environment);
     summarise(&options->risk, outlook);
-    describe(options, outlook);
+    describe(options, model_name, outlook);
     *out = outlook;
     return FW_OK;
 }

@@ -79,9 +79,6 @@ struct outlook_runner_options {
     int64_t history_keep_ms; /* of alert and environment history: 90 days by default; 0: for ever */
     alert_transition_fn on_transition; /* may be NULL */
     void *on_transition_ctx;
-    /* Writes the name of the forecaster's model into out, "none" without one; may be NULL. */
-    void (*model_name)(void *ctx, char *out, size_t size);
-    void *model_name_ctx;
 };
 /* The defaults that are numbers; everything else is zero. */
 void outlook_runner_options_default(struct outlook_runner_options *options);

@@ -26,11 +26,12 @@ struct outlook_board {
 };
 
 /* Takes over `set` in every case. The risks of forecasts that `previous` (may be NULL) has too are
- * copied from it. `now_ms` is the run's time. */
+ * copied from it. `now_ms` is the run's time, `model_name` that of the model it was made with. */
 FW_MUST_CHECK enum fw_status outlook_build(const struct outlook_runner_options *options,
                                            const struct forecast_set *set,
-                                           const struct outlook *previous, int64_t now_ms,
-                                           const struct outlook **out, struct fw_error *err);
+                                           const struct outlook *previous, const char *model_name,
+                                           int64_t now_ms, const struct outlook **out,
+                                           struct fw_error *err);
 
 enum { OUTLOOK_HISTORY_INTERVAL_MS = 60 * 1000 };
 #define OUTLOOK_ENVIRONMENT_KIND "environment"

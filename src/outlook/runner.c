@@ -4,10 +4,10 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "forecast/model.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <string.h>
+#include <stdio.h>
 #include <time.h>
 
 struct outlook_runner {
@@ -30,16 +30,26 @@ void outlook_runner_options_default(struct outlook_runner_options *options)
     };
 }
 
+/* The name of the model that the next run is made with. */
+static void name_model(struct forecaster *forecaster, char *out, size_t size)
+{
+    struct forecast_model *model = forecaster_model(forecaster);
+    snprintf(out, size, "%s", model != NULL ? forecast_model_info(model).name : "none");
+    forecast_model_release(model);
+}
+
 static enum fw_status run(const struct outlook_runner_options *options, struct fw_error *err)
 {
     const struct outlook *previous = outlook_board_current(options->board);
     const struct outlook *outlook = NULL;
     const struct forecast_set *set = NULL;
+    char model_name[sizeof outlook->model_name];
+    name_model(options->forecaster, model_name, sizeof model_name);
     enum fw_status status = forecaster_run(options->forecaster, options->fleet,
                                            previous != NULL ? previous->set : NULL, &set, err);
     if (status == FW_OK)
-        status =
-            outlook_build(options, set, previous, fw_clock_wall_ms(options->clock), &outlook, err);
+        status = outlook_build(options, set, previous, model_name, fw_clock_wall_ms(options->clock),
+                               &outlook, err);
     if (status == FW_OK) {
         outlook_retain(outlook); /* for the history, below */
         outlook_board_publish(options->board, outlook);

@@ -101,22 +101,23 @@ enum fw_status store_state_begin(struct store_state *state, struct fw_error *err
     return FW_OK;
 }
 
+void store_state_rollback(struct store_state *state)
+{
+    assert(state->open);
+    memory_clone(&state->now, &state->before);
+    state->open = false;
+}
+
+/* Ends the transaction either way, as the real one. */
 enum fw_status store_state_commit(struct store_state *state, struct fw_error *err)
 {
     assert(state->open);
     const enum fw_status status = memory_write(state, err);
-    if (status == FW_OK) {
-        state->open = false;
-        state->commits++;
-    }
-    return status;
-}
-
-void store_state_rollback(struct store_state *state)
-{
-    if (state->open)
-        memory_clone(&state->now, &state->before);
+    if (status != FW_OK)
+        store_state_rollback(state);
     state->open = false;
+    state->commits += status == FW_OK;
+    return status;
 }
 
 static inline struct memory_blob *memory_find(struct store_state *state, const char *ns,

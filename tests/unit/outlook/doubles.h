@@ -7,6 +7,7 @@
 
 #include "fleet/fleet.h"
 #include "forecast/forecaster.h"
+#include "forecast/model.h"
 
 #include <pthread.h>
 
@@ -24,7 +25,8 @@ struct forecaster {
     const struct fw_clock *clock;
     uint64_t runs;
     size_t calls;
-    enum fw_status fail; /* FW_OK: do not */
+    enum fw_status fail;    /* FW_OK: do not */
+    const char *model_name; /* NULL: no model */
 };
 
 static inline void double_fleet_init(struct fleet *fleet)
@@ -82,6 +84,23 @@ bool fleet_read_server(const struct fleet *fleet, size_t slot, struct fleet_serv
     server->stale = fleet->stale[slot];
     pthread_mutex_unlock(lock);
     return true;
+}
+
+/* A model is its forecaster here. */
+struct forecast_model *forecaster_model(struct forecaster *forecaster)
+{
+    return forecaster->model_name != NULL ? (struct forecast_model *)(void *)forecaster : NULL;
+}
+
+void forecast_model_release(struct forecast_model *model)
+{
+    (void)model;
+}
+
+struct forecast_model_info forecast_model_info(const struct forecast_model *model)
+{
+    return (struct forecast_model_info){
+        .name = ((const struct forecaster *)(const void *)model)->model_name};
 }
 
 enum fw_status forecaster_run(struct forecaster *forecaster, const struct fleet *fleet,

@@ -104,11 +104,6 @@ static void test_empty_fleet(void **state)
     world_free(w);
 }
 
-static void named(void *ctx, char *out, size_t size)
-{
-    snprintf(out, size, "%s", (const char *)ctx);
-}
-
 static void test_summary(void **state)
 {
     (void)state;
@@ -141,8 +136,7 @@ static void test_summary(void **state)
     outlook_release(o);
 
     double_fleet_put(&w->fleet, 3, server(w, "s3", 50, FORECAST_TFT));
-    w->options.model_name = named;
-    w->options.model_name_ctx = (void *)(uintptr_t) "tft-7";
+    w->forecaster.model_name = "tft-7";
     w->options.risk.argus_counts = true;
     run_once(w);
     o = outlook_board_current(w->board);
