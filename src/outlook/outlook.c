@@ -118,7 +118,8 @@ static void describe(const struct outlook_runner_options *options, const char *m
 
 enum fw_status outlook_build(const struct outlook_runner_options *options,
                              const struct forecast_set *set, const struct outlook *previous,
-                             int64_t now_ms, const struct outlook **out, struct fw_error *err)
+                             const char *model_name, int64_t now_ms, const struct outlook **out,
+                             struct fw_error *err)
 {
     *out = NULL;
     struct outlook *outlook = fw_calloc(1, sizeof *outlook);
