@@ -1,0 +1,73 @@
+/* The daemon's parts, shared by its files: daemon.c (order of start and stop), recover.c (data
+ * directory -> windows), housekeeping.c (snapshots, expiry, watchdog), models.c (the registry). */
+#ifndef FW_DAEMON_DAEMON_INTERNAL_H
+#define FW_DAEMON_DAEMON_INTERNAL_H
+
+#include "api/api.h"
+#include "daemon/daemon.h"
+#include "fleet/fleet.h"
+#include "http/keys.h"
+#include "outlook/outlook.h"
+#include "store/directory.h"
+#include "store/journal.h"
+#include "store/snapshot.h"
+
+#include <pthread.h>
+
+struct daemon {
+    const struct config *config;
+    const struct fw_clock *clock;
+    char url[320];
+    struct store_directory directory;
+    struct http_keys *keys;
+    struct http_server *http;
+    struct api *api;
+    struct store_state *state;
+    struct fleet *fleet;
+    struct store_journal *journal;
+    struct forecaster *forecaster;
+    struct alert_book *alerts;
+    struct outlook_board *board;
+    struct outlook_runner *runner;
+
+    struct daemon_models {
+        pthread_mutex_t lock; /* over `current` and `trouble` */
+        char directory[STORE_PATH_MAX];
+        struct api_model current;
+        bool loaded;
+        char trouble[256]; /* why a configured model does not serve; "" when all is well */
+    } models;
+
+    struct daemon_housekeeping {
+        pthread_t thread;
+        bool started;
+        pthread_mutex_t lock; /* over `stopping` */
+        pthread_cond_t wake;
+        bool stopping;
+        uint64_t snapshot_bytes; /* journal bytes written when the last snapshot was begun */
+        uint64_t snapshot_seq;
+        int64_t snapshot_ns; /* monotonic */
+        int64_t expiry_ns;
+    } housekeeping;
+};
+
+/* recover.c: the newest snapshot, then the journal behind it, into daemon->fleet; opens
+ * daemon->journal. */
+FW_MUST_CHECK enum fw_status daemon_recover(struct daemon *daemon, struct fw_error *err);
+
+/* housekeeping.c */
+FW_MUST_CHECK enum fw_status daemon_housekeeping_start(struct daemon *daemon, struct fw_error *err);
+void daemon_housekeeping_stop(struct daemon *daemon);
+/* All windows into one file, and journal segments that it covers let go. */
+FW_MUST_CHECK enum fw_status daemon_snapshot(struct daemon *daemon, struct fw_error *err);
+
+/* models.c */
+FW_MUST_CHECK enum fw_status daemon_models_init(struct daemon *daemon, struct fw_error *err);
+void daemon_models_fini(struct daemon *daemon);
+/* The model that configuration or store name, if any. A model that cannot be loaded is an error
+ * only when the operator named it on this start (config.model); otherwise it is trouble (/readyz)
+ * and the statistics serve. */
+FW_MUST_CHECK enum fw_status daemon_models_load(struct daemon *daemon, struct fw_error *err);
+struct api_models daemon_models_api(struct daemon *daemon);
+
+#endif
