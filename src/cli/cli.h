@@ -1,5 +1,5 @@
-/* The commands of the program: one file each, all with main's signature and exit codes 0 fine, 1 failure, 2 usage. argv[0]
- * is the command's own name. */
+/* The commands of the program: one file each, all with main's signature and exit codes 0 fine, 1
+ * failure, 2 usage. argv[0] is the command's own name. */
 #ifndef FW_CLI_CLI_H
 #define FW_CLI_CLI_H
 

@@ -184,6 +184,8 @@ static enum fw_status start_daemon(struct demo *demo, struct fw_error *err)
         return fw_fail(err, FW_ENOMEM, "out of memory");
     demo->config = config;
     config_default(config);
+    /* What the daemon logs would drown what the demo tells; FOREWARN_LOG_LEVEL=info shows it. */
+    config->log_level = fw_log_level_from_environment(FW_WARN);
     enum fw_status status = config_set(config, "server", "listen", demo->listen, err);
     if (status == FW_OK)
         status = config_set(config, "server", "data", demo->dir, err);
@@ -485,7 +487,6 @@ int cli_demo(int argc, char **argv)
     }
     if (optind < argc)
         return cli_usage_error("demo", "unexpected \"%s\"", argv[optind]);
-    /* What the daemon logs would drown what the demo tells; FOREWARN_LOG_LEVEL=info shows it. */
     const struct fw_log_options log = {.level = fw_log_level_from_environment(FW_WARN),
                                        .lines_per_minute = 600};
     fw_log_configure(&log);

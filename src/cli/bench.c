@@ -1,0 +1,296 @@
+#define _XOPEN_SOURCE 700 /* nftw */
+#include "cli/bench.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "daemon/config.h"
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void help(void)
+{
+    puts("usage: forewarn bench ingest|http|store|forecast [OPTIONS]\n"
+         "\n"
+         "  ingest    samples a second through POST /feed/data, acknowledged = on disk; batches of "
+         "1, 100, 1000\n"
+         "  http      GET /predictions/current: plain, gzip, 304; and small GETs\n"
+         "  store     appends to the journal, and the seconds that a restart takes\n"
+         "  forecast  seconds of a forecast run, and bytes per server\n"
+         "\n"
+         "  --servers N     (500)\n"
+         "  --threads N     of the client, or of the forecaster (one per core)\n"
+         "  --seconds N     that a measurement lasts (3)\n"
+         "  --runs N        of what is timed as a whole (3)\n"
+         "  --data DIR      where data goes while measuring (a temporary directory)\n"
+         "  --model PATH    forecast with this model\n"
+         "  --url URL       measure this daemon (http://ADDRESS:PORT) instead of one in this "
+         "process;\n"
+         "                  ingest and http only. It gets made-up servers\n"
+         "  --json          one object a line\n"
+         "  --help");
+}
+
+/* ---- reports ---- */
+
+enum { REPORT_MAX = 16384 };
+
+void bench_report_begin(struct bench_report *report, const struct bench_options *options,
+                        const char *bench, const char *path)
+{
+    report->options = options;
+    fw_buf_init(&report->text, REPORT_MAX);
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const unsigned threads = options->threads == 0 ? (unsigned)cores : options->threads;
+    if (options->json)
+        fw_buf_printf(
+            &report->text,
+            "{\"bench\":\"%s\",\"servers\":%u,\"threads\":%u,\"cores\":%ld,\"path\":\"%s\"", bench,
+            options->servers, threads, cores, path);
+    else
+        fw_buf_printf(&report->text, "%s %s (%u servers, %u threads, %ld cores)\n", bench, path,
+                      options->servers, threads, cores);
+}
+
+void bench_report_number(struct bench_report *report, const char *key, double value, int decimals)
+{
+    if (report->options->json) {
+        fw_buf_putc(&report->text, ',');
+        fw_buf_json_key(&report->text, key);
+        fw_buf_json_number(&report->text, value, decimals);
+    } else {
+        fw_buf_printf(&report->text, "  %-24s %.*f\n", key, decimals, value);
+    }
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+void bench_report_times(struct bench_report *report, double *seconds, unsigned runs)
+{
+    qsort(seconds, runs, sizeof *seconds, by_value);
+    bench_report_number(report, "median_s", seconds[runs / 2], 6);
+    bench_report_number(report, "min_s", seconds[0], 6);
+    bench_report_number(report, "runs", runs, 0);
+}
+
+void bench_report_end(struct bench_report *report)
+{
+    if (report->options->json)
+        fw_buf_puts(&report->text, "}\n");
+    if (report->text.failed)
+        fputs("forewarn bench: the report does not fit\n", stderr);
+    else
+        fwrite(report->text.data, 1, report->text.len, stdout);
+    fflush(stdout);
+    fw_buf_fini(&report->text);
+}
+
+/* ---- surroundings ---- */
+
+double bench_now_s(void)
+{
+    return (double)fw_clock_mono_ns(fw_clock_system()) / 1e9;
+}
+
+double bench_rss_bytes(void)
+{
+    unsigned long total, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return NAN;
+    if (fscanf(file, "%lu %lu", &total, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+enum fw_status bench_directory_make(const struct bench_options *options, char path[256],
+                                    struct fw_error *err)
+{
+    const char *base = options->data != NULL ? options->data : getenv("TMPDIR");
+    snprintf(path, 256, "%.200s/forewarn-bench-XXXXXX",
+             base == NULL || base[0] == '\0' ? "/tmp" : base);
+    return mkdtemp(path) != NULL ? FW_OK : fw_fail(err, FW_EIO, "%s: %s", path, strerror(errno));
+}
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+    (void)status, (void)type, (void)ftw;
+    (void)remove(path);
+    return 0;
+}
+
+void bench_directory_remove(const struct bench_options *options, const char *path)
+{
+    (void)options;
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+enum fw_status bench_daemon_start(const char *data, const char *model, struct bench_daemon *out,
+                                  struct fw_error *err)
+{
+    memset(out, 0, sizeof *out);
+    struct config *config = fw_calloc(1, sizeof *config);
+    if (config == NULL)
+        return fw_fail(err, FW_ENOMEM, "out of memory");
+    out->config = config;
+    config_default(config);
+    config->log_level = fw_log_level_from_environment(FW_WARN);
+    enum fw_status status = config_set(config, "server", "listen", "127.0.0.1:0", err);
+    if (status == FW_OK)
+        status = config_set(config, "server", "data", data, err);
+    if (status == FW_OK)
+        status = config_set(config, "server", "rate_limit", "off", err);
+    if (status == FW_OK)
+        status = config_set(config, "forecast", "model", model == NULL ? "none" : model, err);
+    if (status == FW_OK) {
+        const struct daemon_options options = {.config = config};
+        status = daemon_start(&options, &out->daemon, err);
+    }
+    if (status == FW_OK)
+        out->port = daemon_port(out->daemon);
+    else
+        bench_daemon_stop(out);
+    return status;
+}
+
+void bench_daemon_stop(struct bench_daemon *daemon)
+{
+    daemon_stop(daemon->daemon);
+    fw_free(daemon->config);
+    memset(daemon, 0, sizeof *daemon);
+}
+
+/* ---- the command ---- */
+
+static const struct {
+    const char *name;
+    int (*run)(const struct bench_options *options, struct fw_error *err);
+} benches[] = {
+    {"ingest",   bench_ingest  },
+    {"http",     bench_http    },
+    {"store",    bench_store   },
+    {"forecast", bench_forecast},
+};
+
+enum {
+    OPT_SERVERS = 1,
+    OPT_THREADS,
+    OPT_SECONDS,
+    OPT_RUNS,
+    OPT_DATA,
+    OPT_MODEL,
+    OPT_URL,
+    OPT_JSON
+};
+
+static const struct option long_options[] = {
+    {"servers",          required_argument, NULL, OPT_SERVERS},
+    {"threads",              required_argument, NULL, OPT_THREADS},
+    {"seconds",                  required_argument, NULL, OPT_SECONDS},
+    {"runs",required_argument, NULL, OPT_RUNS},
+    {"data",       required_argument, NULL, OPT_DATA},
+    {"model",          required_argument, NULL, OPT_MODEL},
+    {"url",              required_argument, NULL, OPT_URL},
+    {"json",                  no_argument, NULL, OPT_JSON},
+    {"help",              no_argument, NULL, 'h'},
+    {0         },
+};
+
+/* http://ADDRESS:PORT with an IPv4 address, into host[64]. */
+static bool parse_url(const char *text, char host[64], struct bench_options *options)
+{
+    unsigned port;
+    int end = 0;
+    if (sscanf(text, "http://%63[0-9.]:%u%n", host, &port, &end) != 2 || port > 65535 ||
+        (text[end] != '\0' && strcmp(text + end, "/") != 0))
+        return false;
+    options->host = host;
+    options->port = (uint16_t)port;
+    return true;
+}
+
+static bool take_option(int option, const char *value, char host[64], struct bench_options *options)
+{
+    static const struct {
+        int option;
+        long min, max;
+        size_t offset;
+    } numbers[] = {
+        {OPT_SERVERS, 1, 20000, offsetof(struct bench_options, servers)},
+        {OPT_THREADS, 1, 256,   offsetof(struct bench_options, threads)},
+        {OPT_SECONDS, 1, 3600,  offsetof(struct bench_options, seconds)},
+        {OPT_RUNS,    1, 100,   offsetof(struct bench_options, runs)   },
+    };
+    long number;
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        if (numbers[i].option != option)
+            continue;
+        if (!cli_number(value, numbers[i].min, numbers[i].max, &number))
+            return false;
+        const unsigned chosen = (unsigned)number;
+        memcpy((char *)options + numbers[i].offset, &chosen, sizeof chosen);
+        return true;
+    }
+    switch (option) {
+    case OPT_DATA:
+        options->data = value;
+        return true;
+    case OPT_MODEL:
+        options->model = value;
+        return true;
+    case OPT_JSON:
+        options->json = true;
+        return true;
+    default:
+        return parse_url(value, host, options);
+    }
+}
+
+int cli_bench(int argc, char **argv)
+{
+    struct bench_options options = {.servers = 500, .seconds = 3, .runs = 3};
+    char host[64];
+    int index = 0;
+    for (int option; (option = getopt_long(argc, argv, "h", long_options, &index)) != -1;) {
+        if (option == 'h') {
+            help();
+            return CLI_OK;
+        }
+        if (option == '?')
+            return CLI_USAGE;
+        if (!take_option(option, optarg, host, &options))
+            return cli_usage_error("bench", "--%s: \"%s\" does not fit", long_options[index].name,
+                                   optarg);
+    }
+    if (optind + 1 != argc)
+        return cli_usage_error("bench", "say what to measure: ingest, http, store or forecast");
+    signal(SIGPIPE, SIG_IGN);
+    const struct fw_log_options log = {.level = fw_log_level_from_environment(FW_WARN),
+                                       .lines_per_minute = 600};
+    fw_log_configure(&log);
+    struct fw_error err = {0};
+    for (size_t i = 0; i < COUNT(benches); i++) {
+        if (strcmp(argv[optind], benches[i].name) != 0)
+            continue;
+        const int code = benches[i].run(&options, &err);
+        return code == CLI_OK ? CLI_OK : cli_failure("bench", "%s", err.text);
+    }
+    return cli_usage_error("bench", "no bench \"%s\": ingest, http, store or forecast",
+                           argv[optind]);
+}
