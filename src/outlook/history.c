@@ -7,7 +7,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { PRUNE_INTERVAL_MS = 3600 * 1000, SNAPSHOT_MAX = 4096 };
+enum {
+    PRUNE_INTERVAL_MS = 3600 * 1000,
+    SNAPSHOT_MAX = 4096,
+    DAY_MS = 86400 * 1000,
+    KEEP_DAYS = 90
+};
 
 static void put_count(struct fw_buf *out, const char *key, size_t count)
 {
@@ -94,9 +99,11 @@ static enum fw_status prune(const struct outlook_runner_options *options, int64_
 {
     struct outlook_board *board = options->board;
     const int64_t since_ms = now_ms - board->pruned_ms;
-    if (options->history_keep_ms <= 0 || (since_ms >= 0 && since_ms < PRUNE_INTERVAL_MS))
+    const int64_t keep_ms =
+        options->history_keep_ms != 0 ? options->history_keep_ms : KEEP_DAYS * (int64_t)DAY_MS;
+    if (keep_ms < 0 || (since_ms >= 0 && since_ms < PRUNE_INTERVAL_MS))
         return FW_OK;
-    const int64_t before_ms = now_ms - options->history_keep_ms;
+    const int64_t before_ms = now_ms - keep_ms;
     enum fw_status status =
         store_state_event_prune(options->state, OUTLOOK_ENVIRONMENT_KIND, before_ms, NULL, err);
     if (status == FW_OK)

@@ -73,15 +73,15 @@ struct outlook_runner_options {
     struct risk_options risk;
     const struct fw_clock *clock;
     struct outlook_board *board;
-    int64_t min_interval_ms; /* 10,000 by default */
+    /* 0 stands for the default in each of these. */
+    int64_t min_interval_ms; /* 10,000 */
     int64_t settle_ms; /* how long after a step's end (or its first data) the run waits for the
-                          other servers' data: 2,000 by default, at most a quarter of the step */
-    int64_t history_keep_ms; /* of alert and environment history: 90 days by default; 0: for ever */
+                          other servers' data: 2,000, at most a quarter of the step; negative:
+                          not at all. The very first run waits for nothing */
+    int64_t history_keep_ms; /* of alert and environment history: 90 days; negative: for ever */
     alert_transition_fn on_transition; /* may be NULL */
     void *on_transition_ctx;
 };
-/* The defaults that are numbers; everything else is zero. */
-void outlook_runner_options_default(struct outlook_runner_options *options);
 
 /* The options are copied; what they point to must outlive the runner. FW_ENOMEM, FW_EIO (no
  * thread). */

@@ -21,15 +21,6 @@ struct outlook_runner {
     _Atomic bool woken; /* set by anybody, taken when a run begins */
 };
 
-void outlook_runner_options_default(struct outlook_runner_options *options)
-{
-    *options = (struct outlook_runner_options){
-        .min_interval_ms = 10 * 1000,
-        .settle_ms = 2 * 1000,
-        .history_keep_ms = 90 * 86400 * (int64_t)1000,
-    };
-}
-
 /* The name of the model that the next run is made with. */
 static void name_model(struct forecaster *forecaster, char *out, size_t size)
 {

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum { CHECK_MS = 60 * 1000 };
+enum { CHECK_MS = 60 * 1000, MIN_INTERVAL_MS = 10 * 1000, SETTLE_MS = 2 * 1000 };
 
 static int64_t later(int64_t a, int64_t b)
 {
@@ -23,11 +23,14 @@ void outlook_schedule_init(struct outlook_schedule *schedule,
                            const struct outlook_runner_options *options, int64_t mono_ms)
 {
     const int64_t step_ms = (int64_t)fleet_options(options->fleet)->step_s * 1000;
-    assert(step_ms > 0 && options->min_interval_ms > 0 && options->settle_ms >= 0);
+    assert(step_ms > 0 && options->min_interval_ms >= 0);
+    int64_t settle_ms = options->settle_ms != 0 ? options->settle_ms : SETTLE_MS;
+    settle_ms = later(sooner(settle_ms, step_ms / 4), 0);
     *schedule = (struct outlook_schedule){
         .step_ms = step_ms,
-        .min_interval_ms = options->min_interval_ms,
-        .settle_ms = sooner(options->settle_ms, step_ms / 4),
+        .min_interval_ms =
+            options->min_interval_ms != 0 ? options->min_interval_ms : MIN_INTERVAL_MS,
+        .settle_ms = settle_ms,
         .last_check_ms = mono_ms,
     };
 }
@@ -56,15 +59,15 @@ static int64_t run_due(const struct outlook_schedule *s, int64_t wall_ms, int64_
     const int64_t step = floor_div(wall_ms, s->step_ms);
     const int64_t step_began_ms = mono_ms - (wall_ms - step * s->step_ms);
     int64_t due;
-    if (!s->ran || step != s->last_step) {
+    if (!s->ran)
+        return s->woken_ms; /* people wait for the first one */
+    if (step != s->last_step) {
         /* The first run of a step: the one before is closed. Its last data may be on the way. */
         due = later(s->woken_ms, step_began_ms) + s->settle_ms;
     } else {
         due = sooner(s->last_begin_ms + s->min_interval_ms,
                      step_began_ms + s->step_ms + s->settle_ms);
     }
-    if (!s->ran)
-        return due;
     /* Never more than half the time: a fleet too large for its machine still leaves it air. */
     return later(due, s->last_end_ms + (s->last_end_ms - s->last_begin_ms));
 }
