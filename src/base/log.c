@@ -16,7 +16,7 @@
 enum { LINE_MAX_BYTES = 4096, TEXT_MAX_BYTES = 1024 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct fw_log_options current = {.level = FW_INFO, .lines_per_minute = 600};
+static struct fw_log_options current = {.level = FW_INFO, .lines_per_minute = 100};
 static _Atomic int current_level = FW_INFO;
 static atomic_ulong suppressed_total;
 static int64_t minute; /* guarded by lock, like the two below */

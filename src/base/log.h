@@ -26,7 +26,7 @@ struct fw_log_options {
     void *ctx;
 };
 
-/* Defaults: INFO, logfmt, 600 lines a minute. Thread-safe; may be called again. */
+/* Defaults: INFO, logfmt, 100 lines a minute. Thread-safe; may be called again. */
 void fw_log_configure(const struct fw_log_options *options);
 /* "debug", "info", "warn" (or "warning"), "error", any case; false for anything else. */
 bool fw_log_level_parse(const char *text, enum fw_log_level *level);

@@ -31,7 +31,7 @@ void config_default(struct config *config)
     config->snapshot_journal_bytes = (uint64_t)64 << 20;
     config->snapshot_interval_s = 3600;
     config->log_level = FW_INFO;
-    config->log_lines_per_minute = 600;
+    config->log_lines_per_minute = 100;
     schema_default(&config->schema);
     profile_rules_default(&config->profiles);
 }
