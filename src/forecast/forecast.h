@@ -80,6 +80,7 @@ struct forecast_set {
     uint32_t step_s;
     size_t computed; /* forecasts made anew in this run */
     double seconds;  /* the run's duration */
+    uint64_t basis;  /* of forecaster and model: only forecasts of the same basis are shared */
     size_t count;
     const struct forecast *items[];
 };

@@ -1,0 +1,357 @@
+#include "forecast/forecaster.h"
+
+#include "base/alloc.h"
+#include "forecast/block.h"
+#include "forecast/nice_linux.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    THREADS_MAX = 256,
+    NICE_BY = 10,
+    LOOKBACK_S = 3 * 86400, /* the statistical forecasters want three days */
+    LOOKBACK_STEPS_MIN = 864,
+};
+
+struct worker {
+    pthread_t thread;
+    struct forecaster *forecaster;
+    struct block_bench bench;
+};
+
+struct forecaster {
+    struct forecaster_options options;
+
+    pthread_mutex_t lock; /* of what follows, up to the job */
+    pthread_cond_t wake, done;
+    uint64_t job_number; /* counts up; workers take each once */
+    unsigned busy;       /* workers that have not finished it */
+    bool quit;
+    struct forecast_model *model;
+    uint64_t basis; /* unique in the process; new with every model */
+
+    struct block_job job; /* written while no worker runs */
+    atomic_size_t next_block;
+    atomic_bool failed;
+
+    uint64_t run;
+    size_t slots; /* that the three arrays hold */
+    const struct forecast **previous, **results;
+    struct block_track **tracks;
+
+    unsigned worker_count;
+    struct worker *workers;
+};
+
+static uint64_t new_basis(void)
+{
+    static atomic_uint_fast64_t last;
+    return atomic_fetch_add(&last, 1) + 1;
+}
+
+/* ---- workers ---- */
+
+static void work_blocks(struct forecaster *f, struct block_bench *bench)
+{
+    for (;;) {
+        const size_t first = atomic_fetch_add(&f->next_block, 1) * BLOCK_SERVERS;
+        if (first >= f->job.slots || atomic_load(&f->failed))
+            return;
+        if (block_forecast(&f->job, bench, first) != FW_OK)
+            atomic_store(&f->failed, true);
+    }
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *worker = arg;
+    struct forecaster *f = worker->forecaster;
+    uint64_t seen = 0;
+    forecast_nice_thread(NICE_BY);
+    pthread_mutex_lock(&f->lock);
+    for (;;) {
+        while (!f->quit && f->job_number == seen)
+            pthread_cond_wait(&f->wake, &f->lock);
+        if (f->quit)
+            break;
+        seen = f->job_number;
+        pthread_mutex_unlock(&f->lock);
+        work_blocks(f, &worker->bench);
+        pthread_mutex_lock(&f->lock);
+        if (--f->busy == 0)
+            pthread_cond_signal(&f->done);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+static unsigned threads_wanted(const struct forecaster_options *options)
+{
+    long n = (long)options->threads;
+    if (n == 0)
+        n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (unsigned)n;
+}
+
+/* Signals are for the daemon's own threads. Fewer threads than wanted are enough; none is not. */
+static enum fw_status start_workers(struct forecaster *f, unsigned wanted, struct fw_error *err)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int refused = 0;
+    for (unsigned i = 0; i < wanted && refused == 0; i++) {
+        f->workers[i].forecaster = f;
+        refused = pthread_create(&f->workers[i].thread, NULL, worker_main, &f->workers[i]);
+        f->worker_count += refused == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (f->worker_count == 0)
+        return fw_fail(err, FW_ELIMIT, "cannot start a forecast thread: %s", strerror(refused));
+    return FW_OK;
+}
+
+enum fw_status forecaster_new(const struct forecaster_options *options, struct forecaster **out,
+                              struct fw_error *err)
+{
+    assert(options->schema->count <= SCHEMA_METRICS_MAX && options->step_s >= 1);
+    const unsigned wanted = threads_wanted(options);
+    *out = NULL;
+    struct forecaster *f = fw_calloc(1, sizeof *f);
+    struct worker *workers = fw_calloc(wanted, sizeof *workers);
+    if (f == NULL || workers == NULL) {
+        fw_free(f);
+        fw_free(workers);
+        return fw_fail(err, FW_ENOMEM, "no memory for a forecaster");
+    }
+    f->options = *options;
+    f->workers = workers;
+    f->basis = new_basis();
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->wake, NULL);
+    pthread_cond_init(&f->done, NULL);
+    const enum fw_status status = start_workers(f, wanted, err);
+    if (status != FW_OK) {
+        forecaster_free(f);
+        return status;
+    }
+    *out = f;
+    return FW_OK;
+}
+
+void forecaster_free(struct forecaster *f)
+{
+    if (f == NULL)
+        return;
+    pthread_mutex_lock(&f->lock);
+    f->quit = true;
+    pthread_cond_broadcast(&f->wake);
+    pthread_mutex_unlock(&f->lock);
+    for (unsigned i = 0; i < f->worker_count; i++)
+        pthread_join(f->workers[i].thread, NULL);
+    for (unsigned i = 0; i < f->worker_count; i++)
+        block_bench_fini(&f->workers[i].bench);
+    for (size_t i = 0; i < f->slots; i++)
+        block_track_free(f->tracks[i]);
+    forecast_model_release(f->model);
+    pthread_cond_destroy(&f->wake);
+    pthread_cond_destroy(&f->done);
+    pthread_mutex_destroy(&f->lock);
+    fw_free(f->previous);
+    fw_free(f->results);
+    fw_free(f->tracks);
+    fw_free(f->workers);
+    fw_free(f);
+}
+
+/* ---- the model ---- */
+
+void forecaster_set_model(struct forecaster *f, struct forecast_model *model)
+{
+    pthread_mutex_lock(&f->lock);
+    struct forecast_model *last = f->model;
+    f->model = model;
+    f->basis = new_basis();
+    pthread_mutex_unlock(&f->lock);
+    forecast_model_release(last);
+}
+
+static struct forecast_model *current_model(struct forecaster *f, uint64_t *basis)
+{
+    pthread_mutex_lock(&f->lock);
+    struct forecast_model *model = f->model == NULL ? NULL : forecast_model_retain(f->model);
+    *basis = f->basis;
+    pthread_mutex_unlock(&f->lock);
+    return model;
+}
+
+struct forecast_model *forecaster_model(struct forecaster *f)
+{
+    uint64_t unused;
+    return current_model(f, &unused);
+}
+
+/* ---- a run ---- */
+
+static bool grow(void **memory, size_t count, size_t have, size_t size)
+{
+    char *larger = fw_realloc_array(*memory, count, size);
+    if (larger == NULL)
+        return false;
+    memset(larger + have * size, 0, (count - have) * size);
+    *memory = larger;
+    return true;
+}
+
+/* Arrays by slot; they only grow, with the fleet. */
+static enum fw_status fit_slots(struct forecaster *f, size_t slots)
+{
+    if (slots <= f->slots)
+        return FW_OK;
+    void *previous = (void *)f->previous, *results = (void *)f->results;
+    void *tracks = (void *)f->tracks;
+    bool ok = grow(&previous, slots, f->slots, sizeof *f->previous);
+    f->previous = previous;
+    ok = ok && grow(&results, slots, f->slots, sizeof *f->results);
+    f->results = results;
+    ok = ok && grow(&tracks, slots, f->slots, sizeof *f->tracks);
+    f->tracks = tracks;
+    if (!ok)
+        return FW_ENOMEM;
+    f->slots = slots;
+    return FW_OK;
+}
+
+/* Steps to read of every window. */
+static uint32_t lookback(const struct forecaster *f, const struct fleet *fleet,
+                         const struct forecast_model *model)
+{
+    const uint32_t held = fleet_options(fleet)->window_steps;
+    uint32_t steps = LOOKBACK_S / f->options.step_s;
+    steps = steps > LOOKBACK_STEPS_MIN ? steps : LOOKBACK_STEPS_MIN;
+    if (model != NULL) {
+        const size_t wanted = forecast_model_info(model).history_max;
+        steps = wanted > steps ? (uint32_t)wanted : steps;
+    }
+    steps = steps < held ? steps : held;
+    return steps < SERIES_STEPS_MAX ? steps : SERIES_STEPS_MAX;
+}
+
+static enum fw_status prepare_job(struct forecaster *f, const struct fleet *fleet,
+                                  const struct forecast_set *previous,
+                                  const struct forecast_model *model, uint64_t basis)
+{
+    const size_t slots = fleet_slots(fleet);
+    enum fw_status status = fit_slots(f, slots);
+    if (status != FW_OK)
+        return status;
+    if (slots > 0) {
+        memset((void *)f->previous, 0, slots * sizeof *f->previous);
+        memset((void *)f->results, 0, slots * sizeof *f->results);
+    }
+    for (size_t i = 0; previous != NULL && i < previous->count; i++)
+        if (previous->items[i]->slot < slots)
+            f->previous[previous->items[i]->slot] = previous->items[i];
+    f->job = (struct block_job){
+        .schema = f->options.schema,
+        .fleet = fleet,
+        .step_s = f->options.step_s,
+        .steps = lookback(f, fleet, model),
+        .kind = f->options.kind,
+        .model = model,
+        .share = previous != NULL && previous->basis == basis,
+        .slots = slots,
+        .previous = f->previous,
+        .tracks = f->tracks,
+        .results = f->results,
+    };
+    for (unsigned i = 0; i < f->worker_count && status == FW_OK; i++) {
+        f->workers[i].bench.computed = 0;
+        status = block_bench_fit(&f->workers[i].bench, &f->job);
+    }
+    return status;
+}
+
+static void run_job(struct forecaster *f)
+{
+    atomic_store(&f->next_block, 0);
+    atomic_store(&f->failed, false);
+    pthread_mutex_lock(&f->lock);
+    assert(f->busy == 0); /* one run at a time */
+    f->busy = f->worker_count;
+    f->job_number++;
+    pthread_cond_broadcast(&f->wake);
+    while (f->busy > 0)
+        pthread_cond_wait(&f->done, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct forecast *const *left = a, *const *right = b;
+    return strcmp((*left)->name, (*right)->name);
+}
+
+/* Moves the results into a set of their own; without memory they stay. */
+static struct forecast_set *collect(struct forecaster *f)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < f->job.slots; i++)
+        count += f->results[i] != NULL;
+    struct forecast_set *set = fw_calloc(1, sizeof *set + count * sizeof set->items[0]);
+    if (set == NULL)
+        return NULL;
+    atomic_init(&set->references, 1);
+    for (size_t i = 0; i < f->job.slots; i++)
+        if (f->results[i] != NULL) {
+            set->items[set->count++] = f->results[i];
+            f->results[i] = NULL;
+        }
+    qsort((void *)set->items, set->count, sizeof set->items[0], by_name);
+    for (unsigned i = 0; i < f->worker_count; i++)
+        set->computed += f->workers[i].bench.computed;
+    return set;
+}
+
+static void drop_results(struct forecaster *f)
+{
+    for (size_t i = 0; i < f->job.slots; i++) {
+        forecast_release(f->results[i]);
+        f->results[i] = NULL;
+    }
+}
+
+enum fw_status forecaster_run(struct forecaster *f, const struct fleet *fleet,
+                              const struct forecast_set *previous, const struct forecast_set **out,
+                              struct fw_error *err)
+{
+    const int64_t begin_ns = fw_clock_mono_ns(f->options.clock);
+    uint64_t basis;
+    struct forecast_model *model = current_model(f, &basis);
+    struct forecast_set *set = NULL;
+    *out = NULL;
+    enum fw_status status = prepare_job(f, fleet, previous, model, basis);
+    if (status == FW_OK) {
+        run_job(f);
+        status = atomic_load(&f->failed) ? FW_ENOMEM : FW_OK;
+        if (status == FW_OK && (set = collect(f)) == NULL)
+            status = FW_ENOMEM;
+        if (status != FW_OK)
+            drop_results(f);
+    }
+    forecast_model_release(model);
+    if (status != FW_OK)
+        return fw_fail(err, status, "no memory for a forecast of %zu servers", fleet_slots(fleet));
+    set->run = ++f->run;
+    set->made_ms = fw_clock_wall_ms(f->options.clock);
+    set->step_s = f->options.step_s;
+    set->basis = basis;
+    set->seconds = 1e-9 * (double)(fw_clock_mono_ns(f->options.clock) - begin_ns);
+    *out = set;
+    return FW_OK;
+}

@@ -1,0 +1,91 @@
+/* A loaded TFT and what ties it to this fleet: which of its inputs and targets are which metrics of
+ * the schema, the step it was trained on, how much history it wants.
+ *
+ * Inputs by name: a metric of the schema is its column; "hour", "day_of_week", "month" and
+ * "is_weekend" are the calendar in UTC; "status" and "profile" are the categoricals. Anything else
+ * is refused when the model is opened, as are targets that the schema lacks, another horizon than
+ * FORECAST_HORIZON and quantiles that do not reach from 0.1 to 0.9.
+ *
+ * History. A server is served from max(12, the model's own minimum) steps on: pytorch-forecasting
+ * trains on no shorter histories, so what such a model says about them means nothing. Models of our
+ * own have a minimum of 12.
+ *
+ * Scales. pytorch-forecasting gives the first unknown server of a prediction set the scale of the
+ * last training server. Here every unknown server gets the medians, as all others do there: a
+ * forecast must not depend on which other servers are in the fleet. */
+#ifndef FW_FORECAST_MODEL_H
+#define FW_FORECAST_MODEL_H
+
+#include "base/arena.h"
+#include "domain/identity.h"
+#include "domain/schema.h"
+#include "forecast/forecast.h"
+
+struct forecast_model; /* reference-counted, immutable, shared by threads */
+struct tft_model;
+struct tft_report;
+
+enum { FORECAST_HISTORY_MIN = 12, FORECAST_MODEL_STEP_S = 300 };
+
+struct forecast_model_info {
+    const char *name;   /* the spec's, else the directory's; valid as long as the model */
+    const char *path;   /* as opened */
+    const char *sha256; /* of the weights, hexadecimal */
+    uint32_t step_s;    /* that it was trained on: specs do not say, all of them are 300 */
+    size_t history_min, history_max; /* steps */
+    size_t parameters, resident_bytes;
+    size_t target_count, quantile_count;
+    bool serves; /* its step is the grid's */
+};
+
+/* Opens and checks a model (tft/model.h has the files and the checks, `report` may be NULL), then
+ * makes a probe forecast on a made-up window, which must be finite and inside each metric's range
+ * (widened by a tenth). A model of another step than step_s opens, but serves nothing. On success
+ * *out is the caller's (forecast_model_release). On failure *out is NULL: the statuses of
+ * tft_model_open(), FW_EINVAL for a model that does not fit schema, horizon or quantiles,
+ * FW_ENOMEM.
+ */
+FW_MUST_CHECK enum fw_status forecast_model_open(const char *path, const struct schema *schema,
+                                                 uint32_t step_s, const struct tft_report *report,
+                                                 struct forecast_model **out, struct fw_error *err);
+/* The same for a model that is open already; takes it over in every case. */
+FW_MUST_CHECK enum fw_status forecast_model_adopt(struct tft_model *tft, const char *path,
+                                                  const struct schema *schema, uint32_t step_s,
+                                                  struct forecast_model **out,
+                                                  struct fw_error *err);
+
+struct forecast_model *forecast_model_retain(struct forecast_model *model);
+void forecast_model_release(struct forecast_model *model); /* NULL does nothing */
+
+struct forecast_model_info forecast_model_info(const struct forecast_model *model);
+/* The network itself, for what looks inside it; valid as long as the model. */
+const struct tft_model *forecast_model_network(const struct forecast_model *model);
+/* The place of a schema's metric among the targets, or -1. */
+int forecast_model_target(const struct forecast_model *model, int metric);
+
+/* One server's newest steps. */
+struct forecast_window {
+    const char *name;
+    enum profile profile;
+    int64_t newest_step; /* of the step grid: the last of `values` */
+    size_t steps;
+    const float *values;     /* (schema count, steps), oldest first; NaN = missing */
+    const uint8_t *statuses; /* (steps) enum server_status */
+};
+
+/* Steps from the first observed one (among the newest history_max) to the end: what the model would
+ * be given. 0 when nothing is observed. */
+size_t forecast_model_history(const struct forecast_model *model,
+                              const struct forecast_window *window);
+
+size_t forecast_model_scratch_bytes(const struct forecast_model *model, size_t n);
+
+/* Forecasts n windows whose history is long enough (asserted) in one batch.
+ *   out  (n, targets, 3, FORECAST_HORIZON)  p10, p50, p90 in the metrics' units: neither ordered
+ *                                           nor bounded yet; NaN where the network gave none
+ * A server's numbers do not depend on the others in the batch. Allocates nothing, cannot fail:
+ * `scratch` holds forecast_model_scratch_bytes(model, n), asserted. Thread-safe. */
+void forecast_model_run(const struct forecast_model *model, size_t n,
+                        const struct forecast_window *windows, struct arena scratch, float *out);
+
+#endif
