@@ -54,7 +54,7 @@ static double transformed(enum tft_transform transform, double y)
 static double raw_value(const struct tft_column *c, size_t row)
 {
     if (row >= c->rows)
-        return NAN;
+        return (double)NAN;
     return c->f64 != NULL ? c->f64[row] : (double)c->f32[row];
 }
 
@@ -67,7 +67,7 @@ static double value_before(const struct tft_column *c, size_t row)
         if (isfinite(x))
             return x;
     }
-    return NAN;
+    return (double)NAN;
 }
 
 static float rounded(double x)

@@ -52,20 +52,16 @@ static size_t reserve(struct builder *b, size_t count)
     return at;
 }
 
-/* Names a tensor at `offset`: rank 1 when columns is 0. */
-static void name_param(struct builder *b, size_t offset, size_t rows, size_t columns,
-                       const char *format, va_list args)
+static void add_param(struct builder *b, size_t offset, size_t rows, size_t columns,
+                      const char *name)
 {
     struct tft_net *net = b->net;
-    char name[PARAM_NAME_SIZE];
     if (b->status != FW_OK)
         return;
     void *params = grow(b, net->params, net->n_params, &b->params_cap, sizeof *net->params);
     if (params == NULL)
         return;
     net->params = params;
-    if (vsnprintf(name, sizeof name, format, args) >= (int)sizeof name)
-        b->status = FW_ELIMIT;
     struct tft_param *p = &net->params[net->n_params++];
     *p = (struct tft_param){
         .name_at = net->names.len,
@@ -80,15 +76,19 @@ static void name_param(struct builder *b, size_t offset, size_t rows, size_t col
     net->n_parameters += p->count;
 }
 
+/* Names a tensor at `offset`: rank 1 when columns is 0. */
 static void name_at(struct builder *b, size_t offset, size_t rows, size_t columns,
                     const char *format, ...) FW_PRINTF(5, 6);
 static void name_at(struct builder *b, size_t offset, size_t rows, size_t columns,
                     const char *format, ...)
 {
+    char name[PARAM_NAME_SIZE];
     va_list args;
     va_start(args, format);
-    name_param(b, offset, rows, columns, format, args);
+    if (vsnprintf(name, sizeof name, format, args) >= (int)sizeof name)
+        b->status = FW_ELIMIT;
     va_end(args);
+    add_param(b, offset, rows, columns, name);
 }
 
 /* A matrix without names yet. */

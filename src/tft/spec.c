@@ -362,26 +362,44 @@ static enum fw_status read_categoricals(struct reader *r)
     return status;
 }
 
-/* "<side>_variables": categoricals first, every one an input. */
-static enum fw_status read_variables(struct reader *r, const char *field, struct tft_variables *out)
+static enum fw_status add_variable(struct reader *r, const char *field, const char *name,
+                                   struct tft_variables *out)
 {
-    struct tft_names names;
-    const enum fw_status status = read_names(r, r->root, field, TFT_VARIABLES_MAX, &names);
-    if (status != FW_OK)
-        return status;
-    out->item = ARENA_NEW(&r->memory, names.n + 1, struct tft_variable);
-    if (out->item == NULL)
+    const size_t cat = tft_spec_categorical(r->spec, name);
+    const size_t real = tft_spec_real(r->spec, name);
+    if (cat == SIZE_MAX && real == SIZE_MAX)
+        return wrong(r, name, "is neither in x_categoricals nor in x_reals");
+    if (cat != SIZE_MAX && out->n_categoricals != out->n)
+        return wrong(r, field, "a categorical stands among the reals");
+    out->item[out->n++] = (struct tft_variable){cat != SIZE_MAX, cat != SIZE_MAX ? cat : real};
+    out->n_categoricals += cat != SIZE_MAX;
+    return FW_OK;
+}
+
+/* "<side>_categoricals" then "<side>_reals"; "<side>_variables" is both again, where it is there.
+ */
+static enum fw_status read_variables(struct reader *r, const char *side, struct tft_variables *out)
+{
+    static const char *const parts[] = {"categoricals", "reals", "variables"};
+    struct tft_names names[COUNT(parts)];
+    char field[64];
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        (void)snprintf(field, sizeof field, "%s_%s", side, parts[i]);
+        const enum fw_status status = read_names(r, r->root, field, TFT_VARIABLES_MAX, &names[i]);
+        if (status != FW_OK)
+            return status;
+    }
+    const size_t n = names[0].n + names[1].n;
+    out->item = ARENA_NEW(&r->memory, n + 1, struct tft_variable);
+    if (out->item == NULL || n > TFT_VARIABLES_MAX)
         return too_big(r, field);
-    for (size_t i = 0; i < names.n; i++) {
-        const size_t cat = tft_spec_categorical(r->spec, names.name[i]);
-        const size_t real = tft_spec_real(r->spec, names.name[i]);
-        if (cat == SIZE_MAX && real == SIZE_MAX)
-            return wrong(r, names.name[i], "is neither in x_categoricals nor in x_reals");
-        if (cat != SIZE_MAX && out->n_categoricals != i)
-            return wrong(r, field, "a categorical stands behind a real");
-        out->item[i] = (struct tft_variable){cat != SIZE_MAX, cat != SIZE_MAX ? cat : real};
-        out->n_categoricals += cat != SIZE_MAX;
-        out->n++;
+    for (size_t i = 0; i < n; i++) {
+        const char *name = i < names[0].n ? names[0].name[i] : names[1].name[i - names[0].n];
+        if (names[2].n != 0 && (names[2].n != n || strcmp(names[2].name[i], name) != 0))
+            return wrong(r, field, "is not the categoricals followed by the reals");
+        const enum fw_status status = add_variable(r, field, name, out);
+        if (status != FW_OK)
+            return status;
     }
     return FW_OK;
 }
@@ -389,11 +407,11 @@ static enum fw_status read_variables(struct reader *r, const char *field, struct
 static enum fw_status read_all_variables(struct reader *r)
 {
     struct tft_spec *s = r->spec;
-    enum fw_status status = read_variables(r, "static_variables", &s->stat);
+    enum fw_status status = read_variables(r, "static", &s->stat);
     if (status == FW_OK)
-        status = read_variables(r, "encoder_variables", &s->encoder);
+        status = read_variables(r, "encoder", &s->encoder);
     if (status == FW_OK)
-        status = read_variables(r, "decoder_variables", &s->decoder);
+        status = read_variables(r, "decoder", &s->decoder);
     if (status != FW_OK)
         return status;
     for (size_t i = 0; i < s->decoder.n; i++) {
