@@ -85,7 +85,7 @@ int store_commit_new_segment(struct store_journal *j)
     struct store_segment_header header = {.first_seq = j->next_seq,
                                           .prev_seq = acked_seq,
                                           .created_ms = fw_clock_wall_ms(j->options.clock),
-                                          .continues = j->started};
+                                          .session_seq = j->session_seq};
     struct store_segment_file file = {.first_seq = header.first_seq,
                                       .prev_seq = header.prev_seq,
                                       .last_seq = UINT64_MAX,
@@ -107,7 +107,6 @@ int store_commit_new_segment(struct store_journal *j)
     j->fd = fd;
     j->size_bytes = STORE_SEGMENT_HEADER;
     j->records = 0;
-    j->started = true;
     j->marker = header.marker;
     pthread_mutex_lock(&j->lock);
     for (size_t i = 0; i < j->n_segments; i++)

@@ -354,6 +354,7 @@ static enum fw_status recover_into(struct store_journal *j, uint64_t replay_afte
     j->n_segments = j->cap_segments = recovery.n_segments;
     j->acked_seq = recovery.acked_seq > replay_after_seq ? recovery.acked_seq : replay_after_seq;
     j->next_seq = (recovery.last_seq > j->acked_seq ? recovery.last_seq : j->acked_seq) + 1;
+    j->session_seq = j->next_seq;
     return FW_OK;
 }
 

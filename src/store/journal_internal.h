@@ -39,7 +39,7 @@ struct store_journal {
     uint64_t records;    /* acknowledged in it */
     uint64_t next_seq;
     uint32_t marker;
-    bool started; /* a segment of this process exists or existed */
+    uint64_t session_seq; /* the first sequence that this process may give */
 
     struct fw_histogram sync_ns, group_records;
 

@@ -90,7 +90,7 @@ static enum fw_status read_header(struct store_recovery *r, size_t index, struct
                        segment->name);
     segment->header_damaged = status != FW_OK || header.first_seq != segment->first_seq ||
                               header.marker != segment->marker;
-    segment->continues = !segment->header_damaged && header.continues;
+    segment->session_seq = segment->header_damaged ? UINT64_MAX : header.session_seq;
     segment->prev_seq = segment->header_damaged ? segment->first_seq - 1 : header.prev_seq;
     return FW_OK;
 }
@@ -317,7 +317,10 @@ static void enter_segment(struct store_recovery *r, bool first)
         r->report.missing_to = segment->prev_seq;
         tell(r, "missing-segments", 0, 0, "the records before this segment are not there");
     }
-    settle_pending(r, segment->continues);
+    /* An empty file that begins alike (its removal was lost in a crash) says nothing about what
+     * came after it. */
+    if (segment->first_seq > r->group_first)
+        settle_pending(r, segment->session_seq <= r->group_first);
     if (!first && !segment->header_damaged)
         count_lost(r, r->seen, segment->prev_seq);
     /* Without a header nobody knows what was acknowledged; a newest file with nothing in it was

@@ -16,8 +16,8 @@ struct store_segment_file {
     uint64_t size_bytes; /* after a cut */
     uint32_t marker;
     bool header_damaged;
-    bool continues;
-    bool empty; /* holds no record: may be removed once a newer segment is durable */
+    uint64_t session_seq; /* UINT64_MAX when the header is damaged */
+    bool empty;           /* holds no record: may be removed once a newer segment is durable */
 };
 
 struct store_recovery {

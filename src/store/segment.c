@@ -65,8 +65,8 @@ bool store_segment_name_parse(const char *name, uint64_t *first_seq, uint32_t *m
     return true;
 }
 
-/*  0  8 magic        16 8 first_seq   32 8 created_ms   44  4 flags: bit 0 continues
- *  8  4 version      24 8 prev_seq    40 4 marker       48 12 zero
+/*  0  8 magic        16 8 first_seq   32 8 created_ms   44  4 zero
+ *  8  4 version      24 8 prev_seq    40 4 marker       48  8 session_seq
  * 12  4 header size                                     60  4 CRC32C of bytes 0 to 59 */
 void store_segment_header_encode(const struct store_segment_header *header,
                                  unsigned char out[STORE_SEGMENT_HEADER])
@@ -79,7 +79,7 @@ void store_segment_header_encode(const struct store_segment_header *header,
     store_put_u64(out + 24, header->prev_seq);
     store_put_u64(out + 32, (uint64_t)header->created_ms);
     store_put_u32(out + 40, header->marker);
-    store_put_u32(out + 44, header->continues ? 1 : 0);
+    store_put_u64(out + 48, header->session_seq);
     store_put_u32(out + 60, fw_crc32c(0, out, 60));
 }
 
@@ -94,9 +94,10 @@ enum fw_status store_segment_header_decode(const unsigned char in[STORE_SEGMENT_
     header->prev_seq = store_get_u64(in + 24);
     header->created_ms = (int64_t)store_get_u64(in + 32);
     header->marker = store_get_u32(in + 40);
-    header->continues = (store_get_u32(in + 44) & 1) != 0;
+    header->session_seq = store_get_u64(in + 48);
     if (store_get_u32(in + 12) != STORE_SEGMENT_HEADER || header->first_seq == 0 ||
-        header->prev_seq >= header->first_seq)
+        header->prev_seq >= header->first_seq || header->session_seq == 0 ||
+        header->session_seq > header->first_seq)
         return FW_ECORRUPT;
     return FW_OK;
 }

@@ -25,9 +25,9 @@ struct store_segment_header {
     uint64_t prev_seq;  /* the last acknowledged before this segment: what earlier files hold beyond
                            was refused */
     int64_t created_ms;
-    /* The same process wrote and acknowledged everything up to prev_seq: the segment before ends
-     * with a finished group. False for the first segment after a start. */
-    bool continues;
+    /* Where the process that made this segment began: it wrote and acknowledged everything from
+     * here up to prev_seq itself, so no group in between was left unfinished by a crash. */
+    uint64_t session_seq;
     uint32_t marker; /* begins every record; drawn at random, so that no payload can look like a
                         record */
 };
