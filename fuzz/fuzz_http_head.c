@@ -39,6 +39,8 @@ static void check_value(const struct http_policy *policy, const char *value, siz
     free(copy);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {"metrics.example"};

@@ -32,6 +32,8 @@ static struct outcome inflate_in_two(const uint8_t *data, size_t size, size_t cu
     return outcome;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)

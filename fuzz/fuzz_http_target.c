@@ -23,6 +23,8 @@ static void check_text(const char *text, const char *start, size_t len)
         MUST((unsigned char)text[i] >= ' ' && text[i] != 0x7f);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char text[HTTP_TARGET_MAX + 1];

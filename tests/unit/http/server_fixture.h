@@ -80,8 +80,10 @@ static void on_big(void *ctx, struct http_request *request)
 {
     struct fixture *fixture = ctx;
     fixture->handled++;
-    const struct http_reply reply = {
-        .status = 200, .body = http_body_ref(fixture->big), .etag = "v1-200000"};
+    pthread_mutex_lock(&fixture->lock);
+    struct http_body *big = http_body_ref(fixture->big);
+    pthread_mutex_unlock(&fixture->lock);
+    const struct http_reply reply = {.status = 200, .body = big, .etag = "v1-200000"};
     http_reply(request, &reply);
 }
 

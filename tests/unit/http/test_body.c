@@ -142,8 +142,10 @@ static void test_outlives_its_holder(void **state)
     while (fixture.handled == 0)
         pause_ms(1);
     pause_ms(20);
+    pthread_mutex_lock(&fixture.lock);
     struct http_body *big = fixture.big;
     fixture.big = http_body_static("x", 1);
+    pthread_mutex_unlock(&fixture.lock);
     http_body_unref(big);
     struct answer answer = read_answer(fd, false, CLIENT_TIMEOUT_MS);
     assert_int_equal(answer.body_len, 200000);
