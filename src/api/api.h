@@ -93,7 +93,8 @@ struct api_parts {
     bool (*trouble)(void *ctx, char *text, size_t size);
     void *trouble_ctx;
 };
-/* Once. Listens on the board from then on. */
+/* Once, and before the runner starts: the board takes listeners only while nobody publishes. `wake`
+ * may be called before there is a runner. */
 void api_attach(struct api *api, const struct api_parts *parts);
 
 /* Ends the workers after what they have. No request may come afterwards; what waits in the journal
