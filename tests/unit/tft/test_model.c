@@ -290,7 +290,7 @@ static void forecast_first(const struct tft_model *m, float *out, size_t n)
 
 static void mutate(struct fw_rng *rng, unsigned char *bytes, size_t *size, size_t room)
 {
-    const size_t at =
+    size_t at =
         fw_rng_below(rng, 2) ? fw_rng_below(rng, *size) : fw_rng_below(rng, 8 + good.header);
     const size_t n = 1 + fw_rng_below(rng, 64);
     at %= *size; /* an earlier mutation may have cut the header itself */
