@@ -1,0 +1,367 @@
+/* The runner on a real fleet: complete, sorted, shared between runs, the same whatever the number
+ * of threads, and whole or not at all when memory ends. */
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "forecast/argus.h"
+#include "forecast/forecaster.h"
+#include "unit/fleet/fleet_fixture.h"
+
+enum { STEP_S = 300, WINDOW = 600, SERVERS = 40 };
+#define STEP_MS ((int64_t)STEP_S * 1000)
+
+static void server_name(size_t i, char name[16])
+{
+    (void)snprintf(name, 16, "%s%03zu", i % 3 == 0 ? "ppdb" : "ppweb", (i * 17) % SERVERS);
+}
+
+/* What server i shows in metric m at step t; NaN now and then. */
+static float shown(size_t i, int m, size_t t)
+{
+    struct fw_rng rng;
+    fw_rng_init(&rng, (i * 64 + (size_t)m) * 4096 + t);
+    const double noise = fw_rng_normal(&rng);
+    if (fw_rng_below(&rng, 20) == 0)
+        return NAN;
+    const double day = sin(6.2831853 * (double)t / 288.0 + (double)m);
+    return (float)(30.0 + 10.0 * day * (double)(i % 2) + noise + 0.01 * (double)(t * (i % 3)));
+}
+
+/* Server i has i * 15 + 1 steps of history, and i % 5 + 2 metrics. */
+static void feed(struct fixture *f, size_t first, size_t last, size_t server_from, size_t server_to)
+{
+    for (size_t t = first; t < last; t++) {
+        for (size_t i = server_from; i < server_to; i++) {
+            struct sample_value values[8];
+            char name[16];
+            size_t n = 0;
+            if (t + 1 + i * 15 < WINDOW)
+                continue;
+            for (int m = 0; m < (int)(i % 5 + 2); m++) {
+                const float v = shown(i, m, t);
+                if (!isnan(v))
+                    values[n++] = (struct sample_value){(uint16_t)m, v};
+            }
+            server_name(i, name);
+            if (n > 0)
+                add_row(f, name, T0 + (int64_t)t * STEP_MS + 1000, STATUS_HEALTHY, values, n);
+        }
+        if (f->batch->row_count > 0)
+            flush(f);
+    }
+}
+
+static void set_clock(struct fixture *f, size_t step)
+{
+    f->clock.wall_now_ms = T0 + (int64_t)step * STEP_MS + 2000;
+}
+
+static void full_fleet(struct fixture *f)
+{
+    fixture_init(f, STEP_S, WINDOW, 1000);
+    set_clock(f, WINDOW - 1);
+    feed(f, 0, WINDOW, 0, SERVERS);
+}
+
+static struct forecaster *new_forecaster(struct fixture *f, unsigned threads,
+                                         enum forecaster_kind kind)
+{
+    const struct forecaster_options options = {.schema = &f->schema,
+                                               .clock = &f->clock.clock,
+                                               .step_s = STEP_S,
+                                               .threads = threads,
+                                               .kind = kind};
+    struct forecaster *forecaster;
+    assert_int_equal(forecaster_new(&options, &forecaster, NULL), FW_OK);
+    return forecaster;
+}
+
+static const struct forecast_set *run(struct forecaster *forecaster, struct fixture *f,
+                                      const struct forecast_set *previous)
+{
+    const struct forecast_set *set;
+    assert_int_equal(forecaster_run(forecaster, f->fleet, previous, &set, NULL), FW_OK);
+    return set;
+}
+
+static void check_same(const char *what, const struct forecast_set *a, const struct forecast_set *b)
+{
+    CHECK_EQ(what, a->count, b->count);
+    for (size_t i = 0; i < a->count; i++) {
+        const struct forecast *x = a->items[i], *y = b->items[i];
+        CHECK_STR(what, x->name, y->name);
+        CHECK_EQ(x->name, x->origin_ms, y->origin_ms);
+        CHECK_EQ(x->name, x->path_count, y->path_count);
+        if (memcmp(x->paths, y->paths, x->path_count * sizeof x->paths[0]) != 0)
+            fail_msg("%s: the paths of %s differ", what, x->name);
+    }
+}
+
+static void check_sound(const struct fixture *f, const struct forecast_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct forecast *x = set->items[i];
+        CHECK_TRUE(x->name, i == 0 || strcmp(set->items[i - 1]->name, x->name) < 0);
+        for (size_t p = 0; p < x->path_count; p++) {
+            const struct forecast_path *path = &x->paths[p];
+            const struct schema_metric *metric = &f->schema.metrics[path->metric];
+            CHECK_TRUE(x->name, p == 0 || path->metric > x->paths[p - 1].metric);
+            CHECK_TRUE(x->name, path->last_seen_ms <= x->last_seen_ms);
+            for (size_t h = 0; h < FORECAST_HORIZON; h++)
+                if (!(path->p10[h] <= path->p50[h] && path->p50[h] <= path->p90[h] &&
+                      (double)path->p10[h] >= metric->min && (double)path->p90[h] <= metric->max))
+                    fail_msg("%s, %s, step %zu", x->name, metric->name, h);
+        }
+    }
+}
+
+static void every_server_has_its_forecast(void **state)
+{
+    (void)state;
+    struct fixture f;
+    full_fleet(&f);
+    struct forecaster *forecaster = new_forecaster(&f, 2, FORECASTER_AUTO);
+    const struct forecast_set *set = run(forecaster, &f, NULL);
+    CHECK_EQ("servers", set->count, SERVERS);
+    CHECK_EQ("computed", set->computed, SERVERS);
+    CHECK_EQ("run", set->run, 1);
+    CHECK_EQ("step", set->step_s, STEP_S);
+    check_sound(&f, set);
+    for (size_t i = 0; i < SERVERS; i++) {
+        char name[16];
+        server_name(i, name);
+        const struct forecast *forecast = forecast_set_find(set, name);
+        assert_non_null(forecast);
+        CHECK_TRUE(name, forecast->path_count <= i % 5 + 2 && forecast->path_count >= 1);
+        CHECK_TRUE(name, forecast->steps_held <= i * 15 + 1);
+        CHECK_EQ(name, forecast->origin_ms, T0 + WINDOW * STEP_MS);
+        CHECK_EQ(name, forecast->stale, false);
+        for (size_t p = 0; p < forecast->path_count; p++)
+            CHECK_EQ(name, forecast->paths[p].reason, FORECAST_NO_MODEL);
+    }
+    assert_null(forecast_set_find(set, "ppweb"));
+    assert_null(forecast_set_find(set, ""));
+    forecast_set_release(forecast_set_retain(set));
+    forecast_set_release(set);
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
+static void threads_change_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    full_fleet(&f);
+    const struct forecast_set *want = NULL;
+    for (unsigned threads = 1; threads <= 5; threads++) {
+        struct forecaster *forecaster = new_forecaster(&f, threads, FORECASTER_AUTO);
+        const struct forecast_set *set = run(forecaster, &f, NULL);
+        if (want == NULL)
+            want = forecast_set_retain(set);
+        check_same("threads", set, want);
+        forecast_set_release(set);
+        forecaster_free(forecaster);
+    }
+    forecast_set_release(want);
+    fixture_fini(&f);
+}
+
+static void unchanged_servers_share_their_forecast(void **state)
+{
+    (void)state;
+    struct fixture f;
+    full_fleet(&f);
+    struct forecaster *forecaster = new_forecaster(&f, 2, FORECASTER_AUTO);
+    const struct forecast_set *first = run(forecaster, &f, NULL);
+    const struct forecast_set *second = run(forecaster, &f, first);
+    CHECK_EQ("computed", second->computed, 0);
+    for (size_t i = 0; i < SERVERS; i++)
+        assert_ptr_equal(first->items[i], second->items[i]);
+
+    add(&f, "ppweb017", f.clock.wall_now_ms, METRIC_CPU_USER, 77.0f);
+    flush(&f);
+    const struct forecast_set *third = run(forecaster, &f, second);
+    CHECK_EQ("computed", third->computed, 1);
+    for (size_t i = 0; i < SERVERS; i++)
+        if (strcmp(third->items[i]->name, "ppweb017") == 0)
+            assert_ptr_not_equal(third->items[i], second->items[i]);
+        else
+            assert_ptr_equal(third->items[i], second->items[i]);
+
+    /* Another basis: nothing is shared. */
+    forecaster_set_model(forecaster, NULL);
+    const struct forecast_set *fourth = run(forecaster, &f, third);
+    CHECK_EQ("computed", fourth->computed, SERVERS);
+    check_same("the same windows", fourth, third);
+    forecast_set_release(first);
+    forecast_set_release(second);
+    forecast_set_release(third);
+    forecast_set_release(fourth);
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
+/* Studies are kept for some steps; whoever comes fresh must find the same numbers. */
+static void what_is_kept_changes_no_result(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, STEP_S, WINDOW, 1000);
+    set_clock(&f, WINDOW - 1);
+    feed(&f, 0, WINDOW - 30, 0, SERVERS);
+    struct forecaster *forecaster = new_forecaster(&f, 2, FORECASTER_AUTO);
+    const struct forecast_set *set = run(forecaster, &f, NULL);
+    for (size_t t = WINDOW - 30; t < WINDOW; t++) {
+        feed(&f, t, t + 1, 0, SERVERS);
+        const struct forecast_set *next = run(forecaster, &f, set);
+        forecast_set_release(set);
+        set = next;
+    }
+    struct forecaster *fresh = new_forecaster(&f, 1, FORECASTER_AUTO);
+    const struct forecast_set *want = run(fresh, &f, NULL);
+    check_same("after thirty runs", set, want);
+    forecast_set_release(set);
+    forecast_set_release(want);
+    forecaster_free(forecaster);
+    forecaster_free(fresh);
+    fixture_fini(&f);
+}
+
+static void a_stale_server_keeps_its_last_forecast(void **state)
+{
+    (void)state;
+    struct fixture f;
+    full_fleet(&f);
+    struct forecaster *forecaster = new_forecaster(&f, 1, FORECASTER_AUTO);
+    const struct forecast_set *first = run(forecaster, &f, NULL);
+    set_clock(&f, WINDOW + 5);
+    const struct forecast_set *second = run(forecaster, &f, first);
+    CHECK_EQ("computed", second->computed, 0);
+    check_same("paths", first, second);
+    for (size_t i = 0; i < SERVERS; i++) {
+        CHECK_EQ(first->items[i]->name, first->items[i]->stale, false);
+        CHECK_EQ(first->items[i]->name, second->items[i]->stale, true);
+    }
+    const struct forecast_set *third = run(forecaster, &f, second);
+    assert_ptr_equal(third->items[0], second->items[0]);
+    forecast_set_release(first);
+    forecast_set_release(second);
+    forecast_set_release(third);
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
+static void argus_draws_its_line(void **state)
+{
+    (void)state;
+    struct fixture f;
+    full_fleet(&f);
+    struct forecaster *forecaster = new_forecaster(&f, 2, FORECASTER_ARGUS);
+    const struct forecast_set *set = run(forecaster, &f, NULL);
+    check_sound(&f, set);
+    float values[WINDOW];
+    struct argus_line line;
+    const struct forecast *x = forecast_set_find(set, "ppdb023"); /* i = 39 */
+    assert_non_null(x);
+    for (size_t t = 0; t < WINDOW; t++)
+        values[t] = shown(39, METRIC_CPU_USER, t);
+    assert_true(argus_forecast("cpu_user_pct", values, WINDOW, &line));
+    CHECK_EQ("method", x->paths[0].method, FORECAST_ARGUS);
+    CHECK_NEAR("trend", x->paths[0].trend, line.trend, 1e-6);
+    for (size_t h = 0; h < FORECAST_HORIZON; h++)
+        CHECK_NEAR("p90", x->paths[0].p90[h], line.p90[h], 1e-5);
+    forecast_set_release(set);
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
+static void an_empty_fleet_has_an_empty_set(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, STEP_S, WINDOW, 10);
+    struct forecaster *forecaster = new_forecaster(&f, 0, FORECASTER_AUTO);
+    const struct forecast_set *set = run(forecaster, &f, NULL);
+    CHECK_EQ("count", set->count, 0);
+    assert_null(forecast_set_find(set, "any"));
+    assert_null(forecaster_model(forecaster));
+    forecast_set_release(set);
+    forecast_set_release(NULL);
+    forecaster_free(forecaster);
+    forecaster_free(NULL);
+    fixture_fini(&f);
+}
+
+/* The n-th allocation of new, run and run again fails: no set, no leak (asan looks), and the next
+ * run is as good as any. */
+static void memory_may_end_anywhere(void **state)
+{
+    (void)state;
+    struct fixture f;
+    full_fleet(&f);
+    struct forecaster *good = new_forecaster(&f, 2, FORECASTER_AUTO);
+    const struct forecast_set *want = run(good, &f, NULL);
+    const struct forecaster_options options = {
+        .schema = &f.schema, .clock = &f.clock.clock, .step_s = STEP_S, .threads = 2};
+    size_t refused = 0;
+    bool through = false;
+    for (long n = 1; !through; n += n < 30 ? 1 : 13) {
+        struct forecaster *forecaster = NULL;
+        const struct forecast_set *set = NULL;
+        fw_alloc_fail_at(n);
+        enum fw_status status = forecaster_new(&options, &forecaster, NULL);
+        if (status == FW_OK)
+            status = forecaster_run(forecaster, f.fleet, NULL, &set, NULL);
+        through = fw_alloc_count() < n;
+        fw_alloc_fail_at(0);
+        CHECK_EQ("status", status, through ? FW_OK : FW_ENOMEM);
+        refused += status != FW_OK;
+        assert_true((set != NULL) == (status == FW_OK));
+        if (forecaster != NULL && status != FW_OK) {
+            assert_int_equal(forecaster_run(forecaster, f.fleet, want, &set, NULL), FW_OK);
+            check_same("after a refusal", set, want);
+        }
+        forecast_set_release(set);
+        forecaster_free(forecaster);
+    }
+    CHECK_TRUE("refusals", refused > 30);
+    forecast_set_release(want);
+    forecaster_free(good);
+    fixture_fini(&f);
+}
+
+static void a_forgotten_server_leaves(void **state)
+{
+    (void)state;
+    struct fixture f;
+    full_fleet(&f);
+    struct forecaster *forecaster = new_forecaster(&f, 2, FORECASTER_AUTO);
+    const struct forecast_set *first = run(forecaster, &f, NULL);
+    f.clock.wall_now_ms += INT64_C(8) * 86400 * 1000;
+    add(&f, "newcomer", f.clock.wall_now_ms, METRIC_CPU_USER, 5.0f);
+    flush(&f);
+    assert_int_equal(fleet_expire(f.fleet), SERVERS);
+    const struct forecast_set *second = run(forecaster, &f, first);
+    CHECK_EQ("left", second->count, 1);
+    CHECK_STR("left", second->items[0]->name, "newcomer");
+    CHECK_NEAR("current", second->items[0]->paths[0].current, 5.0, 0.0);
+    forecast_set_release(first);
+    forecast_set_release(second);
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_server_has_its_forecast),
+        cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(unchanged_servers_share_their_forecast),
+        cmocka_unit_test(what_is_kept_changes_no_result),
+        cmocka_unit_test(a_stale_server_keeps_its_last_forecast),
+        cmocka_unit_test(argus_draws_its_line),
+        cmocka_unit_test(an_empty_fleet_has_an_empty_set),
+        cmocka_unit_test(memory_may_end_anywhere),
+        cmocka_unit_test(a_forgotten_server_leaves),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
