@@ -14,7 +14,8 @@ enum { FLOATS_MAX = 1 << 18, SCRATCH_MAX = 1 << 26 };
 static void forecast(const struct tft_model *m, uint64_t seed)
 {
     const struct tft_net *net = m->net;
-    const size_t e = m->spec->history_min, d = m->spec->horizon, steps = e + d;
+    const size_t e = m->spec->history_min < 64 ? m->spec->history_min : 64;
+    const size_t d = m->spec->horizon < 64 ? m->spec->horizon : 64, steps = e + d;
     const size_t bytes = tft_forward_scratch_bytes(m, e, d);
     if (steps * (net->n_reals + net->n_categoricals) > FLOATS_MAX ||
         d * net->output.n_out > FLOATS_MAX || bytes > SCRATCH_MAX)

@@ -206,13 +206,25 @@ static void one_series(const struct tft_model *model, const struct tft_input *in
                          out->prediction + i * d * wide);
 }
 
-size_t tft_forward_scratch_bytes(const struct tft_model *model, size_t history_steps,
-                                 size_t horizon_steps)
+static size_t scratch_bytes(const struct tft_model *model, size_t history_steps,
+                            size_t horizon_steps, bool attention)
 {
     struct tft_carver carver = {NULL, 0, false};
     struct tft_acts acts;
-    tft_acts_carve(&carver, model->net, history_steps, horizon_steps, true, &acts);
+    tft_acts_carve(&carver, model->net, history_steps, horizon_steps, attention, &acts);
     return carver.bytes + 64; /* the caller's memory need not be aligned */
+}
+
+size_t tft_forward_scratch_bytes(const struct tft_model *model, size_t history_steps,
+                                 size_t horizon_steps)
+{
+    return scratch_bytes(model, history_steps, horizon_steps, false);
+}
+
+size_t tft_forward_attention_scratch_bytes(const struct tft_model *model, size_t history_steps,
+                                           size_t horizon_steps)
+{
+    return scratch_bytes(model, history_steps, horizon_steps, true);
 }
 
 void tft_forward(const struct tft_model *model, const struct tft_input *in,

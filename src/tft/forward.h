@@ -37,9 +37,12 @@ struct tft_output {
 };
 
 /* Bytes of scratch that tft_forward() needs for batches of up to these lengths, however many
- * series. Lengths beyond the model's own are allowed. */
+ * series; the second one where out->attention is wanted. Lengths beyond the model's own are
+ * allowed. */
 size_t tft_forward_scratch_bytes(const struct tft_model *model, size_t history_steps,
                                  size_t horizon_steps);
+size_t tft_forward_attention_scratch_bytes(const struct tft_model *model, size_t history_steps,
+                                           size_t horizon_steps);
 
 /* Computes `out` for every series of `in`. Cannot fail: sizes are asserted, the scratch among them.
  * Allocates nothing; any number of threads may share a model, each with its own scratch. A series'

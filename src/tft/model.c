@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 enum { FIRST_NAME_SIZE = 1200, SHAPE_TEXT_SIZE = 192, FULL_REASONS = 40 };
+/* What is wrong with a network shows within a few steps; a long window would only take time. */
+enum { PROBE_HISTORY = 24, PROBE_HORIZON = 8 };
 
 /* A load in progress. Reasons are counted and passed on; the first one becomes the error. */
 struct loader {
@@ -357,12 +359,17 @@ static bool probe_finite(const struct tft_model *m, const struct probe *p, size_
     return true;
 }
 
+static size_t shorter(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static void probe(struct loader *l)
 {
     static const float sizes[] = {0.0f, 1.0f, 10.0f, 1000.0f};
     const struct tft_model *m = l->model;
-    const size_t history = m->spec->history_min, horizon = m->spec->horizon,
-                 steps = history + horizon;
+    const size_t history = shorter(m->spec->history_max, PROBE_HISTORY);
+    const size_t horizon = shorter(m->spec->horizon, PROBE_HORIZON), steps = history + horizon;
     struct fw_rng rng;
     struct probe p = {.scratch_bytes = tft_forward_scratch_bytes(m, history, horizon)};
     p.codes = fw_calloc(steps * m->net->n_categoricals + 1, sizeof *p.codes);

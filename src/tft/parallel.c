@@ -76,7 +76,10 @@ enum fw_status tft_forward_parallel(const struct tft_model *model, const struct 
     struct job job = {.model = model, .in = in, .out = out};
     struct worker workers[TFT_THREADS_MAX] = {0};
     assert(threads >= 1 && threads <= TFT_THREADS_MAX);
-    job.scratch_bytes = tft_forward_scratch_bytes(model, in->history_steps, in->horizon_steps);
+    job.scratch_bytes =
+        out->attention == NULL
+            ? tft_forward_scratch_bytes(model, in->history_steps, in->horizon_steps)
+            : tft_forward_attention_scratch_bytes(model, in->history_steps, in->horizon_steps);
     unsigned char *scratch = fw_alloc_aligned(threads, job.scratch_bytes);
     if (scratch == NULL)
         return fw_fail(err, FW_ENOMEM, "scratch for %zu threads", threads);

@@ -159,11 +159,118 @@ static void test_best(void **state)
     run_all(tft_kernels_best());
 }
 
+/* One series at its own length against the rows of it in a padded activation (batch, steps, width).
+ */
+static void compare_rows(const struct tft_safetensors *want, const char *name, size_t series,
+                         const float *got, size_t steps)
+{
+    const struct tft_tensor *t = tft_safetensors_find(want, name);
+    assert_non_null(t);
+    const size_t rows = t->rank == 3 ? t->shape[1] : 1, width = t->shape[t->rank - 1];
+    float *x = floats_of(t);
+    check_floats(name, got, x + series * rows * width, steps * width, 1.0, tolerance);
+    fw_free(x);
+}
+
+static void check_series(const struct tft_model *m, const struct tft_batch *b,
+                         const struct tft_safetensors *want, size_t i)
+{
+    enum { SCRATCH = 1 << 20 };
+    static unsigned char scratch[SCRATCH];
+    const struct tft_net *net = m->net;
+    const struct tft_run run = {m->kernels, net, m->packed};
+    const size_t e = b->in.history_lengths[i], d = b->in.horizon_lengths[i], h = net->hidden;
+    const struct tft_series_input in = {
+        e,
+        d,
+        e,
+        d,
+        b->in.history_codes + i * b->in.history_steps * net->n_categoricals,
+        b->in.horizon_codes + i * b->in.horizon_steps * net->n_categoricals,
+        b->in.history_reals + i * b->in.history_steps * net->n_reals,
+        b->in.horizon_reals + i * b->in.horizon_steps * net->n_reals,
+    };
+    struct arena arena = arena_over(scratch, sizeof scratch);
+    struct tft_carver carver = {&arena, 0, false};
+    struct tft_acts acts;
+    tft_acts_carve(&carver, net, e, d, false, &acts);
+    assert_false(carver.failed);
+    tft_forward_series(&run, &in, &acts, NULL, NULL, NULL);
+    compare_rows(want, "static_vsn.output", i, acts.static_out, 1);
+    compare_rows(want, "static_context.variable_selection", i, acts.context[TFT_SELECTION], 1);
+    compare_rows(want, "static_context.initial_hidden_lstm", i, acts.context[TFT_INITIAL_HIDDEN],
+                 1);
+    compare_rows(want, "static_context.initial_cell_lstm", i, acts.context[TFT_INITIAL_CELL], 1);
+    compare_rows(want, "static_context.enrichment", i, acts.context[TFT_ENRICHMENT], 1);
+    compare_rows(want, "encoder_vsn.output", i, acts.selected, e);
+    compare_rows(want, "decoder_vsn.output", i, acts.selected + e * h, d);
+    compare_rows(want, "lstm_encoder.output", i, acts.recurrent, e);
+    compare_rows(want, "lstm_decoder.output", i, acts.recurrent + e * h, d);
+    compare_rows(want, "post_lstm_add_norm.encoder", i, acts.gated, e);
+    compare_rows(want, "post_lstm_add_norm.decoder", i, acts.gated + e * h, d);
+    compare_rows(want, "enriched", i, acts.enriched, e);
+    compare_rows(want, "attention.output", i, acts.attended, d);
+    compare_rows(want, "post_attn_gate_norm", i, acts.attended_gated, d);
+    compare_rows(want, "pos_wise_ff", i, acts.fed_forward, d);
+    compare_rows(want, "pre_output_gate_norm", i, acts.final, d);
+}
+
+static void test_intermediates(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < 2; s++) {
+        char dir[PATH_SIZE];
+        struct tft_batch batch;
+        struct fw_error err;
+        set_path(dir, sets[s]);
+        struct tft_model *m = open_model(dir);
+        struct tft_safetensors *in = open_tensors(dir, "input.safetensors");
+        struct tft_safetensors *want = open_tensors(dir, "intermediates.safetensors");
+        assert_int_equal(tft_batch_read(m, in, &batch, &err), FW_OK);
+        for (size_t i = 0; i < batch.in.n; i++)
+            check_series(m, &batch, want, i);
+        tft_batch_fini(&batch);
+        tft_safetensors_close(want);
+        tft_safetensors_close(in);
+        tft_model_close(m);
+    }
+}
+
+/* Threads and batch sizes change no bit of any output. */
+static void test_same_bits(void **state)
+{
+    char dir[PATH_SIZE];
+    struct tft_batch one, four;
+    struct fw_error err;
+    (void)state;
+    set_path(dir, "tiny");
+    struct tft_model *m = open_model(dir);
+    struct tft_safetensors *in = open_tensors(dir, "input.safetensors");
+    assert_int_equal(tft_batch_read(m, in, &one, &err), FW_OK);
+    assert_int_equal(tft_batch_read(m, in, &four, &err), FW_OK);
+    assert_int_equal(tft_batch_run(m, &one, 1, &err), FW_OK);
+    assert_int_equal(tft_batch_run(m, &four, 4, &err), FW_OK);
+    const size_t n = one.in.n, e = one.in.history_steps, d = one.in.horizon_steps;
+    const struct tft_net *net = m->net;
+    assert_memory_equal(one.out.prediction, four.out.prediction,
+                        n * d * net->output.n_out * sizeof(float));
+    assert_memory_equal(one.out.attention, four.out.attention,
+                        n * d * net->heads * (e + d) * sizeof(float));
+    assert_memory_equal(one.out.history_weights, four.out.history_weights,
+                        n * e * net->side[TFT_ENCODER].n * sizeof(float));
+    tft_batch_fini(&one);
+    tft_batch_fini(&four);
+    tft_safetensors_close(in);
+    tft_model_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_best),
+        cmocka_unit_test(test_intermediates),
+        cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
