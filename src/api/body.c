@@ -33,7 +33,7 @@ static void put_head(struct fw_buf *buf, const struct api_body_plan *plan)
         fw_buf_puts(buf, " records, have ");
         fw_buf_put_i64(buf, (int64_t)outlook->records);
         fw_buf_puts(buf, "\",");
-    } else if (outlook->id == 0) {
+    } else if (outlook->set->count == 0) {
         fw_buf_puts(buf, "\"error\":\"insufficient_data\","
                          "\"message\":\"The first forecast is being made\",");
     }

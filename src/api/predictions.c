@@ -619,23 +619,28 @@ static void get_whole(struct api_predictions *p, struct http_request *request,
     full_release(full);
 }
 
-/* Before the first run: all keys, nothing in them. */
-static void get_nothing(struct asked *asked)
+/* While there is too little: not kept, because the count of records moves with every feed, and
+ * cheap, because there is little. Before the first run all keys are there with nothing in them. */
+static void get_little(struct asked *asked)
 {
-    struct outlook empty;
+    struct api *api = asked->api;
+    struct outlook little;
     struct fleet_counts counts;
-    fleet_counts(asked->api->parts.fleet, &counts);
-    api_empty_outlook(&empty, asked->api->options.schema,
-                      fleet_options(asked->api->parts.fleet)->step_s,
-                      fw_clock_wall_ms(asked->api->clock), counts.records);
-    struct api_body_plan plan;
-    plan_default(asked->api, &empty, &plan);
-    plan.view = asked->view;
-    plan.fields = asked->fields;
-    struct fw_buf buf;
-    fw_buf_init(&buf, API_REPLY_MAX);
-    api_render_body(&buf, &plan, NULL, NULL);
-    api_reply_buf(asked->request, &buf);
+    fleet_counts(api->parts.fleet, &counts);
+    if (asked->outlook != NULL) {
+        little = *asked->outlook; /* shares everything with the one that is retained */
+        little.records = counts.records;
+    } else {
+        api_empty_outlook(&little, api->options.schema, fleet_options(api->parts.fleet)->step_s,
+                          fw_clock_wall_ms(api->clock), counts.records);
+    }
+    struct asked now = *asked;
+    now.outlook = &little;
+    struct http_body *body = render_filtered(&now);
+    if (body == NULL)
+        api_reply_busy(asked->request, 503, 5, "out of memory for this answer");
+    else
+        http_reply(asked->request, &(struct http_reply){.status = 200, .body = body});
 }
 
 void api_get_predictions(void *ctx, struct http_request *request)
@@ -650,8 +655,8 @@ void api_get_predictions(void *ctx, struct http_request *request)
         return;
     }
     asked.outlook = outlook_board_current(api->parts.board);
-    if (asked.outlook == NULL)
-        get_nothing(&asked);
+    if (asked.outlook == NULL || asked.outlook->records < API_RECORDS_MIN)
+        get_little(&asked);
     else if (is_default)
         get_whole(api->predictions, request, asked.outlook);
     else
