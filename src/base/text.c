@@ -210,8 +210,8 @@ static bool zone(struct cursor *c, int64_t *offset_ms)
     const bool west = *c->at == '-';
     if (!literal(c, west ? '-' : '+') || !number(c, 2, &hours))
         return false;
-    literal(c, ':');
-    if (c->at < c->end && !number(c, 2, &minutes))
+    const bool colon = literal(c, ':');
+    if ((colon || c->at < c->end) && !number(c, 2, &minutes))
         return false;
     if (hours > 18 || minutes > 59)
         return false;
