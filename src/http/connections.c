@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINGER_MS = 2000 };
+enum { LINGER_MS = 2000, PROBE_PACE_NS = 300000 };
 
 #define NS_PER_MS INT64_C(1000000)
 
@@ -123,17 +123,27 @@ static int64_t allowance_ns(const struct http_server *server, uint64_t bytes)
     return (ms > 86400000 ? 86400000 : (int64_t)ms) * NS_PER_MS;
 }
 
-/* Between requests the server sees nothing of a request line that arrives byte by byte; the kernel
- * does: bytes counted since the last request that never became a request line. */
-static bool drips(const struct http_server *server, struct http_connection *connection,
-                  int64_t now_ns)
+/* What only the kernel knows, asked for now and then:
+ *   - between requests, bytes that arrived but never became a request line: the server sees nothing
+ * of a line that comes byte by byte;
+ *   - the peer's end of sending, which libmicrohttpd's edge-triggered loop misses when it comes
+ * together with the last bytes: twice seen, with nothing moved in between, the request will never
+ * be whole. */
+static bool stalls(const struct http_server *server, struct http_connection *connection, int phase,
+                   int64_t now_ns)
 {
     const int64_t deadline_ns = server->options.header_deadline_ms * NS_PER_MS;
-    if (now_ns - connection->probed_ns < deadline_ns / 4)
+    if (now_ns - connection->probed_ns < server->connections.probe_ns)
         return false;
     connection->probed_ns = now_ns;
-    const uint64_t received = http_socket_received(connection->fd);
+    bool at_end;
+    const uint64_t received = http_socket_received(connection->fd, &at_end);
+    const uint64_t moved = atomic_load_explicit(&connection->moved, memory_order_relaxed);
     const unsigned requests = atomic_load_explicit(&connection->requests, memory_order_relaxed);
+    const bool same = connection->probed_requests == requests && connection->probed_moved == moved;
+    const bool over = at_end && connection->at_end && same;
+    connection->at_end = at_end;
+    connection->probed_moved = moved;
     if (connection->probed_requests != requests) {
         connection->probed_requests = requests;
         connection->probed_received = received;
@@ -141,7 +151,8 @@ static bool drips(const struct http_server *server, struct http_connection *conn
     } else if (received != connection->probed_received && connection->partial_ns == 0) {
         connection->partial_ns = now_ns;
     }
-    return connection->partial_ns != 0 && now_ns - connection->partial_ns > deadline_ns;
+    return over || (phase == HTTP_PHASE_IDLE && connection->partial_ns != 0 &&
+                    now_ns - connection->partial_ns > deadline_ns * 3 / 4);
 }
 
 static bool overstays(const struct http_server *server, struct http_connection *connection,
@@ -154,10 +165,14 @@ static bool overstays(const struct http_server *server, struct http_connection *
     switch (phase) {
     case HTTP_PHASE_IDLE:
         return atomic_load_explicit(&server->draining, memory_order_relaxed) ||
-               age_ns > options->idle_ms * NS_PER_MS || drips(server, connection, now_ns);
-    case HTTP_PHASE_HEAD:
-        return age_ns > options->header_deadline_ms * NS_PER_MS;
+               age_ns > options->idle_ms * NS_PER_MS || stalls(server, connection, phase, now_ns);
+    case HTTP_PHASE_HEAD: /* a tick early, so that it is never later than the deadline */
+        return age_ns > options->header_deadline_ms * NS_PER_MS * 19 / 20 ||
+               stalls(server, connection, phase, now_ns);
     case HTTP_PHASE_BODY:
+        if (stalls(server, connection, phase, now_ns))
+            return true;
+        __attribute__((fallthrough));
     case HTTP_PHASE_SEND:
         return age_ns > options->request_deadline_ms * NS_PER_MS +
                             allowance_ns(server, atomic_load_explicit(&connection->moved,
@@ -182,6 +197,11 @@ static void check_all(struct http_server *server)
     const bool draining = atomic_load(&server->draining);
     pthread_mutex_lock(&list->lock);
     const unsigned open = atomic_load(&list->open);
+    /* Asking the kernel takes about a microsecond: with thousands of connections each is asked less
+     * often. */
+    const int64_t often_ns = server->options.header_deadline_ms * NS_PER_MS / 8;
+    const int64_t seldom_ns = (int64_t)open * PROBE_PACE_NS;
+    list->probe_ns = often_ns > seldom_ns ? often_ns : seldom_ns;
     unsigned surplus = open > open_limit(server) ? open - open_limit(server) : 0;
     for (struct http_connection *at = list->first; at != NULL; at = at->next) {
         if (at->cut) {

@@ -85,8 +85,9 @@ struct http_connection {
     bool linger; /* closes while the client may be sending: see http_socket_linger() */
     /* The watchdog's notes. */
     bool cut;
+    bool at_end;
     unsigned probed_requests;
-    uint64_t probed_received;
+    uint64_t probed_received, probed_moved;
     int64_t probed_ns, partial_ns;
 };
 
@@ -101,6 +102,7 @@ struct http_connections {
     int lingering[HTTP_LINGER_MAX]; /* under the lock */
     int64_t lingering_until_ns[HTTP_LINGER_MAX];
     size_t n_lingering;
+    int64_t probe_ns; /* the watchdog's: how often it asks the kernel about a connection */
 };
 struct http_server;
 FW_MUST_CHECK enum fw_status http_connections_init(struct http_server *server,

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, DRAIN_STEP = 1 << 20 };
+enum { BACKLOG = 4096, DRAIN_STEP = 1 << 20, CLOSE_WAIT = 8 /* TCP_CLOSE_WAIT of the kernel */ };
 
 static bool parse_address(const char *address, uint16_t port, struct sockaddr_storage *out,
                           socklen_t *len)
@@ -63,14 +63,16 @@ uint16_t http_socket_port(int fd)
     return at.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&at)->sin6_port) : 0;
 }
 
-uint64_t http_socket_received(int fd)
+uint64_t http_socket_received(int fd, bool *at_end)
 {
     struct tcp_info info;
     socklen_t len = sizeof info;
     memset(&info, 0, sizeof info);
+    *at_end = false;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
         len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
         return 0;
+    *at_end = info.tcpi_state == CLOSE_WAIT;
     return info.tcpi_bytes_received;
 }
 

@@ -16,8 +16,9 @@ FW_MUST_CHECK enum fw_status http_socket_listen(const char *address, uint16_t po
                                                 struct fw_error *err);
 uint16_t http_socket_port(int fd);
 
-/* Bytes received on the connection since it was made; 0 when the kernel does not say. */
-uint64_t http_socket_received(int fd);
+/* Bytes received on the connection since it was made (0 when the kernel does not say), and whether
+ * the peer has said that no more will come. */
+uint64_t http_socket_received(int fd, bool *at_end);
 
 /* A second descriptor of the socket whose sending side is shut, for http_socket_drain(); -1 on
  * failure. */
