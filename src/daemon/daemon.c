@@ -102,7 +102,9 @@ static enum fw_status start_http(struct daemon *daemon, struct fw_error *err)
 
 static void wake_runner(void *ctx)
 {
-    outlook_runner_wake(((struct daemon *)ctx)->runner);
+    struct outlook_runner *runner = ((struct daemon *)ctx)->runner;
+    if (runner != NULL)
+        outlook_runner_wake(runner);
 }
 
 static bool model_trouble(void *ctx, char *text, size_t size)
@@ -131,6 +133,21 @@ static void log_transition(void *ctx, const struct alert_transition *transition)
                 alert_state_name(transition->to), alert->server, metric,
                 alert_severity_name(alert->severity),
                 alert->steps_ahead * daemon->config->step_s / 60, (double)alert->probability);
+}
+
+static void attach_api(struct daemon *daemon)
+{
+    const struct api_parts parts = {
+        .fleet = daemon->fleet,
+        .board = daemon->board,
+        .journal = daemon->journal,
+        .models = daemon_models_api(daemon),
+        .wake = wake_runner,
+        .wake_ctx = daemon,
+        .trouble = model_trouble,
+        .trouble_ctx = daemon,
+    };
+    api_attach(daemon->api, &parts);
 }
 
 static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *err)
@@ -166,22 +183,11 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
     };
     risk_options_default(&runner.risk, &config->schema);
     runner.risk.scorer = config->risk == CONFIG_RISK_ARGUS ? RISK_ARGUS : RISK_FOREWARN;
-    return outlook_runner_start(&runner, &daemon->runner, err);
-}
-
-static void attach_api(struct daemon *daemon)
-{
-    const struct api_parts parts = {
-        .fleet = daemon->fleet,
-        .board = daemon->board,
-        .journal = daemon->journal,
-        .models = daemon_models_api(daemon),
-        .wake = wake_runner,
-        .wake_ctx = daemon,
-        .trouble = model_trouble,
-        .trouble_ctx = daemon,
-    };
-    api_attach(daemon->api, &parts);
+    attach_api(daemon); /* listens on the board, which is possible only while nobody publishes */
+    struct outlook_runner *started = NULL;
+    status = outlook_runner_start(&runner, &started, err);
+    daemon->runner = started;
+    return status;
 }
 
 static void report_state(const struct store_state_report *report)
@@ -257,7 +263,6 @@ static enum fw_status start(struct daemon *daemon, const struct daemon_options *
         status = start_forecasts(daemon, err);
     if (status != FW_OK)
         return status;
-    attach_api(daemon);
     outlook_runner_wake(daemon->runner);
     return daemon_housekeeping_start(daemon, err);
 }

@@ -28,7 +28,7 @@ struct daemon {
     struct forecaster *forecaster;
     struct alert_book *alerts;
     struct outlook_board *board;
-    struct outlook_runner *runner;
+    struct outlook_runner *_Atomic runner; /* feeds may come before it runs */
 
     struct daemon_models {
         pthread_mutex_t lock; /* over `current` and `trouble` */
