@@ -62,6 +62,8 @@ static enum fw_status open_segment(struct store_recovery *r, size_t index, int *
     if (!store_io_path(path, sizeof path, r->dir, segment->name))
         return fw_fail(err, FW_EINVAL, "journal: the path of %s is too long", r->dir);
     *fd = r->io->open(r->io->ctx, path, r->repair ? O_RDWR : O_RDONLY, 0);
+    if (*fd == -ENOENT && r->missing_is_fine)
+        return FW_ENOTFOUND;
     if (*fd < 0)
         return fw_fail(err, FW_EIO, "journal: cannot open %s: %s", path, strerror(-*fd));
     return FW_OK;
@@ -73,6 +75,11 @@ static enum fw_status read_header(struct store_recovery *r, size_t index, struct
     struct store_segment_file *segment = &r->segments[index];
     int fd;
     enum fw_status status = open_segment(r, index, &fd, err);
+    if (status == FW_ENOTFOUND) {
+        segment->gone = true;
+        segment->prev_seq = segment->first_seq - 1;
+        return FW_OK;
+    }
     if (status != FW_OK)
         return status;
     unsigned char bytes[STORE_SEGMENT_HEADER];
@@ -148,8 +155,8 @@ static void set_aside(struct store_recovery *r, uint64_t offset, uint64_t length
  * matter. */
 static void count_lost(struct store_recovery *r, uint64_t from, uint64_t to)
 {
-    if (from < r->replay_after_seq)
-        from = r->replay_after_seq;
+    if (from < r->covered_seq)
+        from = r->covered_seq;
     if (to <= from)
         return;
     r->report.lost_records += to - from;
@@ -162,8 +169,8 @@ static void count_lost(struct store_recovery *r, uint64_t from, uint64_t to)
  */
 static void keep_pending(struct store_recovery *r, uint64_t from, uint64_t to)
 {
-    if (from < r->replay_after_seq)
-        from = r->replay_after_seq;
+    if (from < r->covered_seq)
+        from = r->covered_seq;
     if (to <= from)
         return;
     if (r->pending == 0)
@@ -312,8 +319,8 @@ static void enter_segment(struct store_recovery *r, bool first)
     r->limit = next == NULL || next->header_damaged ? UINT64_MAX : next->prev_seq;
     r->cut_at = 0;
     r->records_here = 0;
-    if (first && segment->prev_seq > r->replay_after_seq) {
-        r->report.missing_from = r->replay_after_seq + 1;
+    if (first && segment->prev_seq > r->covered_seq) {
+        r->report.missing_from = r->covered_seq + 1;
         r->report.missing_to = segment->prev_seq;
         tell(r, "missing-segments", 0, 0, "the records before this segment are not there");
     }
@@ -364,6 +371,8 @@ static enum fw_status read_segment(struct store_recovery *r, size_t index, bool 
 enum fw_status store_recover(struct store_recovery *r, struct fw_error *err)
 {
     memset(&r->report, 0, sizeof r->report);
+    if (r->covered_seq < r->replay_after_seq)
+        r->covered_seq = r->replay_after_seq;
     r->segments = NULL;
     r->n_segments = 0;
     r->last_seq = r->acked_seq = r->seen = 0;
@@ -372,9 +381,11 @@ enum fw_status store_recover(struct store_recovery *r, struct fw_error *err)
     bool first = true;
     for (size_t i = 0; status == FW_OK && i < r->n_segments; i++) {
         /* Whole segments below the snapshot need no reading. */
-        if (r->segments[i].last_seq <= r->replay_after_seq)
+        if (r->segments[i].gone || (r->segments[i].last_seq <= r->replay_after_seq && !r->read_all))
             continue;
         status = read_segment(r, i, first, err);
+        if (status == FW_ENOTFOUND)
+            status = FW_OK;
         first = false;
     }
     settle_pending(r, false);

@@ -16,6 +16,7 @@ struct store_segment_file {
     uint64_t size_bytes; /* after a cut */
     uint32_t marker;
     bool header_damaged;
+    bool gone;            /* with missing_is_fine */
     uint64_t session_seq; /* UINT64_MAX when the header is damaged */
     bool empty;           /* holds no record: may be removed once a newer segment is durable */
 };
@@ -26,9 +27,14 @@ struct store_recovery {
     const char *dir;
     size_t record_bytes_max;
     bool checksums_off;
-    bool repair;         /* cut a torn tail; the quarantine is written if it has a directory */
-    bool zeros_expected; /* room asked for in advance: zeros at the end mean nothing */
+    bool repair;          /* cut a torn tail; the quarantine is written if it has a directory */
+    bool zeros_expected;  /* room asked for in advance: zeros at the end mean nothing */
+    bool read_all;        /* segments that a snapshot covers, too */
+    bool missing_is_fine; /* a running daemon may let go of a segment between the listing and the
+                             reading */
     uint64_t replay_after_seq;
+    uint64_t covered_seq;           /* loss up to here does not matter: a snapshot has it; at least
+                                       replay_after_seq */
     store_journal_replay_fn replay; /* may be NULL */
     void *replay_ctx;
     store_finding_fn finding; /* may be NULL */

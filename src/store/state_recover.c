@@ -152,6 +152,14 @@ static enum fw_status one_aside(const char *path, const char *to, const char *su
     return FW_OK;
 }
 
+enum fw_status state_copy_files(const char *from, const char *to, struct fw_error *err)
+{
+    enum fw_status status = one_aside(from, to, "", false, err);
+    if (status == FW_OK)
+        status = one_aside(from, to, "-wal", false, err);
+    return status;
+}
+
 enum fw_status state_set_aside(const char *path, const struct store_state_options *options,
                                bool move, struct store_state_report *report, struct fw_error *err)
 {
@@ -283,4 +291,71 @@ void state_salvage(struct store_state *state, const char *from, struct store_sta
             report->salvaged_rows = 0;
     }
     sqlite3_close(damaged);
+}
+
+/* ---- checking every row ---- */
+
+static bool blob_is_whole(sqlite3_stmt *row)
+{
+    const char *ns = (const char *)sqlite3_column_text(row, 1);
+    const char *key = (const char *)sqlite3_column_text(row, 2);
+    const void *data = sqlite3_column_blob(row, 4);
+    return ns != NULL && key != NULL &&
+           (uint32_t)sqlite3_column_int64(row, 3) ==
+               state_blob_crc(ns, key, data, (size_t)sqlite3_column_bytes(row, 4));
+}
+
+static bool event_is_whole(sqlite3_stmt *row)
+{
+    const char *kind = (const char *)sqlite3_column_text(row, 1);
+    const char *subject = (const char *)sqlite3_column_text(row, 3);
+    const void *data = sqlite3_column_blob(row, 5);
+    return kind != NULL && subject != NULL &&
+           (uint32_t)sqlite3_column_int64(row, 4) ==
+               state_event_crc(kind, sqlite3_column_int64(row, 2), subject, data,
+                               (size_t)sqlite3_column_bytes(row, 5));
+}
+
+static enum fw_status verify_table(struct store_state *state, const char *select,
+                                   const char *remove, bool (*whole)(sqlite3_stmt *), bool drop,
+                                   uint64_t *damaged, struct fw_error *err)
+{
+    sqlite3_stmt *rows = NULL, *removal = NULL;
+    int code = sqlite3_prepare_v2(state->db, select, -1, &rows, NULL);
+    if (code == SQLITE_OK && drop)
+        code = sqlite3_prepare_v2(state->db, remove, -1, &removal, NULL);
+    while (code == SQLITE_OK && sqlite3_step(rows) == SQLITE_ROW) {
+        if (whole(rows))
+            continue;
+        ++*damaged;
+        if (!drop)
+            continue;
+        sqlite3_bind_int64(removal, 1, sqlite3_column_int64(rows, 0));
+        if (sqlite3_step(removal) != SQLITE_DONE)
+            code = sqlite3_errcode(state->db);
+        sqlite3_reset(removal);
+    }
+    if (code == SQLITE_OK)
+        code = sqlite3_reset(rows); /* tells how the walk ended */
+    const enum fw_status status =
+        code == SQLITE_OK ? FW_OK : state_fail(state->db, code, "check", err);
+    sqlite3_finalize(rows);
+    sqlite3_finalize(removal);
+    return status;
+}
+
+enum fw_status state_verify_rows(struct store_state *state, bool drop, uint64_t *damaged,
+                                 struct fw_error *err)
+{
+    *damaged = 0;
+    pthread_mutex_lock(&state->lock);
+    enum fw_status status =
+        verify_table(state, "SELECT id, ns, key, crc, data FROM blob ORDER BY id",
+                     "DELETE FROM blob WHERE id = ?1", blob_is_whole, drop, damaged, err);
+    if (status == FW_OK)
+        status = verify_table(
+            state, "SELECT id, kind, time_ms, subject, crc, data FROM event ORDER BY id",
+            "DELETE FROM event WHERE id = ?1", event_is_whole, drop, damaged, err);
+    pthread_mutex_unlock(&state->lock);
+    return status;
 }
