@@ -123,6 +123,7 @@ static void read_sizes(struct loader *l, struct tft_sizes *sizes)
 static void build(struct loader *l)
 {
     const struct tft_spec *spec = l->model->spec;
+    const size_t before = l->reasons;
     struct tft_sizes sizes = {0};
     struct fw_error inner;
     sizes.real_size = fw_calloc(spec->n_reals + 1, sizeof *sizes.real_size);
@@ -131,7 +132,7 @@ static void build(struct loader *l)
         refuse(l, FW_ENOMEM, "no memory for the sizes of the network");
     else
         read_sizes(l, &sizes);
-    if (l->reasons == 0) {
+    if (l->reasons == before) {
         const enum fw_status status = tft_net_build(spec, &sizes, &l->model->net, &inner);
         if (status != FW_OK)
             refuse(l, status, "%s", inner.text);
