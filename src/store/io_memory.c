@@ -40,7 +40,7 @@ struct tree {
 
 /* A change of names that no sync_dir has made durable yet. */
 struct change {
-    enum { LINK, UNLINK, RENAME } kind;
+    enum change_kind { LINK, UNLINK, RENAME } kind;
     char path[STORE_PATH_MAX];
     char to[STORE_PATH_MAX];
     struct node *node;
@@ -267,8 +267,8 @@ static bool has_parent(const struct tree *tree, const char *path)
     return entry != NULL && entry->node == NULL;
 }
 
-static bool note_change(struct store_io_memory *m, int kind, const char *path, const char *to,
-                        struct node *node)
+static bool note_change(struct store_io_memory *m, enum change_kind kind, const char *path,
+                        const char *to, struct node *node)
 {
     if (m->n_changes == m->cap_changes) {
         const size_t cap = m->cap_changes == 0 ? 16 : m->cap_changes * 2;
