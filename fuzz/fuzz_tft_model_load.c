@@ -50,6 +50,8 @@ static void forecast(const struct tft_model *m, uint64_t seed)
     fw_free(scratch);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tft_model *m;

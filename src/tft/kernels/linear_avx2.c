@@ -15,18 +15,21 @@ static inline void tile(size_t rows, size_t n_in, size_t n_out, const float *x, 
     __m256 sum[ROWS][2];
     const __m256 b0 = b == NULL ? _mm256_setzero_ps() : _mm256_loadu_ps(b);
     const __m256 b1 = b == NULL ? _mm256_setzero_ps() : _mm256_loadu_ps(b + TFT_LANES);
+    TFT_UNROLL
     for (size_t r = 0; r < rows; r++) {
         sum[r][0] = b0;
         sum[r][1] = b1;
     }
     for (size_t i = 0; i < n_in; i++, w += n_out) {
         const __m256 w0 = _mm256_loadu_ps(w), w1 = _mm256_loadu_ps(w + TFT_LANES);
+        TFT_UNROLL
         for (size_t r = 0; r < rows; r++) {
             const __m256 xi = _mm256_broadcast_ss(x + r * x_stride + i);
             sum[r][0] = _mm256_fmadd_ps(xi, w0, sum[r][0]);
             sum[r][1] = _mm256_fmadd_ps(xi, w1, sum[r][1]);
         }
     }
+    TFT_UNROLL
     for (size_t r = 0; r < rows; r++) {
         _mm256_storeu_ps(y + r * n_out, sum[r][0]);
         _mm256_storeu_ps(y + r * n_out + TFT_LANES, sum[r][1]);
@@ -42,13 +45,16 @@ static inline void edge(size_t rows, size_t columns, size_t n_in, size_t n_out, 
         const __m256 bias = b == NULL ? _mm256_setzero_ps() : tft_load(b + at, left);
         const float *wi = w + at;
         __m256 sum[ROWS];
+        TFT_UNROLL
         for (size_t r = 0; r < rows; r++)
             sum[r] = bias;
         for (size_t i = 0; i < n_in; i++, wi += n_out) {
             const __m256 part = tft_load(wi, left);
+            TFT_UNROLL
             for (size_t r = 0; r < rows; r++)
                 sum[r] = _mm256_fmadd_ps(_mm256_broadcast_ss(x + r * x_stride + i), part, sum[r]);
         }
+        TFT_UNROLL
         for (size_t r = 0; r < rows; r++)
             tft_store(y + r * n_out + at, left, sum[r]);
     }

@@ -13,13 +13,16 @@ static inline void wide_block(size_t n, const float *h, const float *w, size_t w
                               float *gates)
 {
     __m256 sum[CHAINS];
+    TFT_UNROLL
     for (size_t v = 0; v < CHAINS; v++)
         sum[v] = _mm256_loadu_ps(gates + v * TFT_LANES);
     for (size_t i = 0; i < n; i++, w += w_stride) {
         const __m256 hi = _mm256_broadcast_ss(h + i);
+        TFT_UNROLL
         for (size_t v = 0; v < CHAINS; v++)
             sum[v] = _mm256_fmadd_ps(hi, _mm256_loadu_ps(w + v * TFT_LANES), sum[v]);
     }
+    TFT_UNROLL
     for (size_t v = 0; v < CHAINS; v++)
         _mm256_storeu_ps(gates + v * TFT_LANES, sum[v]);
 }

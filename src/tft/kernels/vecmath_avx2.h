@@ -13,6 +13,14 @@
 
 enum { TFT_LANES = 8 };
 
+/* Before a loop of constant length over sums that must stay in registers: at -O2 GCC would keep
+ * them in memory. */
+#if defined(__clang__)
+#define TFT_UNROLL _Pragma("unroll")
+#else
+#define TFT_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 /* The lower n lanes (all of them for n >= 8). */
 static inline __m256i tft_lanes(size_t n)
 {
