@@ -4,6 +4,9 @@
 #include <stdio.h>
 
 static void fill(struct fw_error *err, enum fw_status status, uint64_t offset, const char *format,
+                 va_list args) FW_PRINTF(4, 0);
+
+static void fill(struct fw_error *err, enum fw_status status, uint64_t offset, const char *format,
                  va_list args)
 {
     if (err == NULL)

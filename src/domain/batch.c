@@ -467,6 +467,8 @@ enum fw_status batch_decode(const void *data, size_t len, const struct schema *s
         return fw_fail(err, FW_EVERSION, "batch of version %d, this program knows %d", *version,
                        BODY_VERSION);
     batch->received_ms = unzigzag(get_varint(&r));
+    if (batch->received_ms < 0 || batch->received_ms >= BATCH_TIME_END_MS)
+        return fw_fail_at(err, FW_ECORRUPT, 1, "batch: received at an impossible time");
     if (version == NULL || !get_metric_map(&r, schema, map))
         return fw_fail_at(err, FW_ECORRUPT, 0, "batch: bad metric table");
     enum fw_status status = get_names(&r, batch);

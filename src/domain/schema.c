@@ -3,22 +3,26 @@
 #include <math.h>
 #include <string.h>
 
+/* As doubles: the macros of math.h are floats. */
+#define NONE ((double)NAN)
+#define UNBOUNDED ((double)INFINITY)
+
 static const struct schema_metric defaults[METRIC_DEFAULT_COUNT] = {
-    {"cpu_user_pct",     "%",    0, 100,      false, false, METRIC_WORSE_HIGH, 85,  95 },
-    {"cpu_sys_pct",      "%",    0, 100,      false, false, METRIC_WORSE_HIGH, 50,  70 },
-    {"cpu_iowait_pct",   "%",    0, 100,      false, false, METRIC_WORSE_HIGH, 20,  30 },
-    {"cpu_idle_pct",     "%",    0, 100,      false, false, METRIC_WORSE_LOW,  10,  4  },
-    {"java_cpu_pct",     "%",    0, 100,      false, false, METRIC_WORSE_HIGH, 80,  92 },
-    {"mem_used_pct",     "%",    0, 100,      false, true,  METRIC_WORSE_HIGH, 90,  98 },
-    {"swap_used_pct",    "%",    0, 100,      false, true,  METRIC_WORSE_HIGH, 25,  50 },
-    {"disk_usage_pct",   "%",    0, 100,      false, true,  METRIC_WORSE_HIGH, 85,  95 },
-    {"net_in_mb_s",      "MB/s", 0, INFINITY, false, false, METRIC_WORSE_NONE, NAN, NAN},
-    {"net_out_mb_s",     "MB/s", 0, INFINITY, false, false, METRIC_WORSE_NONE, NAN, NAN},
-    {"back_close_wait",  "",     0, INFINITY, true,  false, METRIC_WORSE_HIGH, NAN, NAN},
-    {"front_close_wait", "",     0, INFINITY, true,  false, METRIC_WORSE_HIGH, NAN, NAN},
-    {"load_average",     "",     0, INFINITY, false, false, METRIC_WORSE_HIGH, NAN, NAN},
-    {"uptime_days",      "days", 0, INFINITY, false, false, METRIC_WORSE_NONE, NAN, NAN},
-    {"cascade_impact",   "",     0, 1,        false, false, METRIC_WORSE_HIGH, NAN, NAN},
+    {"cpu_user_pct",     "%",    0, 100,       false, false, METRIC_WORSE_HIGH, 85,   95  },
+    {"cpu_sys_pct",      "%",    0, 100,       false, false, METRIC_WORSE_HIGH, 50,   70  },
+    {"cpu_iowait_pct",   "%",    0, 100,       false, false, METRIC_WORSE_HIGH, 20,   30  },
+    {"cpu_idle_pct",     "%",    0, 100,       false, false, METRIC_WORSE_LOW,  10,   4   },
+    {"java_cpu_pct",     "%",    0, 100,       false, false, METRIC_WORSE_HIGH, 80,   92  },
+    {"mem_used_pct",     "%",    0, 100,       false, true,  METRIC_WORSE_HIGH, 90,   98  },
+    {"swap_used_pct",    "%",    0, 100,       false, true,  METRIC_WORSE_HIGH, 25,   50  },
+    {"disk_usage_pct",   "%",    0, 100,       false, true,  METRIC_WORSE_HIGH, 85,   95  },
+    {"net_in_mb_s",      "MB/s", 0, UNBOUNDED, false, false, METRIC_WORSE_NONE, NONE, NONE},
+    {"net_out_mb_s",     "MB/s", 0, UNBOUNDED, false, false, METRIC_WORSE_NONE, NONE, NONE},
+    {"back_close_wait",  "",     0, UNBOUNDED, true,  false, METRIC_WORSE_HIGH, NONE, NONE},
+    {"front_close_wait", "",     0, UNBOUNDED, true,  false, METRIC_WORSE_HIGH, NONE, NONE},
+    {"load_average",     "",     0, UNBOUNDED, false, false, METRIC_WORSE_HIGH, NONE, NONE},
+    {"uptime_days",      "days", 0, UNBOUNDED, false, false, METRIC_WORSE_NONE, NONE, NONE},
+    {"cascade_impact",   "",     0, 1,         false, false, METRIC_WORSE_HIGH, NONE, NONE},
 };
 
 void schema_default(struct schema *schema)

@@ -196,6 +196,7 @@ static bool head_sane(const struct block_head *head, const struct window_shape *
            (head->own_profile < PROFILE_COUNT || head->own_profile == PROFILE_UNKNOWN) &&
            head->name_len >= 1 && head->name_len <= SERVER_NAME_MAX &&
            head->last_seen_ms / shape->step_ms == head->newest_step && head->last_seen_ms >= 0 &&
+           head->first_seen_ms >= 0 && head->first_seen_ms < BATCH_TIME_END_MS &&
            head->status_ms >= -1 && head->status_ms <= head->last_seen_ms &&
            head->profile_ms >= -1 && head->profile_ms <= head->last_seen_ms;
 }

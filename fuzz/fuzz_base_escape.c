@@ -1,0 +1,68 @@
+/* Any bytes as a JSON string, and as text in the log: nothing raw that could end the string, the
+ * line or the page's script, and valid UTF-8 comes back from the JSON as it went in. */
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_MAX = 4096 };
+
+static struct fw_json_parser *parser;
+static struct fw_buf buf;
+
+static void require(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void check_line(void *ctx, const char *line, size_t len)
+{
+    (void)ctx;
+    require(len > 1 && line[len - 1] == '\n');
+    for (size_t i = 0; i + 1 < len; i++)
+        require((unsigned char)line[i] >= 0x20 && line[i] != 0x7f);
+}
+
+static void check_json(const char *text, size_t len)
+{
+    struct fw_json_value root;
+    fw_buf_reset(&buf);
+    fw_buf_json_string(&buf, text, len);
+    require(!buf.failed && fw_utf8_valid(buf.data, buf.len));
+    for (size_t i = 1; i + 1 < buf.len; i++) {
+        const unsigned char c = (unsigned char)buf.data[i];
+        require(c >= 0x20 && c != 0x7f && c != '<' && c != '>' && c != '&');
+    }
+    require(fw_json_parse(parser, buf.data, buf.len, &root, NULL) == FW_OK);
+    size_t back_len;
+    const char *back = fw_json_string(root, &back_len);
+    require(back != NULL && fw_utf8_valid(back, back_len));
+    if (fw_utf8_valid(text, len))
+        require(back_len == len && memcmp(back, text, len) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static char text[TEXT_MAX + 1];
+    if (parser == NULL) {
+        parser = fw_json_parser_new(TEXT_MAX * 8, 4);
+        fw_buf_init(&buf, TEXT_MAX * 8);
+    }
+    if (size > TEXT_MAX)
+        return 0;
+    memcpy(text, data, size);
+    text[size] = '\0';
+    check_json(text, size);
+    for (int json = 0; json < 2; json++) {
+        fw_log_configure(
+            &(struct fw_log_options){.level = FW_INFO, .json = json, .sink = check_line});
+        FW_LOG_INFO("fuzz", "name=%s", text);
+    }
+    return 0;
+}
