@@ -56,7 +56,7 @@ static inline void check_floats(const char *name, const float *actual, const flo
         if (isnan(actual[i]) && isnan(expected[i]))
             d = 0.0;
         else if (isnan(d))
-            d = INFINITY;
+            d = (double)INFINITY;
         if (d > gap) {
             gap = d;
             worst = i;

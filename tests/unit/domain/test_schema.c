@@ -3,6 +3,10 @@
 
 #include "domain/schema.h"
 
+/* As doubles: the macros of math.h are floats. */
+#define NONE ((double)NAN)
+#define UNBOUNDED ((double)INFINITY)
+
 static void test_default(void **state)
 {
     (void)state;
@@ -37,24 +41,24 @@ static void test_values(void **state)
         bool accepted;
         double kept;
     } rows[] = {
-        {"inside",             METRIC_CPU_USER,       50,        true,  50  },
-        {"lower bound",        METRIC_CPU_USER,       0,         true,  0   },
-        {"upper bound",        METRIC_CPU_USER,       100,       true,  100 },
-        {"rounded up",         METRIC_CPU_USER,       100.5,     true,  100 },
-        {"rounded down",       METRIC_CPU_USER,       -0.5,      true,  0   },
-        {"too high",           METRIC_CPU_USER,       100.51,    false, 0   },
-        {"too low",            METRIC_CPU_USER,       -0.51,     false, 0   },
-        {"NaN",                METRIC_CPU_USER,       NAN,       false, 0   },
-        {"infinite",           METRIC_NET_IN,         INFINITY,  false, 0   },
-        {"minus infinite",     METRIC_NET_IN,         -INFINITY, false, 0   },
-        {"absurd",             METRIC_NET_IN,         1e308,     false, 0   },
-        {"largest",            METRIC_NET_IN,         1e30,      true,  1e30},
-        {"no slack unbounded", METRIC_NET_IN,         -1e-9,     false, 0   },
-        {"denormal",           METRIC_NET_IN,         4.9e-324,  true,  0   },
-        {"float denormal",     METRIC_NET_IN,         1e-40,     true,  0   },
-        {"small",              METRIC_NET_IN,         1e-9,      true,  1e-9},
-        {"minus zero",         METRIC_NET_IN,         -0.0,      true,  0   },
-        {"share",              METRIC_CASCADE_IMPACT, 1.004,     true,  1   },
+        {"inside",             METRIC_CPU_USER,       50,         true,  50  },
+        {"lower bound",        METRIC_CPU_USER,       0,          true,  0   },
+        {"upper bound",        METRIC_CPU_USER,       100,        true,  100 },
+        {"rounded up",         METRIC_CPU_USER,       100.5,      true,  100 },
+        {"rounded down",       METRIC_CPU_USER,       -0.5,       true,  0   },
+        {"too high",           METRIC_CPU_USER,       100.51,     false, 0   },
+        {"too low",            METRIC_CPU_USER,       -0.51,      false, 0   },
+        {"NaN",                METRIC_CPU_USER,       NONE,       false, 0   },
+        {"infinite",           METRIC_NET_IN,         UNBOUNDED,  false, 0   },
+        {"minus infinite",     METRIC_NET_IN,         -UNBOUNDED, false, 0   },
+        {"absurd",             METRIC_NET_IN,         1e308,      false, 0   },
+        {"largest",            METRIC_NET_IN,         1e30,       true,  1e30},
+        {"no slack unbounded", METRIC_NET_IN,         -1e-9,      false, 0   },
+        {"denormal",           METRIC_NET_IN,         4.9e-324,   true,  0   },
+        {"float denormal",     METRIC_NET_IN,         1e-40,      true,  0   },
+        {"small",              METRIC_NET_IN,         1e-9,       true,  1e-9},
+        {"minus zero",         METRIC_NET_IN,         -0.0,       true,  0   },
+        {"share",              METRIC_CASCADE_IMPACT, 1.004,      true,  1   },
     };
     struct schema schema;
     schema_default(&schema);
@@ -77,26 +81,26 @@ static void test_configuration(void **state)
     } rows[] = {
         {"new",                 {"gpu_pct", "%", 0, 100, false, false, METRIC_WORSE_HIGH, 80, 90}, FW_OK    },
         {"unbounded",
-         {"queue", "", -INFINITY, INFINITY, true, false, METRIC_WORSE_NONE, NAN, NAN},
+         {"queue", "", -UNBOUNDED, UNBOUNDED, true, false, METRIC_WORSE_NONE, NONE, NONE},
          FW_OK                                                                                              },
-        {"only critical",       {"a_1", "", 0, 1, false, false, METRIC_WORSE_HIGH, NAN, 0.5},      FW_OK    },
+        {"only critical",       {"a_1", "", 0, 1, false, false, METRIC_WORSE_HIGH, NONE, 0.5},     FW_OK    },
         {"low is worse",        {"free", "", 0, 100, false, false, METRIC_WORSE_LOW, 20, 10},      FW_OK    },
         {"changed thresholds",
          {"cpu_user_pct", "%", 0, 100, false, false, METRIC_WORSE_HIGH, 70, 80},
          FW_OK                                                                                              },
-        {"empty name",          {"", "", 0, 1, false, false, METRIC_WORSE_NONE, NAN, NAN},         FW_EINVAL},
-        {"digit first",         {"1a", "", 0, 1, false, false, METRIC_WORSE_NONE, NAN, NAN},       FW_EINVAL},
-        {"dash",                {"a-b", "", 0, 1, false, false, METRIC_WORSE_NONE, NAN, NAN},      FW_EINVAL},
-        {"newline",             {"a\nb", "", 0, 1, false, false, METRIC_WORSE_NONE, NAN, NAN},     FW_EINVAL},
-        {"bounds crossed",      {"b", "", 1, 0, false, false, METRIC_WORSE_NONE, NAN, NAN},        FW_EINVAL},
-        {"bounds equal",        {"b", "", 1, 1, false, false, METRIC_WORSE_NONE, NAN, NAN},        FW_EINVAL},
-        {"bound NaN",           {"b", "", NAN, 1, false, false, METRIC_WORSE_NONE, NAN, NAN},      FW_EINVAL},
+        {"empty name",          {"", "", 0, 1, false, false, METRIC_WORSE_NONE, NONE, NONE},       FW_EINVAL},
+        {"digit first",         {"1a", "", 0, 1, false, false, METRIC_WORSE_NONE, NONE, NONE},     FW_EINVAL},
+        {"dash",                {"a-b", "", 0, 1, false, false, METRIC_WORSE_NONE, NONE, NONE},    FW_EINVAL},
+        {"newline",             {"a\nb", "", 0, 1, false, false, METRIC_WORSE_NONE, NONE, NONE},   FW_EINVAL},
+        {"bounds crossed",      {"b", "", 1, 0, false, false, METRIC_WORSE_NONE, NONE, NONE},      FW_EINVAL},
+        {"bounds equal",        {"b", "", 1, 1, false, false, METRIC_WORSE_NONE, NONE, NONE},      FW_EINVAL},
+        {"bound NaN",           {"b", "", NONE, 1, false, false, METRIC_WORSE_NONE, NONE, NONE},   FW_EINVAL},
         {"thresholds crossed",  {"b", "", 0, 9, false, false, METRIC_WORSE_HIGH, 5, 4},            FW_EINVAL},
         {"low, crossed",        {"b", "", 0, 9, false, false, METRIC_WORSE_LOW, 4, 5},             FW_EINVAL},
         {"threshold outside",   {"b", "", 0, 9, false, false, METRIC_WORSE_HIGH, 5, 10},           FW_EINVAL},
         {"warning outside",     {"b", "", 0, 9, false, false, METRIC_WORSE_HIGH, -1, 5},           FW_EINVAL},
         {"threshold, no worse",
-         {"b", "", 0, 9, false, false, METRIC_WORSE_NONE, 5, NAN},
+         {"b", "", 0, 9, false, false, METRIC_WORSE_NONE, 5, NONE},
          FW_EINVAL                                                                                          },
     };
     struct schema schema;

@@ -10,6 +10,9 @@
 #include <dirent.h>
 #include <unistd.h>
 
+/* As doubles: the macros of math.h are floats. */
+#define NONE ((double)NAN)
+
 enum { WINDOW = 300, STEP_S = 60, SERVERS = 6, JOURNAL_MAX = 400 };
 
 static char directory[64];
@@ -249,8 +252,8 @@ static void test_changed_configuration(void **state)
         struct store_snapshot_report report;
         fixture_init(&b, 60, windows[k], 10);
         /* One metric gone and another one added. */
-        struct schema_metric gpu = {"gpu_pct",         "%", 0,  100, false, false,
-                                    METRIC_WORSE_NONE, NAN, NAN};
+        struct schema_metric gpu = {"gpu_pct",         "%",  0,   100, false, false,
+                                    METRIC_WORSE_NONE, NONE, NONE};
         assert_int_equal(schema_set(&b.schema, &gpu, NULL), FW_OK);
         snprintf(b.schema.metrics[METRIC_LOAD_AVERAGE].name, SCHEMA_METRIC_NAME_MAX, "load_other");
         fleet_free(b.fleet);

@@ -6,6 +6,9 @@
 
 #include <stdlib.h>
 
+/* As doubles: the macros of math.h are floats. */
+#define NONE ((double)NAN)
+
 enum { BODY_MAX = 16 << 20 };
 
 static struct schema schema;
@@ -119,12 +122,12 @@ static void test_records(void **state)
         {"denormal",               "{" OK_HEAD ",\"cpu_user_pct\":4.9e-324}",                              BATCH_OK,         "",             0   },
         {"within the slack",       "{" OK_HEAD ",\"cpu_user_pct\":100.4}",                                 BATCH_OK,         "",             100 },
         {"null is a gap",          "{" OK_HEAD ",\"cpu_user_pct\":null,\"load_average\":1}",               BATCH_OK,         "",
-         NAN                                                                                                                                     },
+         NONE                                                                                                                                    },
         {"twice, last wins",       "{" OK_HEAD ",\"cpu_user_pct\":1,\"cpu_user_pct\":2}",                  BATCH_OK,         "",
          2                                                                                                                                       },
         {"twice, last null",
          "{" OK_HEAD ",\"cpu_user_pct\":1,\"cpu_user_pct\":null,\"load_average\":1}",                      BATCH_OK,         "",
-         NAN                                                                                                                                     },
+         NONE                                                                                                                                    },
         {"unknown fields",
          "{" OK_HEAD
          ",\"cpu_user_pct\":1,\"problem_child\":true,\"notes\":\"x\",\"labels\":{\"a\":[1]}}",             BATCH_OK,         "",             1   },
@@ -229,7 +232,7 @@ static void test_records(void **state)
             continue;
         }
         const struct sample_row *row = &batch->rows[1];
-        double found = NAN;
+        double found = NONE;
         for (size_t k = 0; k < row->value_count; k++)
             if (batch->values[row->first_value + k].metric == METRIC_CPU_USER)
                 found = (double)batch->values[row->first_value + k].value;
@@ -273,7 +276,8 @@ static void test_every_metric_by_name(void **state)
     (void)state;
     struct schema wide = schema;
     for (int i = METRIC_DEFAULT_COUNT; i < SCHEMA_METRICS_MAX; i++) {
-        struct schema_metric metric = {.min = -1000, .max = 1000, .warning = NAN, .critical = NAN};
+        struct schema_metric metric = {
+            .min = -1000, .max = 1000, .warning = NONE, .critical = NONE};
         snprintf(metric.name, sizeof metric.name, "%s%d", i % 2 ? "gpu_memory_used_pct_" : "m", i);
         assert_int_equal(schema_set(&wide, &metric, NULL), FW_OK);
     }
