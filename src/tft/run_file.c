@@ -117,15 +117,17 @@ static enum fw_status read_lengths(struct reader *r, const char *name, size_t st
     return status;
 }
 
+/* known_only: of the horizon, whose other columns are not read. */
 static enum fw_status check_finite(const struct reader *r, const char *name, const float *x,
-                                   size_t steps, const size_t *lengths)
+                                   size_t steps, const size_t *lengths, bool known_only)
 {
     const size_t width = r->model->net->n_reals;
+    const struct tft_real *reals = r->model->spec->reals;
     for (size_t i = 0; i < r->batch->in.n; i++) {
         for (size_t j = 0; j < lengths[i] * width; j++) {
-            if (!isfinite(x[i * steps * width + j]))
-                return fw_fail(r->err, FW_EINVAL, "%s: series %zu, step %zu: %s is not finite",
-                               name, i, j / width, r->model->spec->reals[j % width].name);
+            if (!isfinite(x[i * steps * width + j]) && (!known_only || reals[j % width].known))
+                return fw_fail(r->err, FW_EINVAL, "%s: series %zu, step %zu: %.80s is not finite",
+                               name, i, j / width, reals[j % width].name);
         }
     }
     return FW_OK;
@@ -176,7 +178,10 @@ static enum fw_status read_input(struct reader *r)
         status = read_lengths(r, "decoder_lengths", in->horizon_steps, &in->horizon_lengths);
     if (status == FW_OK)
         status = check_finite(r, "encoder_cont", in->history_reals, in->history_steps,
-                              in->history_lengths);
+                              in->history_lengths, false);
+    if (status == FW_OK)
+        status = check_finite(r, "decoder_cont", in->horizon_reals, in->horizon_steps,
+                              in->horizon_lengths, true);
     return status;
 }
 

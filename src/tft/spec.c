@@ -50,8 +50,8 @@ static bool member(struct fw_json_value object, const char *key, struct fw_json_
 static enum fw_status keep_text(struct reader *r, const char *text, size_t len, const char *field,
                                 const char **out)
 {
-    if (len == 0 || len > TFT_NAME_BYTES_MAX || strlen(text) != len)
-        return wrong(r, field, "a name is empty, longer than 256 bytes, or holds NUL");
+    if (len > TFT_NAME_BYTES_MAX || strlen(text) != len)
+        return wrong(r, field, "a name is longer than 256 bytes, or holds NUL");
     char *copy = arena_take(&r->memory, len + 1, 1, 1);
     if (copy == NULL)
         return too_big(r, field);
