@@ -53,15 +53,19 @@ void alert_options_default(struct alert_options *options, const struct schema *s
     };
 }
 
-/* The count of references is the only part of a list that changes. */
-static atomic_uint *references_of(const struct alert_list *list)
+/* A list is constant but for the count of references, and is freed by its last owner. */
+static struct alert_list *own(const struct alert_list *list)
 {
-    return (atomic_uint *)(uintptr_t)&list->references;
+    const union {
+        const struct alert_list *shared;
+        struct alert_list *own;
+    } both = {.shared = list};
+    return both.own;
 }
 
 const struct alert_list *alert_list_retain(const struct alert_list *list)
 {
-    atomic_fetch_add_explicit(references_of(list), 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&own(list)->references, 1, memory_order_relaxed);
     return list;
 }
 
@@ -69,10 +73,11 @@ void alert_list_release(const struct alert_list *list)
 {
     if (list == NULL)
         return;
-    const unsigned before = atomic_fetch_sub_explicit(references_of(list), 1, memory_order_acq_rel);
+    const unsigned before =
+        atomic_fetch_sub_explicit(&own(list)->references, 1, memory_order_acq_rel);
     assert(before > 0);
     if (before == 1)
-        fw_free((void *)(uintptr_t)list);
+        fw_free(own(list));
 }
 
 enum { LEGACY_STEPS = 12 };

@@ -107,7 +107,7 @@ static struct alert_op *push_op(struct alert_book *book, enum alert_op_kind kind
         return NULL;
     if (book->op_count == ALERT_OPS_MAX) {
         fw_free(book->ops[0]);
-        memmove(book->ops, book->ops + 1, (book->op_count - 1) * sizeof book->ops[0]);
+        memmove(book->ops, book->ops + 1, (book->op_count - 1) * sizeof(struct alert_op *));
         book->op_count--;
         atomic_fetch_add(&book->events_lost, 1);
     }

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,11 +174,9 @@ enum fw_status alert_entry_decode(const struct schema *schema, struct fw_json_pa
 static void entry_key(char out[ALERT_NAMESPACE_KEY_MAX], const char *metric, const char *server)
 {
     /* No metric's name has a blank, so the key is unique. */
-    const size_t metric_len = strlen(metric), server_len = strlen(server);
-    assert(metric_len + server_len + 2 <= ALERT_NAMESPACE_KEY_MAX);
-    memcpy(out, metric, metric_len);
-    out[metric_len] = ' ';
-    memcpy(out + metric_len + 1, server, server_len + 1);
+    const int len = snprintf(out, ALERT_NAMESPACE_KEY_MAX, "%s %s", metric, server);
+    assert(len > 0 && len < ALERT_NAMESPACE_KEY_MAX);
+    (void)len;
 }
 
 /* Visitors may not write, so the rows to close are gathered first. */

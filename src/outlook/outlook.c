@@ -7,15 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The count of references is the only part of an outlook that changes. */
-static atomic_uint *references_of(const struct outlook *outlook)
+/* What is shared is constant but for the count of references, and is freed by its last owner. */
+static struct outlook *own(const struct outlook *outlook)
 {
-    return (atomic_uint *)(uintptr_t)&outlook->references;
+    const union {
+        const struct outlook *shared;
+        struct outlook *own;
+    } both = {.shared = outlook};
+    return both.own;
 }
 
 const struct outlook *outlook_retain(const struct outlook *outlook)
 {
-    atomic_fetch_add_explicit(references_of(outlook), 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&own(outlook)->references, 1, memory_order_relaxed);
     return outlook;
 }
 
@@ -24,7 +28,11 @@ static void outlook_free(struct outlook *outlook)
     if (outlook->set != NULL)
         forecast_set_release(outlook->set);
     alert_list_release(outlook->alerts);
-    fw_free((void *)(uintptr_t)outlook->risks);
+    const union {
+        const struct risk *shared;
+        struct risk *own;
+    } risks = {.shared = outlook->risks};
+    fw_free(risks.own);
     fw_free(outlook);
 }
 
@@ -33,10 +41,10 @@ void outlook_release(const struct outlook *outlook)
     if (outlook == NULL)
         return;
     const unsigned before =
-        atomic_fetch_sub_explicit(references_of(outlook), 1, memory_order_acq_rel);
+        atomic_fetch_sub_explicit(&own(outlook)->references, 1, memory_order_acq_rel);
     assert(before > 0);
     if (before == 1)
-        outlook_free((struct outlook *)(uintptr_t)outlook);
+        outlook_free(own(outlook));
 }
 
 /* Both sets are sorted by name, and forecasts that did not change are the same objects: one walk
