@@ -190,6 +190,23 @@ static void cut(struct http_server *server, struct http_connection *connection,
     http_count_refused(server, why);
 }
 
+/* Room for peers with a key: of the others the oldest give way, first those that never sent a whole
+ * request; nobody in the middle of one. Returns how many are still too many. Under the lock. */
+static unsigned make_room(struct http_server *server, unsigned surplus, bool users_too)
+{
+    struct http_connection *at = server->connections.first;
+    for (; at != NULL && surplus > 0; at = at->next) {
+        const int phase = atomic_load_explicit(&at->phase, memory_order_acquire);
+        const bool used = atomic_load_explicit(&at->requests, memory_order_relaxed) > 0;
+        if (at->cut || phase > HTTP_PHASE_HEAD || (used && !users_too) ||
+            atomic_load_explicit(&at->keyed, memory_order_relaxed))
+            continue;
+        cut(server, at, HTTP_REFUSED_CONNECTIONS);
+        surplus--;
+    }
+    return surplus;
+}
+
 static void check_all(struct http_server *server)
 {
     struct http_connections *list = &server->connections;
@@ -214,15 +231,8 @@ static void check_all(struct http_server *server)
             surplus -= surplus > 0;
         }
     }
-    /* Room for peers with a key: the oldest of the others give way, unless a request of theirs is
-     * under way. */
-    for (struct http_connection *at = list->first; at != NULL && surplus > 0; at = at->next) {
-        const int phase = atomic_load_explicit(&at->phase, memory_order_acquire);
-        if (at->cut || phase > HTTP_PHASE_HEAD || atomic_load(&at->keyed))
-            continue;
-        cut(server, at, HTTP_REFUSED_CONNECTIONS);
-        surplus--;
-    }
+    surplus = make_room(server, surplus, false);
+    (void)make_room(server, surplus, true);
     pthread_mutex_unlock(&list->lock);
 }
 

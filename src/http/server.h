@@ -113,7 +113,7 @@ const char *http_request_query_name(const struct http_request *request, size_t i
 const char *http_request_query_value(const struct http_request *request, size_t index);
 /* The first of that name, or NULL. */
 const char *http_request_query(const struct http_request *request, const char *name);
-/* The first header of that name, any case, blanks around it cut; NULL when absent. Only inside the
+/* The first header of that name, any case, blanks before it cut; NULL when absent. Only inside the
  * handler: gone once the request is deferred. */
 const char *http_request_header(const struct http_request *request, const char *name);
 /* The body after decoding. Never NULL; terminated by a NUL that is not counted. */

@@ -188,6 +188,11 @@ static void test_room_for_keys(void **state)
         assert_int_equal(answer.status, 200);
         answer_free(&answer);
     }
+    const int used = connect_to(NULL, fixture.port); /* without a key, but not silent */
+    send_all(used, GET("/health"), strlen(GET("/health")));
+    struct answer first = read_answer(used, false, CLIENT_TIMEOUT_MS);
+    assert_int_equal(first.status, 200);
+    answer_free(&first);
     for (size_t i = 0; i < COUNT_OF(idle); i++)
         idle[i] = connect_to(NULL, fixture.port);
     for (size_t i = 0; i < COUNT_OF(old); i++) { /* the old ones still work */
@@ -198,6 +203,11 @@ static void test_room_for_keys(void **state)
         close(old[i]);
     }
     assert_int_equal(ask_status(fixture.port, text), 200); /* and new ones get in */
+    send_all(used, GET("/health"), strlen(GET("/health")));
+    first = read_answer(used, false, CLIENT_TIMEOUT_MS);
+    assert_int_equal(first.status, 200);
+    answer_free(&first);
+    close(used);
     struct http_stats stats;
     http_server_stats(fixture.server, &stats);
     assert_true(stats.refused[HTTP_REFUSED_CONNECTIONS] >= COUNT_OF(idle) - MAX);
