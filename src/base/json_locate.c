@@ -145,7 +145,7 @@ static bool number(struct scanner *s)
         if (!digits(s))
             return false;
     }
-    return fits_double(s->data + start, s->at - start) || fail_at(s, start, "number out of range");
+    return fits_double(s->data + start, s->at - start) || fail_at(s, start, FW_JSON_OUT_OF_RANGE);
 }
 
 static bool word(struct scanner *s, const char *text)

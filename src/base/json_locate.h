@@ -11,6 +11,8 @@ extern "C" {
 #endif
 
 enum { FW_JSON_LOCATE_DEPTH_MAX = 1024 };
+/* The one reason that is no fault of form. */
+#define FW_JSON_OUT_OF_RANGE "number out of range"
 
 /* True when `data` is one whole JSON document (RFC 8259) of valid UTF-8, nested at most max_depth
  * (up to FW_JSON_LOCATE_DEPTH_MAX) deep and with numbers that a double can hold. Otherwise

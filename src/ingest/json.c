@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/json_locate.h"
+#include "ingest/numbers.h"
 #include "ingest/record.h"
 
 #include <assert.h>
@@ -16,6 +18,12 @@ struct ingest_decoder {
     size_t body_max;
     size_t longest; /* body that the parser has had to make room for */
 };
+
+/* A body may grow by so much when its numbers are tamed. */
+static size_t tamed_max(size_t len)
+{
+    return len + len / 8 + 64;
+}
 
 /* What the parser takes for a body, at most, per byte: tape, strings, structure and a copy. */
 enum { PARSER_BYTES_PER_BYTE = 15 };
@@ -115,13 +123,33 @@ static enum fw_status too_many(struct ingest_request_errors *errors, size_t coun
 
 /* ---- one document ---- */
 
+/* After a refusal: the same text with its numbers tamed, when they are all that is wrong with it.
+ */
+static enum fw_status parse_tamed(struct ingest_decoder *decoder, const char *text, size_t len,
+                                  struct fw_json_value *root)
+{
+    size_t offset;
+    const char *reason;
+    struct fw_buf tamed;
+    if (!fw_json_locate(text, len, INGEST_JSON_DEPTH, &offset, &reason) &&
+        strcmp(reason, FW_JSON_OUT_OF_RANGE) != 0)
+        return FW_EINVAL;
+    fw_buf_init(&tamed, tamed_max(len));
+    ingest_tame_numbers(text, len, &tamed);
+    const enum fw_status status =
+        tamed.failed ? FW_ENOMEM
+                     : fw_json_parse(decoder->parser, tamed.data, tamed.len, root, NULL);
+    fw_buf_fini(&tamed);
+    return status;
+}
+
 static enum fw_status parse(struct ingest_decoder *decoder, const char *text, size_t len,
                             size_t base, struct fw_json_value *root,
                             struct ingest_request_errors *errors)
 {
     struct fw_error err = {0};
     if (decoder->parser == NULL)
-        decoder->parser = fw_json_parser_new(decoder->body_max, INGEST_JSON_DEPTH);
+        decoder->parser = fw_json_parser_new(tamed_max(decoder->body_max), INGEST_JSON_DEPTH);
     if (decoder->parser == NULL) {
         add_error(errors, "out_of_memory", NULL, "out of memory");
         return FW_ENOMEM;
@@ -129,7 +157,9 @@ static enum fw_status parse(struct ingest_decoder *decoder, const char *text, si
     if (len > decoder->longest)
         decoder->longest = len;
     const enum fw_status status = fw_json_parse(decoder->parser, text, len, root, &err);
-    return status == FW_OK ? FW_OK : invalid_json(errors, base, &err);
+    if (status == FW_OK || (status == FW_EINVAL && parse_tamed(decoder, text, len, root) == FW_OK))
+        return FW_OK;
+    return invalid_json(errors, base, &err);
 }
 
 static enum fw_status decode_list(struct ingest_decoder *decoder, struct fw_json_value list,
