@@ -28,7 +28,11 @@ enum {
     MINUTE_MS = 60000,
     WAIT_MS = 100,
     READY_WAIT_MS = 60000,
-    SEEN_MAX = 512
+    SEEN_MAX = 512,
+    /* When the filling disk passes the schema's warning threshold, and where it ends. */
+    DISK_WARNS_MIN = 90,
+    DISK_WARNING = 85,
+    DISK_PEAK = 99
 };
 
 /* ---- a clock that runs `speed` times as fast as the system's from a moment on; durations stay
@@ -61,10 +65,10 @@ struct event {
 };
 
 static const struct event story[] = {
-    {-90, "a disk has begun to fill up"                                  },
-    {15,  "a service begins to leak memory"                              },
-    {240, "a cascade: two databases slow down, and take others with them"},
-    {420, "the cascade is over"                                          },
+    {-720, "a disk has begun to fill up"                                  },
+    {15,   "a service begins to leak memory"                              },
+    {240,  "a cascade: two databases slow down, and take others with them"},
+    {420,  "the cascade is over"                                          },
 };
 enum { STORY_DISK, STORY_LEAK, STORY_CASCADE, STORY_OVER };
 
@@ -220,7 +224,8 @@ static enum fw_status make_fleet(struct demo *demo, struct fw_error *err)
     demo->live_ms = fleet_now_ms(demo);
     demo->live_ms -= demo->live_ms % (STEP_S * 1000);
     options.servers = demo->servers;
-    options.start_ms = demo->live_ms - (int64_t)HISTORY_DAYS * 86400000;
+    /* An hour less than the window, so that nothing is too old by the time it arrives. */
+    options.start_ms = demo->live_ms - (int64_t)HISTORY_DAYS * 86400000 + 60 * MINUTE_MS;
     options.incidents = 0; /* the story is enough; with others in it, nobody could follow */
     enum fw_status status = simulate_fleet_new(&options, &demo->fleet, err);
     if (status != FW_OK)
@@ -229,12 +234,16 @@ static enum fw_status make_fleet(struct demo *demo, struct fw_error *err)
     demo->leaking = pick(demo->fleet, PROFILE_WEB_API, demo->filling);
     const int64_t disk_ms = demo->live_ms + (int64_t)story[STORY_DISK].after_min * MINUTE_MS;
     const int64_t leak_ms = demo->live_ms + (int64_t)story[STORY_LEAK].after_min * MINUTE_MS;
-    /* Six hours to full: the disk passes 95 % in about three hours from the start. */
+    /* As fast as it takes to pass the warning threshold at a given time; incidents rise over 80 %
+     * of their length. */
+    const double level = simulate_fleet_disk(demo->fleet, demo->filling);
+    const double rise_min = DISK_WARNS_MIN - story[STORY_DISK].after_min;
+    const double length_min = rise_min * (DISK_PEAK - level) / (DISK_WARNING - level) / 0.8;
     status = simulate_fleet_script(demo->fleet, demo->filling, SIMULATE_DISK_FILL, disk_ms,
-                                   (int64_t)6 * 3600);
+                                   (int64_t)(length_min * 60), DISK_PEAK);
     if (status == FW_OK)
         status = simulate_fleet_script(demo->fleet, demo->leaking, SIMULATE_MEMORY_LEAK, leak_ms,
-                                       (int64_t)5 * 3600);
+                                       (int64_t)5 * 3600, 99);
     return status;
 }
 

@@ -210,11 +210,17 @@ const struct simulate_incident *simulate_fleet_incidents(const struct simulate_f
 
 enum fw_status simulate_fleet_script(struct simulate_fleet *fleet, unsigned server,
                                      enum simulate_incident_kind kind, int64_t start_ms,
-                                     int64_t length_s)
+                                     int64_t length_s, double peak)
 {
     assert(server < fleet->options.servers && kind < SIMULATE_NEIGHBOUR && length_s > 0);
     if (fleet->script_count == SCRIPTS_MAX)
         return FW_ELIMIT;
-    fleet->scripts[fleet->script_count++] = (struct script){server, kind, start_ms, length_s};
+    fleet->scripts[fleet->script_count++] = (struct script){server, kind, start_ms, length_s, peak};
     return FW_OK;
+}
+
+double simulate_fleet_disk(const struct simulate_fleet *fleet, unsigned server)
+{
+    assert(server < fleet->options.servers);
+    return fleet->servers[server].disk;
 }

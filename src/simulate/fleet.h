@@ -105,9 +105,14 @@ const struct simulate_incident *simulate_fleet_incidents(const struct simulate_f
 
 /* Has an incident of one server (not SIMULATE_NEIGHBOUR or SIMULATE_SCENARIO) begin at start_ms and
  * last length_s, instead of any of its own meanwhile. A leak or a filling disk reaches its peak
- * after 80 % of that. FW_ELIMIT: 16 are waiting already. */
+ * after 80 % of that. `peak` is in the kind's own measure (docs/simulate.md: percent, or sockets);
+ * 0 draws one. FW_ELIMIT: 16 are waiting already. */
 FW_MUST_CHECK enum fw_status simulate_fleet_script(struct simulate_fleet *fleet, unsigned server,
                                                    enum simulate_incident_kind kind,
-                                                   int64_t start_ms, int64_t length_s);
+                                                   int64_t start_ms, int64_t length_s, double peak);
+
+/* How full the server's disk is without any incident, for scripts that want to know where they
+ * begin. */
+double simulate_fleet_disk(const struct simulate_fleet *fleet, unsigned server);
 
 #endif

@@ -91,6 +91,7 @@ struct script {
     unsigned server;
     enum simulate_incident_kind kind;
     int64_t start_ms, length_s;
+    double peak; /* 0: drawn */
 };
 
 struct simulate_fleet {

@@ -108,7 +108,10 @@ static bool begin_scripted(struct simulate_fleet *fleet, unsigned index, bool *b
             end(fleet, &fleet->servers[index]);
         fleet->servers[index].operation = OPERATION_NONE;
         *begun = true;
-        return begin(fleet, index, script.kind, script.length_s);
+        const bool kept = begin(fleet, index, script.kind, script.length_s);
+        if (script.peak > 0)
+            fleet->servers[index].incident.peak = script.peak;
+        return kept;
     }
     return true;
 }

@@ -60,7 +60,7 @@ static void test_streams_are_apart(void **state)
 {
     (void)state;
     struct simulate_fleet *a = make(10, 3, 0), *b = make(10, 3, 0);
-    assert_int_equal(simulate_fleet_script(b, 0, SIMULATE_RUNAWAY, MONDAY_MS, 7200), FW_OK);
+    assert_int_equal(simulate_fleet_script(b, 0, SIMULATE_RUNAWAY, MONDAY_MS, 7200, 0), FW_OK);
     for (int i = 0; i < 50; i++) {
         struct sample_batch *x = step(a), *y = step(b);
         CHECK_EQ("values", x->value_count, y->value_count);

@@ -45,7 +45,7 @@ static void test_scripted(void **state)
         const char *name = simulate_incident_name(rows[i].kind);
         const int64_t start_ms = MONDAY_MS + 20 * STEP_MS;
         assert_int_equal(
-            simulate_fleet_script(fleet, SERVER, rows[i].kind, start_ms, 48 * STEP_MS / 1000),
+            simulate_fleet_script(fleet, SERVER, rows[i].kind, start_ms, 48 * STEP_MS / 1000, 0),
             FW_OK);
         double peak = 0, otherwise = 0;
         for (int k = 0; k < 100; k++) {
@@ -75,7 +75,7 @@ static void test_leak_is_gradual(void **state)
     (void)state;
     struct simulate_fleet *fleet = make(0);
     assert_int_equal(
-        simulate_fleet_script(fleet, SERVER, SIMULATE_DISK_FILL, MONDAY_MS + STEP_MS, 100 * 300),
+        simulate_fleet_script(fleet, SERVER, SIMULATE_DISK_FILL, MONDAY_MS + STEP_MS, 100 * 300, 0),
         FW_OK);
     double last = (double)step_value(fleet, METRIC_DISK_USAGE), largest = 0;
     for (int k = 0; k < 80; k++) {
@@ -125,9 +125,9 @@ static void test_none(void **state)
     simulate_fleet_incidents(fleet, &count);
     CHECK_EQ("incidents at rate 0", count, 0);
     for (int i = 0; i < 16; i++)
-        assert_int_equal(simulate_fleet_script(fleet, 0, SIMULATE_RUNAWAY, INT64_MAX / 2, 600),
+        assert_int_equal(simulate_fleet_script(fleet, 0, SIMULATE_RUNAWAY, INT64_MAX / 2, 600, 0),
                          FW_OK);
-    assert_int_equal(simulate_fleet_script(fleet, 0, SIMULATE_RUNAWAY, INT64_MAX / 2, 600),
+    assert_int_equal(simulate_fleet_script(fleet, 0, SIMULATE_RUNAWAY, INT64_MAX / 2, 600, 0),
                      FW_ELIMIT);
     simulate_fleet_free(fleet);
 }
