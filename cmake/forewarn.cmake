@@ -66,7 +66,7 @@ endfunction()
 # tests/unit/<folder>/test_*.c links fw_<folder>; tests/{fault,scenario}/test_*.c link the whole daemon. Scripts
 # (tests/**/test_*.py, test_*.sh) get the program's path as their first argument. Exit code 77 means "skipped".
 function(fw_tests)
-    set(everything fw_daemon fw_agent fw_simulate)
+    set(everything fw_daemon fw_agent fw_simulate fw_train)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/test_*.c)
     foreach(source IN LISTS sources)
         cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/tests OUTPUT_VARIABLE path)

@@ -53,7 +53,7 @@ static inline void check_floats(const char *name, const float *actual, const flo
     double gap = -1.0;
     for (size_t i = 0; i < n; i++) {
         double d = fabs((double)actual[i] - (double)expected[i]);
-        if (isnan(actual[i]) && isnan(expected[i]))
+        if (isnan((double)actual[i]) && isnan((double)expected[i]))
             d = 0.0;
         else if (isnan(d))
             d = (double)INFINITY;
