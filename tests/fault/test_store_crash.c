@@ -105,7 +105,7 @@ static void one_seed(uint64_t seed)
     fw_rng_init(&run.rng, seed);
     run.memory = store_io_memory_new(seed ^ 0x9e3779b97f4a7c15u);
     run.options = manual_options(run.memory, seed);
-    run.options.segment_bytes = 1024 << fw_rng_below(&run.rng, 6);
+    run.options.segment_bytes = UINT64_C(1024) << fw_rng_below(&run.rng, 6);
     for (int crash = 0; crash < CRASHES; crash++) {
         struct store_journal *journal = NULL;
         plan_trouble(&run);

@@ -61,8 +61,11 @@ static void open_image(const struct image *image, const unsigned char *bytes, si
     struct store_journal *journal = reopen(&options, &out->found, &out->report);
     store_journal_close(journal);
     struct id_list again = {0};
-    journal = reopen(&options, &again, NULL);
+    struct store_journal_report second;
+    journal = reopen(&options, &again, &second);
     store_journal_close(journal);
+    assert_int_equal(second.torn_bytes, 0); /* it was cut off */
+    assert_int_equal(second.damaged_regions, out->report.damaged_regions);
     assert_int_equal(again.n, out->found.n);
     for (size_t i = 0; i < again.n; i++)
         assert_int_equal(again.ids[i], out->found.ids[i]);
@@ -331,6 +334,41 @@ static void test_damage_between_segments(void **state)
     }
 }
 
+/* A file from an old backup beside the others: its records are known already. */
+static void test_stale_segment(void **state)
+{
+    (void)state;
+    struct store_io_memory *memory = store_io_memory_new(3);
+    const struct store_journal_options options = manual_options(memory, 3);
+    struct id_list acked = {0}, found = {0};
+    struct store_journal *journal = reopen(&options, NULL, NULL);
+    for (uint64_t id = 1; id <= 10; id++)
+        assert_int_equal(append_id(journal, &acked, id, 100), FW_OK);
+    store_journal_close(journal);
+    enum { MARKER = 0x7ffffffe, ONE = STORE_RECORD_HEADER + 100 };
+    const struct store_segment_header header = {.first_seq = 1, .session_seq = 1, .marker = MARKER};
+    unsigned char bytes[STORE_SEGMENT_HEADER + 3 * ONE];
+    store_segment_header_encode(&header, bytes);
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        const size_t at = STORE_SEGMENT_HEADER + (size_t)(seq - 1) * ONE;
+        (void)payload_make(bytes + at + STORE_RECORD_HEADER, 500 + seq, 100);
+        store_record_seal(bytes + at, MARKER, at, seq, 0, 100);
+    }
+    char name[STORE_SEGMENT_NAME_MAX], path[STORE_PATH_MAX];
+    store_segment_name(name, 1, MARKER);
+    assert_true(store_io_path(path, sizeof path, "/log", name));
+    assert_true(store_io_memory_put(memory, path, bytes, sizeof bytes));
+    struct store_journal_report report;
+    journal = reopen(&options, &found, &report);
+    assert_int_equal(found.n, 10);
+    assert_int_equal(report.stale_records, 3);
+    assert_int_equal(report.lost_records, 0);
+    store_journal_close(journal);
+    id_list_fini(&acked);
+    id_list_fini(&found);
+    store_io_memory_free(memory);
+}
+
 int main(void)
 {
     fw_log_configure(&(struct fw_log_options){
@@ -344,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_garbage_behind_the_end),
         cmocka_unit_test(test_payload_that_mimics_a_record),
         cmocka_unit_test(test_damage_between_segments),
+        cmocka_unit_test(test_stale_segment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,6 +151,73 @@ static void test_failed_sync(void **state)
     }
 }
 
+/* The sync fails and the file cannot be cut either, so the refused records stay in it: the next
+ * segment's header keeps them from coming back, and their sequences are not used again. */
+static void test_refused_records_stay_refused(void **state)
+{
+    (void)state;
+    struct store_io_memory *memory = store_io_memory_new(1);
+    struct store_io_fault fault;
+    store_io_fault_init(&fault, store_io_memory_io(memory));
+    struct store_journal_options options = manual_options(memory, 1);
+    options.io = &fault.io;
+    struct id_list acked = {0}, found = {0};
+    struct store_journal *journal = reopen(&options, NULL, NULL);
+    for (uint64_t id = 1; id <= 9; id++)
+        assert_int_equal(append_id(journal, &acked, id, 100), FW_OK);
+    assert_true(store_journal_pump(journal));
+    store_io_fault_plan(&fault, STORE_IO_SYNC_DATA, 1, 1, EIO);
+    store_io_fault_plan(&fault, STORE_IO_TRUNCATE, 1, 1, EIO);
+    for (uint64_t id = 10; id <= 12; id++)
+        assert_int_equal(append_id(journal, &acked, id, 100), FW_OK);
+    assert_true(store_journal_pump(journal));
+    assert_int_equal(acked.refused, 3);
+    for (uint64_t id = 13; id <= 14; id++)
+        assert_int_equal(append_id(journal, &acked, id, 100), FW_OK);
+    store_journal_close(journal);
+    assert_int_equal(acked.seqs[9], 13);
+    for (int opened = 0; opened < 3; opened++) {
+        struct store_journal_report report;
+        id_list_fini(&found);
+        journal = reopen(&options, &found, &report);
+        check_all_acked("refused stay refused", &acked, &found);
+        assert_int_equal(found.n, acked.n);
+        assert_int_equal(report.refused_records, 3);
+        assert_int_equal(report.lost_records + report.damaged_regions + report.stale_records, 0);
+        assert_int_equal(append_id(journal, &acked, (uint64_t)20 + (uint64_t)opened, 100), FW_OK);
+        store_journal_close(journal);
+    }
+    store_io_fault_fini(&fault);
+    id_list_fini(&acked);
+    id_list_fini(&found);
+    store_io_memory_free(memory);
+
+    /* The same without a record behind them: what they used up stays used up over the next start.
+     */
+    memory = store_io_memory_new(1);
+    store_io_fault_init(&fault, store_io_memory_io(memory));
+    journal = reopen(&options, NULL, NULL);
+    assert_int_equal(append_id(journal, &acked, 1, 100), FW_OK);
+    assert_true(store_journal_pump(journal));
+    store_io_fault_plan(&fault, STORE_IO_SYNC_DATA, 1, 1, EIO);
+    store_io_fault_plan(&fault, STORE_IO_TRUNCATE, 1, 1, EIO);
+    assert_int_equal(append_id(journal, &acked, 2, 100), FW_OK);
+    assert_true(store_journal_pump(journal));
+    store_journal_close(journal);
+    journal = reopen(&options, NULL, NULL);
+    assert_int_equal(append_id(journal, &acked, 3, 100), FW_OK);
+    store_journal_close(journal);
+    assert_int_equal(acked.seqs[acked.n - 1], 3);
+    journal = reopen(&options, &found, NULL);
+    assert_int_equal(found.n, 2);
+    assert_int_equal(found.ids[1], 3);
+    store_journal_close(journal);
+    store_io_fault_fini(&fault);
+    id_list_fini(&acked);
+    id_list_fini(&found);
+    store_io_memory_free(memory);
+}
+
 /* A disk that stays broken: refused at once, asked again by the probe, and well when the disk is.
  */
 static void test_broken_disk_and_back(void **state)
@@ -403,6 +470,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_call_fails_in_turn),
         cmocka_unit_test(test_failed_sync),
+        cmocka_unit_test(test_refused_records_stay_refused),
         cmocka_unit_test(test_broken_disk_and_back),
         cmocka_unit_test(test_full_and_back_fifty_times),
         cmocka_unit_test(test_full_in_mid_write),
