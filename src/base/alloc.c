@@ -24,6 +24,8 @@ void *fw_malloc(size_t size)
 
 void *fw_calloc(size_t count, size_t size)
 {
+    if (size != 0 && count > SIZE_MAX / size)
+        return NULL;
     return refused() ? NULL : calloc(count, size);
 }
 
