@@ -307,6 +307,7 @@ void tft_scales_of(const struct tft_spec *spec, const char *group, bool first_ne
         out->own[t] = out->used[t] = n->missing;
         if (n->kind != TFT_PER_GROUP)
             continue;
+        assert(n->by_group != NULL);
         const struct tft_group_pair *found =
             bsearch(group, n->by_group, n->n_groups, sizeof *n->by_group, pair_against_group);
         if (found != NULL)
@@ -321,9 +322,10 @@ void tft_scales_of_set(const struct tft_spec *spec, size_t n, const char *const 
 {
     const char *first = NULL;
     for (size_t i = 0; i < n; i++) {
+        assert(groups[i] != NULL);
         if (output_code(spec, groups[i]) == NULL && (first == NULL || strcmp(groups[i], first) < 0))
             first = groups[i];
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) /* no group is new where first is NULL */
         tft_scales_of(spec, groups[i], first != NULL && strcmp(groups[i], first) == 0, &out[i]);
 }

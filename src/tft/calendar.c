@@ -30,7 +30,7 @@ static double value(enum tft_calendar kind, int64_t time_ms)
     int year, month, day;
     switch (kind) {
     case TFT_HOUR:
-        return (double)((time_ms - days * MS_PER_DAY) / MS_PER_HOUR);
+        return (int)((time_ms - days * MS_PER_DAY) / MS_PER_HOUR); /* whole hours */
     case TFT_DAY_OF_WEEK:
         return day_of_week(days);
     case TFT_MONTH:

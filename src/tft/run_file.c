@@ -7,6 +7,7 @@
 #include "tft/parallel.h"
 #include "tft/safetensors.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -250,6 +251,7 @@ void tft_batch_fini(struct tft_batch *batch)
 
 static void average_heads(const float *attention, size_t heads, size_t steps, float *mean)
 {
+    assert(mean != NULL);
     memset(mean, 0, steps * sizeof *mean);
     for (size_t a = 0; a < heads; a++) {
         for (size_t t = 0; t < steps; t++)
