@@ -2,6 +2,7 @@
  * damaged bytes never do more than lose their server. */
 #include "fleet_fixture.h"
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/rng.h"
 #include "fleet/snapshot.h"
@@ -394,6 +395,53 @@ static void test_damaged_file(void **state)
     remove_tree(directory);
 }
 
+/* Each allocation fails in turn, in a block written and in a block read. */
+static void test_memory_runs_out(void **state)
+{
+    (void)state;
+    struct fixture a;
+    struct fw_rng rng;
+    struct fleet_snapshot_meta meta = {0};
+    struct fw_buf block, metadata;
+    fw_rng_init(&rng, 11);
+    fixture_init(&a, STEP_S, WINDOW, SERVERS);
+    for (int i = 0; i < 20; i++) {
+        random_rows(&a, &rng);
+        flush(&a);
+    }
+    fw_buf_init(&metadata, 1 << 20);
+    fleet_snapshot_put_metadata(a.fleet, 20, &metadata);
+    fw_buf_init(&block, 1 << 20);
+    fw_alloc_fail_at(1);
+    fleet_snapshot_put_server(a.fleet, 0, &block);
+    fw_alloc_fail_at(0);
+    assert_true(block.failed);
+    fw_buf_reset(&block);
+    assert_true(fleet_snapshot_put_server(a.fleet, 0, &block));
+    long n = 1;
+    for (bool ran_out = true; ran_out; n++) {
+        struct fixture b;
+        struct fleet_counts counts;
+        fixture_init(&b, STEP_S, WINDOW, SERVERS);
+        assert_int_equal(
+            fleet_snapshot_get_metadata(b.fleet, metadata.data, metadata.len, &meta, NULL), FW_OK);
+        fw_alloc_fail_at(n);
+        const enum fw_status status =
+            fleet_snapshot_get_server(b.fleet, &meta, block.data, block.len);
+        ran_out = fw_alloc_count() >= n;
+        fw_alloc_fail_at(0);
+        CHECK_EQ("load", status, ran_out ? FW_ENOMEM : FW_OK);
+        fleet_counts(b.fleet, &counts);
+        CHECK_EQ("servers", counts.servers, ran_out ? 0 : 1);
+        CHECK_EQ("again", fleet_snapshot_get_server(b.fleet, &meta, block.data, block.len), FW_OK);
+        fixture_fini(&b);
+    }
+    assert_true(n > 5);
+    fw_buf_fini(&block);
+    fw_buf_fini(&metadata);
+    fixture_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +449,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_copied_within_a_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changed_configuration, set_up, tear_down),
         cmocka_unit_test(test_damaged_blocks),
+        cmocka_unit_test(test_memory_runs_out),
         cmocka_unit_test_setup_teardown(test_damaged_file, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("fleet snapshot", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* Bodies of /feed/data: what is refused as a whole, what by record, and what comes through. */
 #include "support.h"
 
-#include "base/rng.h"
+#include "base/alloc.h"
 #include "ingest/json.h"
 
 #include <stdlib.h>
@@ -431,6 +431,39 @@ static void test_large_body(void **state)
     free(body);
 }
 
+/* Each allocation fails in turn: the body is refused and leaves nothing behind. */
+static void test_memory_runs_out(void **state)
+{
+    (void)state;
+    char body[40000];
+    size_t n = (size_t)snprintf(body, sizeof body, "[1");
+    for (int i = 0; i < 200; i++)
+        n += (size_t)snprintf(body + n, sizeof body - n,
+                              ",{\"server_name\":\"s%d\",\"timestamp\":1700000000,"
+                              "\"load_average\":1,\"cpu_user_pct\":\"%d\"}",
+                              i, i % 100);
+    body[n++] = ']';
+    long at = 1;
+    for (bool ran_out = true; ran_out; at++) {
+        struct sample_batch *fresh = batch_new();
+        fw_alloc_fail_at(at);
+        const enum fw_status status =
+            ingest_json(decoder, body, n, INGEST_JSON_ANY, fresh, &errors);
+        ran_out = fw_alloc_count() >= at;
+        fw_alloc_fail_at(0);
+        CHECK_EQ("status", status, ran_out ? FW_ENOMEM : FW_OK);
+        CHECK_EQ("rows", fresh->row_count, ran_out ? 0 : 200);
+        CHECK_EQ("refused", batch_rejected_total(fresh), ran_out ? 0 : 1);
+        CHECK_EQ("values", fresh->value_count, ran_out ? 0 : 400);
+        batch_free(fresh);
+    }
+    assert_true(at > 8);
+    fw_alloc_fail_at(1);
+    assert_null(ingest_decoder_new(&schema, BODY_MAX));
+    fw_alloc_fail_at(0);
+    ingest_decoder_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_too_many_records),
         cmocka_unit_test(test_documents_as_bodies),
         cmocka_unit_test(test_large_body),
+        cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests_name("ingest json", tests, set_up, tear_down);
 }
