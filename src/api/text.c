@@ -63,11 +63,12 @@ static char *write_padded(char *at, uint64_t value, int digits)
 void api_put_time(struct fw_buf *buf, int64_t ms, const struct api_zone *zone)
 {
     enum { DAY_MS = 86400000 };
-    const int64_t local = ms + zone->offset_ms;
-    if (local < 0 || local >= INT64_C(253402300800000)) { /* not within 1970 to 9999 */
+    const int64_t end_ms = INT64_C(253402300800000); /* the year 10000 */
+    if (ms < 0 || ms >= end_ms || ms + zone->offset_ms < 0 || ms + zone->offset_ms >= end_ms) {
         fw_buf_puts(buf, "null");
         return;
     }
+    const int64_t local = ms + zone->offset_ms;
     char *const begin = fw_buf_reserve(buf, 48);
     if (begin == NULL)
         return;

@@ -16,7 +16,7 @@ extern const struct api_zone api_zone_naive;
  */
 bool api_zone_parse(const char *text, struct api_zone *zone);
 
-/* A quoted time, for instance "2026-11-23T01:56:54.765000". */
+/* A quoted time, for instance "2026-11-23T01:56:54.765000"; null outside of 1970 to 9999. */
 void api_put_time(struct fw_buf *buf, int64_t ms, const struct api_zone *zone);
 /* Two members, "<key>":<time or null> and "<key>_unix":<seconds or null>, without a comma around
  * them. 0 ms means: never. */

@@ -531,8 +531,8 @@ static enum fw_status list_models(void *ctx, api_model_fn visit, void *visit_ctx
                                          .size_bytes = 2516582,
                                          .modified_ms = 1767225600000,
                                          .epochs = 20,
-                                         .val_loss = NAN,
-                                         .coverage = NAN});
+                                         .val_loss = (double)NAN,
+                                         .coverage = (double)NAN});
     return FW_OK;
 }
 

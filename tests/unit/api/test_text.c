@@ -15,22 +15,22 @@ static void test_number_rows(void **state)
         int decimals;
         const char *text;
     } rows[] = {
-        {"whole keeps a point",                 96.0,      API_DECIMALS_AUTO, "96.0"                  },
-        {"zero",                                0.0,       API_DECIMALS_AUTO, "0.0"                   },
-        {"no negative zero",                    -0.0,      1,                 "0.0"                   },
-        {"small negative rounds to plain zero", -0.04,     1,                 "0.0"                   },
-        {"three decimals from ten on",          61.53472,  API_DECIMALS_AUTO, "61.535"                },
-        {"four from one on",                    4.123456,  API_DECIMALS_AUTO, "4.1235"                },
-        {"five below one",                      0.000412,  API_DECIMALS_AUTO, "0.00041"               },
-        {"trailing zeros go",                   12.5,      6,                 "12.5"                  },
-        {"six",                                 57.569801, 6,                 "57.569801"             },
-        {"none: no point",                      12.5,      0,                 "13"                    },
-        {"negative",                            -4.1,      1,                 "-4.1"                  },
-        {"half away from zero",                 0.25,      1,                 "0.3"                   },
-        {"not a number",                        NAN,       1,                 "null"                  },
-        {"infinite",                            -INFINITY, 3,                 "null"                  },
-        {"carry",                               9.99996,   API_DECIMALS_AUTO, "10.0"                  },
-        {"huge",                                1e30,      2,                 "1.0000000000000000e+30"},
+        {"whole keeps a point",                 96.0,              API_DECIMALS_AUTO, "96.0"                  },
+        {"zero",                                0.0,               API_DECIMALS_AUTO, "0.0"                   },
+        {"no negative zero",                    -0.0,              1,                 "0.0"                   },
+        {"small negative rounds to plain zero", -0.04,             1,                 "0.0"                   },
+        {"three decimals from ten on",          61.53472,          API_DECIMALS_AUTO, "61.535"                },
+        {"four from one on",                    4.123456,          API_DECIMALS_AUTO, "4.1235"                },
+        {"five below one",                      0.000412,          API_DECIMALS_AUTO, "0.00041"               },
+        {"trailing zeros go",                   12.5,              6,                 "12.5"                  },
+        {"six",                                 57.569801,         6,                 "57.569801"             },
+        {"none: no point",                      12.5,              0,                 "13"                    },
+        {"negative",                            -4.1,              1,                 "-4.1"                  },
+        {"half away from zero",                 0.25,              1,                 "0.3"                   },
+        {"not a number",                        (double)NAN,       1,                 "null"                  },
+        {"infinite",                            -(double)INFINITY, 3,                 "null"                  },
+        {"carry",                               9.99996,           API_DECIMALS_AUTO, "10.0"                  },
+        {"huge",                                1e30,              2,                 "1.0000000000000000e+30"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char text[API_NUMBER_SIZE + 1];
