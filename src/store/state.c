@@ -318,6 +318,8 @@ void store_state_close(struct store_state *state)
 {
     if (state == NULL)
         return;
+    if (state->in_transaction)
+        store_state_rollback(state);
     for (size_t i = 0; i < STATE_STATEMENTS; i++)
         sqlite3_finalize(state->statements[i]);
     sqlite3_close(state->db);
