@@ -16,7 +16,7 @@
 
 enum {
     STEP_S = 300,
-    RECORDS_LARGE = 100000, /* of a measurement with batches; about 45 MB of bodies */
+    RECORDS_LARGE = 400000, /* of a measurement with batches; about 450 bytes of body each */
     RECORDS_SINGLE = 20000,
     STEPS_LARGE =
         320, /* at most: small fleets make fewer records, so that all lie within the window */
