@@ -152,7 +152,7 @@ static struct schema_metric metric_of(const char *name)
     if (schema.count == 0)
         schema_default(&schema);
     const int known = schema_find(&schema, name, strlen(name));
-    struct schema_metric metric = {.min = 0.0, .max = INFINITY, .worse = METRIC_WORSE_NONE};
+    struct schema_metric metric = {.min = 0.0, .max = (double)INFINITY, .worse = METRIC_WORSE_NONE};
     if (known >= 0)
         return schema.metrics[known];
     const size_t len = strlen(name);
@@ -160,7 +160,7 @@ static struct schema_metric metric_of(const char *name)
         metric.max = 100.0;
     if (strcmp(name, "OT") == 0 || strstr(name, "UL") != NULL || strstr(name, "UF") != NULL ||
         name[0] == 'L' || name[0] == 'H' || name[0] == 'M')
-        metric.min = -INFINITY;
+        metric.min = -(double)INFINITY;
     return metric;
 }
 
@@ -261,7 +261,7 @@ static void report(const char *set, const struct score *scores, size_t count)
             block[b] += (double)s->block_inside[b] / (double)s->block_count[b];
         for (int k = 0; k < FORECAST_METHOD_COUNT; k++)
             methods[k] += s->methods[k];
-        double best[3] = {INFINITY, INFINITY, INFINITY}, q[3];
+        double best[3] = {(double)INFINITY, (double)INFINITY, (double)INFINITY}, q[3];
         for (size_t b = 0; b < baseline_count; b++)
             if (strcmp(baselines[b].set, set) == 0 && strcmp(baselines[b].metric, s->name) == 0)
                 for (int k = 0; k < 3; k++)

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#define UNBOUNDED ((double)INFINITY)
+
 enum { RECENT_VALUES = 5 };
 
 /* What the reference does by a metric's name. */
@@ -23,14 +25,14 @@ static struct rule rule_of(const char *metric)
     if (ends_with(metric, "_pct"))
         return (struct rule){false, 100.0, 100.0, 100.0};
     if (strncmp(metric, "net_", 4) == 0)
-        return (struct rule){false, 200.0, INFINITY, 200.0};
+        return (struct rule){false, 200.0, UNBOUNDED, 200.0};
     if (ends_with(metric, "_close_wait"))
-        return (struct rule){true, INFINITY, INFINITY, INFINITY};
+        return (struct rule){true, UNBOUNDED, UNBOUNDED, UNBOUNDED};
     if (strcmp(metric, "uptime_days") == 0)
-        return (struct rule){true, 30.0, INFINITY, INFINITY};
+        return (struct rule){true, 30.0, UNBOUNDED, UNBOUNDED};
     if (strcmp(metric, "load_average") == 0)
-        return (struct rule){false, 16.0, INFINITY, 16.0};
-    return (struct rule){false, INFINITY, INFINITY, INFINITY};
+        return (struct rule){false, 16.0, UNBOUNDED, 16.0};
+    return (struct rule){false, UNBOUNDED, UNBOUNDED, UNBOUNDED};
 }
 
 static double dot(const double *a, const double *b, size_t n)

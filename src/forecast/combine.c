@@ -18,16 +18,18 @@ static size_t choose(const struct forecast_candidate *candidates, size_t count)
 
 static float admit(const struct schema_metric *metric, float value)
 {
-    const double inside = fmin(fmax((double)value, metric->min), metric->max);
+    double inside = (double)value < metric->min ? metric->min : (double)value;
+    inside = inside > metric->max ? metric->max : inside;
     return (float)(metric->integer ? nearbyint(inside) : inside);
 }
 
 static void order(float *low, float *middle, float *high)
 {
-    const float a = fminf(*low, *middle), b = fmaxf(*low, *middle), c = *high;
-    *low = fminf(a, c);
-    *middle = fmaxf(a, fminf(b, c));
-    *high = fmaxf(b, c);
+    const float a = *low < *middle ? *low : *middle, b = *low < *middle ? *middle : *low;
+    const float c = *high;
+    *low = a < c ? a : c;
+    *high = b > c ? b : c;
+    *middle = c < a ? a : c < b ? c : b;
 }
 
 void forecast_combine(const struct forecast_candidate *candidates, size_t count,

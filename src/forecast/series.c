@@ -24,7 +24,7 @@ struct series_map series_map_for(const struct series *series)
     const struct schema_metric *metric = series->metric;
     if (!isfinite(metric->min))
         return map;
-    double sum = 0.0, low = INFINITY, high = -INFINITY;
+    double sum = 0.0, low = (double)INFINITY, high = -(double)INFINITY;
     size_t seen = 0;
     for (size_t t = 0; t < series->steps; t++)
         if (!isnan(series->values[t])) {
@@ -55,7 +55,7 @@ double series_to(const struct series_map *map, double value)
         return value;
     const double distance = map->scale == SERIES_LOG ? value - map->bound : map->bound - value;
     /* Single precision is a tenth of a millionth here, and twice as fast. */
-    const double z = (double)logf((float)(fmax(distance, 0.0) + map->shift));
+    const double z = (double)logf((float)((distance > 0.0 ? distance : 0.0) + map->shift));
     return map->scale == SERIES_LOG ? z : -z;
 }
 
@@ -63,9 +63,9 @@ double series_back(const struct series_map *map, double mapped)
 {
     if (map->scale == SERIES_PLAIN)
         return mapped;
-    if (map->scale == SERIES_LOG)
-        return map->bound + (double)expf((float)fmin(mapped, map->limit)) - map->shift;
-    return map->bound - (double)expf((float)fmin(-mapped, map->limit)) + map->shift;
+    const double z = map->scale == SERIES_LOG ? mapped : -mapped;
+    const double distance = (double)expf((float)(z < map->limit ? z : map->limit)) - map->shift;
+    return map->scale == SERIES_LOG ? map->bound + distance : map->bound - distance;
 }
 
 size_t series_scratch_bytes(size_t steps)

@@ -178,7 +178,8 @@ struct tally {
 
 static double clip(const struct schema_metric *metric, double value)
 {
-    return fmin(fmax(value, metric->min), metric->max);
+    value = value < metric->min ? metric->min : value;
+    return value > metric->max ? metric->max : value;
 }
 
 static double tally_one(const struct series *series, const struct series_map *map,
@@ -191,7 +192,7 @@ static double tally_one(const struct series *series, const struct series_map *ma
     for (int k = 0; k < 3; k++) {
         quantile[k] = clip(series->metric, series_back(map, point + (double)knot->residual[k]));
         const double under = seen - quantile[k];
-        loss += fmax(levels[k] * under, (levels[k] - 1.0) * under);
+        loss += (under > 0.0 ? levels[k] : levels[k] - 1.0) * under;
     }
     /* A value equal to the edge is inside; the way there and back through the map rounds. */
     const double slack = 1e-5 * (fabs(seen) + map->shift);

@@ -2,6 +2,7 @@
  * golden prediction, once ordered and clipped. The large golden sets lie in $FW_SHARED or
  * ../shared; without them those tests are skipped. */
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "forecast/forecaster.h"
@@ -363,6 +364,87 @@ static void servers_and_steps_that_it_cannot_serve(void **state)
     fixture_fini(&f);
 }
 
+/* argus-single with other words for the levels of its seven outputs. */
+static struct forecast_model *with_levels(const struct schema *schema, const char *levels,
+                                          enum fw_status want)
+{
+    static const char key[] = "\"quantiles\":";
+    char path[GOLDEN_PATH_SIZE];
+    size_t weights_size, spec_size;
+    struct tft_model *tft;
+    struct forecast_model *model;
+    struct fw_error err = {0};
+    unsigned char *weights =
+        golden_bytes(golden_path(path, "argus-single", TFT_WEIGHTS_NAME), &weights_size);
+    unsigned char *bytes =
+        golden_bytes(golden_path(path, "argus-single", TFT_SPEC_NAME), &spec_size);
+    struct fw_buf spec;
+    fw_buf_init(&spec, TFT_SPEC_MAX_BYTES);
+    size_t at = 0;
+    while (memcmp(bytes + at, key, sizeof key - 1) != 0)
+        at++;
+    while (bytes[at] != '[')
+        at++;
+    fw_buf_put(&spec, bytes, at + 1);
+    fw_buf_puts(&spec, levels);
+    while (bytes[at] != ']')
+        at++;
+    fw_buf_put(&spec, bytes + at, spec_size - at);
+    assert_false(spec.failed);
+    if (tft_model_load(weights, weights_size, spec.data, spec.len, NULL, &tft, &err) != FW_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(forecast_model_adopt(tft, "levels", schema, STEP_S, &model, &err), want);
+    fw_buf_fini(&spec);
+    fw_free(bytes);
+    return model;
+}
+
+static void levels_between_the_models_own(void **state)
+{
+    (void)state;
+    enum { STEPS = 300, OUT = 3 * FORECAST_HORIZON };
+    struct schema schema;
+    if (!golden_there("argus-single"))
+        skip();
+    schema_default(&schema);
+    struct forecast_model *models[3] = {
+        with_levels(&schema, "0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98", FW_OK),
+        with_levels(&schema, "0.01, 0.02, 0.1, 0.5, 0.9, 0.95, 0.98", FW_OK),
+        with_levels(&schema, "0.02, 0.05, 0.15, 0.5, 0.85, 0.95, 0.98", FW_OK)};
+    assert_null(with_levels(&schema, "0.2, 0.3, 0.4, 0.5, 0.75, 0.9, 0.98", FW_EINVAL));
+
+    float *values = fw_calloc(schema.count * STEPS, sizeof *values);
+    uint8_t statuses[STEPS] = {0};
+    for (size_t i = 0; i < schema.count * STEPS; i++)
+        values[i] = 0.2f + 0.001f * (float)(i % 97);
+    const struct forecast_window window = {.name = "a",
+                                           .profile = PROFILE_DATABASE,
+                                           .newest_step = 5800000,
+                                           .steps = STEPS,
+                                           .values = values,
+                                           .statuses = statuses};
+    struct forecast_window three[3] = {window, window, window};
+    three[0].steps = 200;
+    three[2].name = "ppml0001";
+    const size_t bytes = forecast_model_scratch_bytes(models[0], 3);
+    void *scratch = fw_alloc_aligned(bytes, 1);
+    static float out[3][OUT], batch[3 * OUT];
+    for (size_t i = 0; i < 3; i++)
+        forecast_model_run(models[i], 1, &window, arena_over(scratch, bytes), out[i]);
+    for (size_t h = 0; h < FORECAST_HORIZON; h++) {
+        CHECK_NEAR("p10", out[2][h], 0.5 * (double)(out[0][h] + out[1][h]), 1e-4);
+        const size_t p90 = 2 * FORECAST_HORIZON + h;
+        CHECK_NEAR("p90", out[2][p90], 0.5 * (double)(out[0][p90] + out[1][p90]), 1e-4);
+        CHECK_NEAR("p50", out[1][FORECAST_HORIZON + h], out[0][FORECAST_HORIZON + h], 0.0);
+    }
+    forecast_model_run(models[0], 3, three, arena_over(scratch, bytes), batch);
+    assert_memory_equal(batch + OUT, out[0], sizeof out[0]); /* whoever else is in the batch */
+    for (size_t i = 0; i < 3; i++)
+        forecast_model_release(models[i]);
+    fw_free(values);
+    fw_free(scratch);
+}
+
 /* Models come and go while runs go on: each run uses one of them throughout. */
 struct swapper {
     struct forecaster *forecaster;
@@ -427,6 +509,7 @@ int main(void)
         cmocka_unit_test(what_the_model_is_shows),
         cmocka_unit_test(a_model_that_does_not_fit_is_refused),
         cmocka_unit_test(servers_and_steps_that_it_cannot_serve),
+        cmocka_unit_test(levels_between_the_models_own),
         cmocka_unit_test(models_are_swapped_during_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

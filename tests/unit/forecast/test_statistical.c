@@ -118,8 +118,10 @@ static void random_windows_give_sound_paths(void **state)
 {
     (void)state;
     static const uint32_t step_s[] = {300, 300, 60, 1, 3600};
-    struct schema_metric signed_metric = {
-        .name = "balance", .min = -INFINITY, .max = INFINITY, .worse = METRIC_WORSE_NONE};
+    struct schema_metric signed_metric = {.name = "balance",
+                                          .min = -(double)INFINITY,
+                                          .max = (double)INFINITY,
+                                          .worse = METRIC_WORSE_NONE};
     struct fw_rng rng;
     fw_rng_init(&rng, 7);
     for (int round = 0; round < 6000; round++) {
