@@ -8,8 +8,8 @@ function(fw_import name module)
 endfunction()
 
 fw_import(simdjson simdjson)
-fw_import(jansson jansson)
 fw_import(gnutls gnutls)
+fw_import(snappy snappy)
 fw_import(xxhash libxxhash)
 fw_import(zlib zlib)
 fw_import(zstd libzstd)
@@ -18,3 +18,6 @@ fw_import(microhttpd libmicrohttpd)
 fw_import(curl libcurl)
 fw_import(inih inih)
 fw_import(cmocka cmocka)
+
+# Peers that benches are measured against; a bench whose peer is absent is not built.
+pkg_check_modules(FW_jansson IMPORTED_TARGET jansson)
