@@ -34,7 +34,7 @@ struct series_map series_map_for(const struct series *series)
             high = fmax(high, v);
             seen++;
         }
-    if (seen < MAP_VALUES_MIN)
+    if (seen < MAP_VALUES_MIN || !(high > low))
         return map;
     const double mean = sum / (double)seen;
     const bool mirrored = isfinite(metric->max) && mean > 0.5 * (metric->min + metric->max);
@@ -64,7 +64,9 @@ double series_back(const struct series_map *map, double mapped)
     if (map->scale == SERIES_PLAIN)
         return mapped;
     const double z = map->scale == SERIES_LOG ? mapped : -mapped;
-    const double distance = (double)expf((float)(z < map->limit ? z : map->limit)) - map->shift;
+    double distance = (double)expf((float)(z < map->limit ? z : map->limit)) - map->shift;
+    if (fabs(distance) < 1e-6 * map->shift)
+        distance = 0.0; /* the bound itself went in: rounding must not show */
     return map->scale == SERIES_LOG ? map->bound + distance : map->bound - distance;
 }
 

@@ -39,7 +39,8 @@ struct series {
 
 enum { SERIES_STEPS_MAX = 8640 };
 
-/* The map for a series; SERIES_PLAIN below 24 observed values, where the shift means little. */
+/* The map for a series; SERIES_PLAIN below 24 observed values, where the shift means little, and
+ * for a constant. */
 struct series_map series_map_for(const struct series *series);
 double series_to(const struct series_map *map, double value);
 double series_back(const struct series_map *map, double mapped); /* always finite */

@@ -364,6 +364,33 @@ static void servers_and_steps_that_it_cannot_serve(void **state)
     fixture_fini(&f);
 }
 
+static void memory_may_end_while_it_opens(void **state)
+{
+    (void)state;
+    struct schema schema;
+    char path[GOLDEN_PATH_SIZE];
+    bool through = false;
+    size_t refused = 0;
+    if (!golden_there("argus-single"))
+        skip();
+    schema_default(&schema);
+    golden_path(path, "argus-single", "");
+    for (long n = 1; !through; n++) {
+        struct forecast_model *model = NULL;
+        struct fw_error err = {0};
+        fw_alloc_fail_at(n);
+        const enum fw_status status =
+            forecast_model_open(path, &schema, STEP_S, NULL, &model, &err);
+        through = fw_alloc_count() < n;
+        fw_alloc_fail_at(0);
+        CHECK_EQ(err.text, status, through ? FW_OK : FW_ENOMEM);
+        CHECK_TRUE("model", (model != NULL) == through);
+        refused += !through;
+        forecast_model_release(model);
+    }
+    CHECK_TRUE("refusals", refused >= 9); /* ours alone */
+}
+
 /* argus-single with other words for the levels of its seven outputs. */
 static struct forecast_model *with_levels(const struct schema *schema, const char *levels,
                                           enum fw_status want)
@@ -510,6 +537,7 @@ int main(void)
         cmocka_unit_test(a_model_that_does_not_fit_is_refused),
         cmocka_unit_test(servers_and_steps_that_it_cannot_serve),
         cmocka_unit_test(levels_between_the_models_own),
+        cmocka_unit_test(memory_may_end_while_it_opens),
         cmocka_unit_test(models_are_swapped_during_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,10 +247,33 @@ static void a_constant_stays(void **state)
         values[t] = 61.5f;
     forecast(values, 864, 300, &schema.metrics[METRIC_DISK_USAGE], &path);
     for (size_t i = 0; i < FORECAST_HORIZON; i++) {
-        CHECK_NEAR("constant", path.p10[i], 61.5, 0.01);
-        CHECK_NEAR("constant", path.p90[i], 61.5, 0.01);
+        CHECK_NEAR("constant", path.p10[i], 61.5, 0.0);
+        CHECK_NEAR("constant", path.p90[i], 61.5, 0.0);
     }
+    CHECK_EQ("the simplest method", path.method, FORECAST_PERSISTENCE);
     CHECK_NEAR("covered", path.coverage, 1.0, 0.0);
+}
+
+/* Mostly nothing, sometimes much: the likely value is exactly nothing, and the band has room. */
+static void bursts_out_of_zero(void **state)
+{
+    (void)state;
+    float values[864];
+    struct forecast_path path;
+    struct fw_rng rng;
+    fw_rng_init(&rng, 3);
+    for (size_t t = 0; t < 864; t++)
+        values[t] = fw_rng_below(&rng, 5) == 0 ? (float)(50.0 * fw_rng_uniform(&rng)) : 0.0f;
+    values[863] = 45.0f; /* the burst of this moment says nothing about the next hours */
+    forecast(values, 864, 300, &schema.metrics[METRIC_NET_IN], &path);
+    for (size_t i = 2; i < FORECAST_HORIZON; i++) {
+        CHECK_TRUE("bursts", path.p50[i] < 5.0f);
+        CHECK_TRUE("bursts", path.p90[i] > 5.0f && path.p90[i] < 60.0f);
+    }
+    for (size_t t = 0; t < 863; t++)
+        values[t] = 0.0f; /* and the first burst ever is not carried on either */
+    forecast(values, 864, 300, &schema.metrics[METRIC_NET_IN], &path);
+    CHECK_TRUE("first burst", path.p50[12] < 1.0f && path.p50[95] < 1.0f);
 }
 
 static void candidates_meet_in_one_place(void **state)
@@ -291,6 +314,7 @@ int main(void)
         cmocka_unit_test(a_straight_ramp_has_a_narrow_band),
         cmocka_unit_test(a_reset_counter_counts_on),
         cmocka_unit_test(a_constant_stays),
+        cmocka_unit_test(bursts_out_of_zero),
         cmocka_unit_test(candidates_meet_in_one_place),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
