@@ -6,6 +6,7 @@
 #include "api/api_internal.h"
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "http/negotiate.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@ enum {
     KEPT_MAX = 32,         /* filtered bodies */
     INLINE_COST = 300000,  /* numbers written on a request thread: about 5 ms */
     ASKED_FOR_S = 15 * 60, /* after a request the next outlooks are rendered ahead for so long */
+    PACKING_COST = 5,      /* compressing a body costs so many times its rendering */
     ETAG_SIZE = 64,
     KEY_MAX = 16384,
 };
@@ -27,6 +29,7 @@ struct full {
     const char *bytes;
     size_t written; /* servers in it */
     struct api_fragment *fragments;
+    atomic_bool packed[HTTP_ENCODINGS]; /* the variant exists: handing it out costs nothing */
 };
 
 struct kept {
@@ -40,6 +43,7 @@ struct kept {
 struct waiter {
     struct waiter *next;
     struct http_request *request;
+    enum http_encoding encoding;
 };
 
 struct api_predictions {
@@ -141,6 +145,16 @@ static bool asked_lately(struct api_predictions *p, enum http_encoding encoding)
     return asked != 0 && now - asked < (int64_t)ASKED_FOR_S * 1000000000;
 }
 
+/* Makes a compressed variant, once. Never on a request thread: it takes longer than rendering. */
+static void full_pack(struct full *full, enum http_encoding encoding)
+{
+    size_t len;
+    if (atomic_load(&full->packed[encoding]))
+        return;
+    http_body_bytes(full->body, encoding, &len);
+    atomic_store(&full->packed[encoding], true);
+}
+
 /* Renders the outlook and hangs it up, unless a newer one hangs there already. NULL without
  * memory. The result is the caller's, too. */
 static struct full *full_make(struct api_predictions *p, const struct outlook *outlook)
@@ -152,12 +166,9 @@ static struct full *full_make(struct api_predictions *p, const struct outlook *o
     full_release(earlier);
     if (full == NULL)
         return NULL;
-    /* Compressed here, so that no request thread has to. */
-    for (int encoding = HTTP_IDENTITY + 1; encoding < HTTP_ENCODINGS; encoding++) {
-        size_t len;
-        if (asked_lately(p, (enum http_encoding)encoding))
-            http_body_bytes(full->body, (enum http_encoding)encoding, &len);
-    }
+    for (int encoding = 0; encoding < HTTP_ENCODINGS; encoding++)
+        if (encoding == HTTP_IDENTITY || asked_lately(p, (enum http_encoding)encoding))
+            full_pack(full, (enum http_encoding)encoding);
     pthread_mutex_lock(&p->lock);
     struct full *old = p->full;
     if (old == NULL || old->outlook->id < outlook->id) {
@@ -214,17 +225,20 @@ static void render_for_waiters(void *ctx)
     while (waiters != NULL) {
         struct waiter *next = waiters->next; /* dies with its request */
         struct http_request *request = waiters->request;
-        if (full != NULL)
+        if (full != NULL) {
+            full_pack(full, waiters->encoding);
             reply_full(p->api, request, full);
-        else
+        } else {
             api_reply_busy(request, 503, 5, "out of memory for this answer");
+        }
         waiters = next;
     }
     full_release(full);
 }
 
-/* Waits for the rendering of an outlook that nobody asked for so far. */
-static void wait_for_full(struct api_predictions *p, struct http_request *request)
+/* Waits for the rendering of an outlook, or for an encoding, that nobody asked for so far. */
+static void wait_for_full(struct api_predictions *p, struct http_request *request,
+                          enum http_encoding encoding)
 {
     struct waiter *waiter = http_request_alloc(request, sizeof *waiter);
     if (waiter == NULL) {
@@ -232,6 +246,7 @@ static void wait_for_full(struct api_predictions *p, struct http_request *reques
         return;
     }
     waiter->request = request;
+    waiter->encoding = encoding;
     http_defer(request);
     pthread_mutex_lock(&p->lock);
     bool taken = p->rendering;
@@ -246,6 +261,16 @@ static void wait_for_full(struct api_predictions *p, struct http_request *reques
         api_reply_busy(request, 503, 1, "too many large answers are being made");
 }
 
+/* The one that http will choose first. */
+static enum http_encoding encoding_of(const struct http_request *request)
+{
+    enum http_encoding encoding = HTTP_IDENTITY;
+    const char *accept = http_request_header(request, "Accept-Encoding");
+    if (accept != NULL)
+        http_accept_encoding(accept, strlen(accept), &encoding);
+    return encoding;
+}
+
 /* ---- filtered bodies ---- */
 
 struct asked {
@@ -257,6 +282,7 @@ struct asked {
     unsigned fields;
     int64_t limit, offset;
     bool paged, by_risk;
+    enum http_encoding encoding;
     unsigned char key[FW_SHA256_SIZE];
 };
 
@@ -311,6 +337,7 @@ static bool parse(struct asked *asked)
     size_t order = 0;
     asked->fields = API_FIELDS;
     asked->limit = INT32_MAX;
+    asked->encoding = encoding_of(request);
     api_view_default(&asked->view);
     if (!api_query_view(request, asked->api, &asked->view) ||
         !api_query_selection(request, &asked->selection) ||
@@ -540,6 +567,8 @@ static void answer_filtered(struct asked *asked)
     if (body == NULL) {
         api_reply_busy(asked->request, 503, 5, "out of memory for this answer");
     } else {
+        size_t len;
+        http_body_bytes(body, asked->encoding, &len); /* packed where it was rendered */
         kept_add(asked->api->predictions, asked, body);
         reply_filtered(asked, body);
     }
@@ -572,7 +601,7 @@ static uint64_t cost(const struct asked *asked)
         total += fleet * asked->selection.count * 5;
     if (asked->by_risk)
         total += fleet * 20;
-    return total;
+    return asked->encoding == HTTP_IDENTITY ? total : total * PACKING_COST;
 }
 
 static void get_filtered(struct api_predictions *p, struct asked *asked)
@@ -603,19 +632,14 @@ static void get_filtered(struct api_predictions *p, struct asked *asked)
 static void get_whole(struct api_predictions *p, struct http_request *request,
                       const struct outlook *outlook)
 {
-    const char *accept = http_request_header(request, "Accept-Encoding");
+    const enum http_encoding encoding = encoding_of(request);
     const int64_t now = fw_clock_mono_ns(p->api->clock);
-    enum http_encoding encoding = HTTP_IDENTITY;
-    if (accept != NULL && strstr(accept, "zstd") != NULL)
-        encoding = HTTP_ZSTD;
-    else if (accept != NULL && strstr(accept, "gzip") != NULL)
-        encoding = HTTP_GZIP;
     atomic_store(&p->asked_ns[encoding], now == 0 ? 1 : now);
     struct full *full = full_current(p);
-    if (full != NULL && full->outlook->id >= outlook->id)
+    if (full != NULL && full->outlook->id >= outlook->id && atomic_load(&full->packed[encoding]))
         reply_full(p->api, request, full);
     else
-        wait_for_full(p, request);
+        wait_for_full(p, request, encoding);
     full_release(full);
 }
 
