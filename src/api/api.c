@@ -73,6 +73,8 @@ enum fw_status api_new(const struct api_options *options, struct api **out, stru
     api->started_ms = fw_clock_wall_ms(api->clock);
     api->started_ns = fw_clock_mono_ns(api->clock);
     pthread_mutex_init(&api->quality_lock, NULL);
+    pthread_mutex_init(&api->large_lock, NULL);
+    pthread_cond_init(&api->large_left, NULL);
     for (size_t i = 0; i < COUNT(api->quality); i++)
         api->quality[i] = (struct api_quality){(double)NAN, (double)NAN};
     fw_histogram_init_durations(&api->ingest_ns);
@@ -159,5 +161,7 @@ void api_free(struct api *api)
     api_decoders_free(api->decoders);
     http_body_unref(api->openapi);
     pthread_mutex_destroy(&api->quality_lock);
+    pthread_mutex_destroy(&api->large_lock);
+    pthread_cond_destroy(&api->large_left);
     fw_free(api);
 }

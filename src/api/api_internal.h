@@ -52,6 +52,9 @@ struct api {
     struct api_predictions *predictions;
     struct api_counts counts;
     struct api_decoders *decoders;
+    pthread_mutex_t large_lock;
+    pthread_cond_t large_left;
+    bool large_inside; /* a large batch is between admission and acknowledgement */
     pthread_mutex_t quality_lock;
     struct api_quality quality[SCHEMA_METRICS_MAX];
     struct fw_histogram ingest_ns; /* from the request line to the answer, feeds only */

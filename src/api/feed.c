@@ -12,8 +12,32 @@ struct feed {
     struct api *api;
     struct http_request *request;
     enum ingest_json_form form;
-    bool deferred;
+    bool large; /* decoded by a worker; deferred already */
 };
+
+/* ---- one large batch at a time in the journal ----
+ *
+ * The journal's thread applies batches in sequence, and a large one takes it tens of milliseconds.
+ * Ten of them in one group would hold up every small feed behind them, so the workers take turns:
+ * decoding goes on in parallel, and the next large batch enters when the one before is
+ * acknowledged. */
+
+static void large_enter(struct api *api)
+{
+    pthread_mutex_lock(&api->large_lock);
+    while (api->large_inside)
+        pthread_cond_wait(&api->large_left, &api->large_lock);
+    api->large_inside = true;
+    pthread_mutex_unlock(&api->large_lock);
+}
+
+static void large_leave(struct api *api)
+{
+    pthread_mutex_lock(&api->large_lock);
+    api->large_inside = false;
+    pthread_cond_signal(&api->large_left);
+    pthread_mutex_unlock(&api->large_lock);
+}
 
 /* ---- answers ---- */
 
@@ -152,6 +176,8 @@ static void answered(void *ctx, const struct api_submitted *result)
     struct api *api = feed->api;
     const int64_t took_ns = fw_clock_mono_ns(api->clock) - http_request_since_ns(feed->request);
     fw_histogram_record(&api->ingest_ns, took_ns < 0 ? 0 : (uint64_t)took_ns);
+    if (feed->large)
+        large_leave(api);
     switch (result->status) {
     case FW_OK:
         reply_taken(feed, result);
@@ -231,7 +257,9 @@ static void take(struct feed *feed)
     struct ingest_request_errors errors = {0};
     const enum fw_status status = batch == NULL ? FW_ENOMEM : decode(feed, batch, &errors);
     if (status == FW_OK && batch->records > 0 && batch->records <= feed->api->options.records_max) {
-        if (!feed->deferred)
+        if (feed->large)
+            large_enter(feed->api);
+        else
             http_defer(feed->request);
         api_submit(feed->api, API_FEED, batch, answered, feed); /* takes the batch */
         return;
@@ -283,7 +311,7 @@ void api_feed(void *ctx, struct http_request *request)
         take(feed);
         return;
     }
-    feed->deferred = true;
+    feed->large = true;
     http_defer(request);
     if (!api_pool_submit(api->ingest, take_job, feed)) {
         api->counts.refused_queue++;
