@@ -117,7 +117,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     api_empty_outlook(&outlook, &schema, 1 + c.time_ms % 3600 * (c.time_ms > 0), c.time_ms, 1000);
     outlook.set = set;
     outlook.risks = &risk;
-    struct api_body_plan plan = {.outlook = &outlook, .fields = API_FIELDS, .count = 1};
+    struct api_body_plan plan = {
+        .outlook = &outlook, .records = 1000, .fields = API_FIELDS, .count = 1};
     api_view_default(&plan.view);
     plan.view.metrics = c.metrics;
     plan.view.quantiles = c.quantiles & API_QUANTILES;

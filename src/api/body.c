@@ -27,11 +27,11 @@ static void put_head(struct fw_buf *buf, const struct api_body_plan *plan)
 {
     const struct outlook *outlook = plan->outlook;
     fw_buf_putc(buf, '{');
-    if (outlook->records < API_RECORDS_MIN) {
+    if (plan->records < API_RECORDS_MIN) {
         fw_buf_puts(buf, "\"error\":\"insufficient_data\",\"message\":\"Need at least ");
         fw_buf_put_i64(buf, API_RECORDS_MIN);
         fw_buf_puts(buf, " records, have ");
-        fw_buf_put_i64(buf, (int64_t)outlook->records);
+        fw_buf_put_i64(buf, (int64_t)plan->records);
         fw_buf_puts(buf, "\",");
     } else if (outlook->set->count == 0) {
         fw_buf_puts(buf, "\"error\":\"insufficient_data\","

@@ -84,6 +84,7 @@ static void plan_default(const struct api *api, const struct outlook *outlook,
                          struct api_body_plan *plan)
 {
     *plan = (struct api_body_plan){.outlook = outlook,
+                                   .records = outlook->records,
                                    .fields = API_FIELDS,
                                    .count = outlook->set->count,
                                    .model_dir = api->options.models_dir};
@@ -277,6 +278,7 @@ struct asked {
     struct api *api;
     struct http_request *request;
     const struct outlook *outlook; /* retained */
+    uint64_t records;              /* its own, or the live count while there is too little */
     struct api_view view;
     struct api_selection selection;
     unsigned fields;
@@ -507,6 +509,7 @@ static bool plan_filtered(const struct asked *asked, uint32_t *order, struct api
     plan_default(asked->api, asked->outlook, plan);
     plan->view = asked->view;
     plan->fields = asked->fields;
+    plan->records = asked->records;
     const size_t total = select_servers(asked, order);
     if (asked->by_risk && !sort_by_risk(asked->outlook, order, total))
         return false;
@@ -648,18 +651,16 @@ static void get_whole(struct api_predictions *p, struct http_request *request,
 static void get_little(struct asked *asked)
 {
     struct api *api = asked->api;
-    struct outlook little;
+    struct outlook empty;
     struct fleet_counts counts;
     fleet_counts(api->parts.fleet, &counts);
-    if (asked->outlook != NULL) {
-        little = *asked->outlook; /* shares everything with the one that is retained */
-        little.records = counts.records;
-    } else {
-        api_empty_outlook(&little, api->options.schema, fleet_options(api->parts.fleet)->step_s,
-                          fw_clock_wall_ms(api->clock), counts.records);
-    }
     struct asked now = *asked;
-    now.outlook = &little;
+    now.records = counts.records;
+    if (asked->outlook == NULL) {
+        api_empty_outlook(&empty, api->options.schema, fleet_options(api->parts.fleet)->step_s,
+                          fw_clock_wall_ms(api->clock), counts.records);
+        now.outlook = &empty;
+    }
     struct http_body *body = render_filtered(&now);
     if (body == NULL)
         api_reply_busy(asked->request, 503, 5, "out of memory for this answer");
@@ -679,7 +680,9 @@ void api_get_predictions(void *ctx, struct http_request *request)
         return;
     }
     asked.outlook = outlook_board_current(api->parts.board);
-    if (asked.outlook == NULL || asked.outlook->records < API_RECORDS_MIN)
+    if (asked.outlook != NULL)
+        asked.records = asked.outlook->records;
+    if (asked.outlook == NULL || asked.records < API_RECORDS_MIN)
         get_little(&asked);
     else if (is_default)
         get_whole(api->predictions, request, asked.outlook);

@@ -23,6 +23,7 @@ struct api_fragment {
 /* What goes into one body. */
 struct api_body_plan {
     const struct outlook *outlook;
+    uint64_t records; /* held by the windows: decides whether there is too little */
     struct api_view view;
     unsigned fields;       /* enum api_field, or-ed */
     const uint32_t *order; /* indices into the set, or NULL: all */

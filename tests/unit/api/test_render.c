@@ -5,8 +5,10 @@
 
 static struct fw_buf whole_body(const struct fixture *f, const struct api_view *view)
 {
-    struct api_body_plan plan = {
-        .outlook = &f->outlook, .fields = API_FIELDS, .count = f->set->count};
+    struct api_body_plan plan = {.outlook = &f->outlook,
+                                 .records = f->outlook.records,
+                                 .fields = API_FIELDS,
+                                 .count = f->set->count};
     struct fw_buf buf;
     if (view != NULL)
         plan.view = *view;
@@ -357,7 +359,8 @@ static void test_fragments_are_reused_rightly(void **state)
     struct fixture after;
     fixture_init(&after, second, 4, NULL, 0);
     struct api_fragment fragments[3];
-    struct api_body_plan plan = {.outlook = &before.outlook, .fields = API_FIELDS, .count = 3};
+    struct api_body_plan plan = {
+        .outlook = &before.outlook, .records = 1000, .fields = API_FIELDS, .count = 3};
     api_view_default(&plan.view);
     struct fw_buf old, again, fresh;
     fw_buf_init(&old, 1 << 20);
@@ -406,7 +409,8 @@ static void test_truncation(void **state)
     }
     struct fixture f;
     fixture_init(&f, forecasts, N, NULL, 0);
-    struct api_body_plan plan = {.outlook = &f.outlook, .fields = API_FIELDS, .count = N};
+    struct api_body_plan plan = {
+        .outlook = &f.outlook, .records = 1000, .fields = API_FIELDS, .count = N};
     api_view_default(&plan.view);
     size_t last = 0;
     for (size_t max = 16384; max <= 262144; max += 16384) {
