@@ -112,7 +112,7 @@ double bench_rss_bytes(void)
     unsigned long total, resident = 0;
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL)
-        return NAN;
+        return (double)NAN;
     if (fscanf(file, "%lu %lu", &total, &resident) != 2)
         resident = 0;
     fclose(file);

@@ -30,7 +30,7 @@ enum {
     READY_WAIT_MS = 60000,
     SEEN_MAX = 512,
     /* When the filling disk passes the schema's warning threshold, and where it ends. */
-    DISK_WARNS_MIN = 90,
+    DISK_WARNS_MIN = 45,
     DISK_WARNING = 85,
     DISK_PEAK = 99
 };
@@ -65,7 +65,7 @@ struct event {
 };
 
 static const struct event story[] = {
-    {-720, "a disk has begun to fill up"                                  },
+    {-540, "a disk has begun to fill up"                                  },
     {15,   "a service begins to leak memory"                              },
     {240,  "a cascade: two databases slow down, and take others with them"},
     {420,  "the cascade is over"                                          },

@@ -177,7 +177,7 @@ static void affect(struct simulate_server *s, const struct moment *moment, struc
         e->io += a->peak * trapezoid(at, 0.15);
         break;
     default:
-        assert(!"not an incident of one server");
+        assert(false); /* neighbours and scenarios are not incidents of one server */
     }
 }
 

@@ -102,7 +102,7 @@ static void test_against_df(void **state)
         skip();
     const bool read = fgets(line, sizeof line, df) != NULL;
     pclose(df);
-    double pct;
+    double pct = 0;
     if (!read || sscanf(line, "%lf", &pct) != 1)
         skip();
     CHECK_NEAR("df", disk.used_pct, pct, 1.5);

@@ -209,13 +209,13 @@ static void test_options(void **state)
         double incidents;
         int64_t start_ms;
     } rows[] = {
-        {"no server",          0,                        300,  1,   0 },
-        {"too many",           SIMULATE_SERVERS_MAX + 1, 300,  1,   0 },
-        {"no step",            1,                        0,    1,   0 },
-        {"too long a step",    1,                        3601, 1,   0 },
-        {"negative incidents", 1,                        300,  -1,  0 },
-        {"NaN incidents",      1,                        300,  NAN, 0 },
-        {"before 1970",        1,                        300,  1,   -1},
+        {"no server",          0,                        300,  1,           0 },
+        {"too many",           SIMULATE_SERVERS_MAX + 1, 300,  1,           0 },
+        {"no step",            1,                        0,    1,           0 },
+        {"too long a step",    1,                        3601, 1,           0 },
+        {"negative incidents", 1,                        300,  -1,          0 },
+        {"NaN incidents",      1,                        300,  (double)NAN, 0 },
+        {"before 1970",        1,                        300,  1,           -1},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct simulate_fleet *fleet;
