@@ -74,9 +74,8 @@ static void histogram(struct writer *w, const char *labels, const struct fw_hist
     for (size_t i = 0; i < view->n; i++) {
         below += view->buckets[i];
         char bound[32];
-        snprintf(bound, sizeof bound, "%.9g", (double)view->bounds[i] * scale);
-        if (strpbrk(bound, ".e") == NULL)
-            strcat(bound, ".0");
+        const double value = (double)view->bounds[i] * scale;
+        snprintf(bound, sizeof bound, value == floor(value) ? "%.1f" : "%.9g", value);
         fw_buf_printf(w->buf, "%s_bucket{%s%sle=\"%s\"} %llu\n", w->name, labels, comma, bound,
                       (unsigned long long)below);
     }

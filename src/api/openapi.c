@@ -87,452 +87,126 @@ static const struct description {
     {"get_openapi",      "This document",                                              "",                                     NULL,     "Document",  NULL, false},
 };
 
-#define STRING "{\"type\":\"string\"}"
-#define STRING_OR_NULL "{\"type\":[\"string\",\"null\"]}"
-#define INTEGER "{\"type\":\"integer\"}"
-#define INTEGER_OR_NULL "{\"type\":[\"integer\",\"null\"]}"
-#define NUMBER "{\"type\":\"number\"}"
-#define NUMBER_OR_NULL "{\"type\":[\"number\",\"null\"]}"
-#define BOOLEAN "{\"type\":\"boolean\"}"
-#define NUMBERS "{\"type\":\"array\",\"items\":{\"type\":\"number\"}}"
-#define STRINGS "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
-#define REF(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
-#define LIST(name) "{\"type\":\"array\",\"items\":" REF(name) "}"
-#define MAP(name) "{\"type\":\"object\",\"additionalProperties\":" REF(name) "}"
-#define OBJECT "{\"type\":\"object\"}"
-
-/* Members as "name",schema pairs; the first `required` of them are required. */
+/* The components. Members are `name:type`, blank-separated; the first `required` are required.
+ * Types: s string, i integer, n number, b boolean, o object, @Name a component, =a|b one of these
+ * words; `?` behind: or null; `*` before: a list of, `%` before: a map of. */
+// clang-format off
 static const struct {
     const char *name;
     size_t required;
-    const char *members[2 * 40];
+    const char *members;
 } schemas[] = {
-    {"Card",
-     5,                {"service", STRING, "version", STRING, "status", STRING, "endpoints", OBJECT, "features",
-      OBJECT, "feed_example", OBJECT}                                                                },
-    {"Health",      3, {"status", STRING, "service", STRING, "running", BOOLEAN, "ready", BOOLEAN}          },
-    {"Warmup",
-     6,                {"is_warmed_up", BOOLEAN, "progress_percent", INTEGER, "threshold", INTEGER, "current_size",
-      INTEGER, "required_size", INTEGER, "message", STRING, "servers_ready", INTEGER}                },
-    {"Status",
-     4,                {"running",
-      BOOLEAN,
-      "tick_count",
-      INTEGER,
-      "window_size",
-      INTEGER,
-      "warmup",
-      REF("Warmup"),
-      "model_loaded",
-      BOOLEAN,
-      "model_path",
-      STRING_OR_NULL,
-      "rolling_window_size",
-      INTEGER,
-      "servers_tracked",
-      INTEGER,
-      "last_prediction",
-      STRING_OR_NULL,
-      "last_prediction_unix",
-      INTEGER_OR_NULL,
-      "uptime_seconds",
-      INTEGER,
-      "warmup_complete",
-      BOOLEAN,
-      "step_seconds",
-      INTEGER,
-      "timestamp",
-      STRING,
-      "timestamp_unix",
-      INTEGER}                                                                                       },
-    {"Record",
-     2,                {"server_name", STRING, "timestamp", "{\"type\":[\"string\",\"number\"]}", "status", STRING,
-      "profile", STRING}                                                                             },
-    {"Feed",        1, {"records", LIST("Record")}                                                          },
-    {"RecordError",
-     5,                {"index", INTEGER, "server_name", STRING_OR_NULL, "field", STRING_OR_NULL, "type", STRING,
-      "msg", STRING}                                                                                 },
-    {"Fed",
-     1,                {"status",
-      "{\"type\":\"string\",\"enum\":[\"accepted\",\"ignored\",\"rejected\"]}",
-      "reason",
-      STRING,
-      "tick",
-      INTEGER,
-      "window_size",
-      INTEGER,
-      "rolling_window_size",
-      INTEGER,
-      "servers_tracked",
-      INTEGER,
-      "servers_ready",
-      INTEGER,
-      "warmup_complete",
-      BOOLEAN,
-      "progress",
-      STRING,
-      "records_received",
-      INTEGER,
-      "records_accepted",
-      INTEGER,
-      "records_rejected",
-      INTEGER,
-      "rejected_by",
-      OBJECT,
-      "samples",
-      OBJECT,
-      "errors",
-      LIST("RecordError")}                                                                           },
-    {"Quality",     3, {"coverage", NUMBER_OR_NULL, "pinball", NUMBER_OR_NULL, "forecasts", INTEGER}        },
-    {"Path",
-     6,                {"current",
-      NUMBER,
-      "trend",
-      NUMBER,
-      "unit",
-      STRING,
-      "method",
-      "{\"type\":\"string\",\"enum\":[\"tft\",\"baseline\",\"insufficient\"]}",
-      "forecaster",
-      STRING,
-      "quality",
-      REF("Quality"),
-      "p50",
-      NUMBERS,
-      "p10",
-      NUMBERS,
-      "p90",
-      NUMBERS,
-      "method_reason",
-      STRING,
-      "last_seen",
-      STRING,
-      "last_seen_unix",
-      INTEGER}                                                                                       },
-    {"Level",
-     5,                {"level", STRING, "score", NUMBER, "color", STRING, "emoji", STRING, "label", STRING}},
-    {"Driver",
-     6,                {"metric", STRING, "points", NUMBER, "current", NUMBER, "predicted", NUMBER_OR_NULL,
-      "threshold", NUMBER_OR_NULL, "probability", NUMBER_OR_NULL}                                    },
-    {"Display",
-     5,                {"current", NUMBER, "predicted", NUMBER, "delta", NUMBER, "unit", STRING, "trend",
-      "{\"type\":\"string\",\"enum\":[\"increasing\",\"decreasing\",\"stable\"]}"}                   },
-    {"Prediction",
-     5,                {"risk_score",
-      NUMBER,
-      "profile",
-      STRING,
-      "alert",
-      REF("Level"),
-      "display_metrics",
-      MAP("Display"),
-      "server_name",
-      STRING,
-      "server_id",
-      INTEGER,
-      "status",
-      STRING,
-      "stale",
-      BOOLEAN,
-      "last_seen",
-      STRING_OR_NULL,
-      "last_seen_unix",
-      INTEGER_OR_NULL,
-      "labels",
-      OBJECT,
-      "warmup",
-      OBJECT,
-      "forecast",
-      OBJECT,
-      "risk_drivers",
-      LIST("Driver"),
-      "crossing_probability_30m",
-      NUMBER,
-      "crossing_probability_8h",
-      NUMBER}                                                                                        },
-    {"Environment",
-     7,                {"prob_30m", NUMBER, "prob_8h", NUMBER, "incident_probability_30m", NUMBER,
-      "incident_probability_8h", NUMBER, "high_risk_servers", INTEGER, "total_servers", INTEGER,
-      "fleet_health", STRING, "argus_score_30m", NUMBER, "argus_score_8h", NUMBER}                   },
-    {"Metadata",
-     6,                {"model_type",
-      STRING,
-      "model_dir",
-      STRING,
-      "prediction_time",
-      STRING_OR_NULL,
-      "horizon_steps",
-      INTEGER,
-      "input_points",
-      INTEGER,
-      "device",
-      STRING,
-      "prediction_time_unix",
-      INTEGER_OR_NULL,
-      "step_seconds",
-      INTEGER,
-      "risk_model",
-      STRING,
-      "run_id",
-      INTEGER,
-      "model_id",
-      STRING,
-      "servers_computed",
-      INTEGER,
-      "run_seconds",
-      NUMBER}                                                                                        },
-    {"Summary",
-     11,               {"total_servers",
-      INTEGER,
-      "critical_count",
-      INTEGER,
-      "warning_count",
-      INTEGER,
-      "degrading_count",
-      INTEGER,
-      "healthy_count",
-      INTEGER,
-      "avg_risk_score",
-      NUMBER,
-      "max_risk_score",
-      NUMBER,
-      "top_5_risks",
-      STRINGS,
-      "top_10_risks",
-      STRINGS,
-      "top_20_risks",
-      STRINGS,
-      "risk_calculation_time",
-      STRING_OR_NULL,
-      "risk_calculation_time_unix",
-      INTEGER_OR_NULL,
-      "critical",
-      INTEGER,
-      "warning",
-      INTEGER,
-      "degraded",
-      INTEGER,
-      "healthy",
-      INTEGER,
-      "fleet_health",
-      NUMBER,
-      "prob_30m",
-      NUMBER,
-      "prob_8h",
-      NUMBER}                                                                                       },
-    {"Alert",
-     8,                {"server",
-      STRING,
-      "metric",
-      STRING,
-      "severity",
-      STRING,
-      "predicted_value",
-      NUMBER,
-      "threshold",
-      NUMBER,
-      "steps_ahead",
-      INTEGER,
-      "minutes_ahead",
-      INTEGER,
-      "message",
-      STRING,
-      "seconds_ahead",
-      INTEGER,
-      "server_name",
-      STRING,
-      "level",
-      STRING,
-      "time_to_issue",
-      STRING,
-      "current_value",
-      NUMBER,
-      "peak_value",
-      NUMBER,
-      "peak_minutes",
-      INTEGER,
-      "probability",
-      NUMBER,
-      "id",
-      STRING,
-      "state",
-      STRING,
-      "held",
-      BOOLEAN,
-      "pending_since",
-      STRING_OR_NULL,
-      "pending_since_unix",
-      INTEGER_OR_NULL,
-      "starts_at",
-      STRING_OR_NULL,
-      "starts_at_unix",
-      INTEGER_OR_NULL,
-      "ends_at",
-      STRING_OR_NULL,
-      "ends_at_unix",
-      INTEGER_OR_NULL,
-      "updated_at",
-      STRING_OR_NULL,
-      "updated_at_unix",
-      INTEGER_OR_NULL,
-      "ack",
-      "{\"type\":[\"object\",\"null\"]}",
-      "silenced_by",
-      STRING_OR_NULL,
-      "labels",
-      OBJECT,
-      "risk_score",
-      NUMBER,
-      "profile",
-      STRING,
-      "explanation",
-      LIST("Driver")}                                                                                },
-    {"AlertList",
-     3,                {"timestamp", STRING, "count", INTEGER, "alerts", LIST("Alert"), "timestamp_unix", INTEGER,
-      "stale", BOOLEAN, "total", INTEGER, "offset", INTEGER}                                         },
-    {"Predictions", 0, {"predictions",    MAP("Prediction"),
-                        "alerts",         LIST("Alert"),
-                        "environment",    REF("Environment"),
-                        "metadata",       REF("Metadata"),
-                        "summary",        REF("Summary"),
-                        "timestamp",      STRING_OR_NULL,
-                        "timestamp_unix", INTEGER_OR_NULL,
-                        "step_seconds",   INTEGER,
-                        "stale",          BOOLEAN,
-                        "error",          STRING,
-                        "message",        STRING,
-                        "page",           OBJECT,
-                        "truncated",      BOOLEAN,
-                        "next_offset",    INTEGER}                                    },
-    {"Model",       4, {"path",        STRING,         "name",         STRING,     "timestamp",
-                  STRING,        "is_current",   BOOLEAN,        "size_mb",  NUMBER,
-                  "modified",    STRING,         "created",      STRING,     "training",
-                  OBJECT,        "val_loss",     NUMBER_OR_NULL, "coverage", NUMBER_OR_NULL,
-                  "parent",      STRING_OR_NULL, "state",        STRING,     "sha256",
-                  STRING_OR_NULL}                                                     },
-    {"Models",
-     3,                {"models", LIST("Model"), "count", INTEGER, "models_dir", STRING, "current_model",
-      STRING_OR_NULL, "error", STRING}                                                               },
-    {"Reload",      0, {"model_path", STRING_OR_NULL}                                                       },
-    {"Reloaded",
-     1,                {"success", BOOLEAN, "message", STRING, "error", STRING, "previous_model", STRING_OR_NULL,
-      "new_model", STRING, "model_path", STRING, "model_timestamp", STRING, "model", STRING,
-      "current_model", STRING_OR_NULL}                                                               },
-    {"ModelInfo",
-     2,                {"loaded", BOOLEAN, "mode", STRING, "model_path", STRING, "model_name", STRING,
-      "model_timestamp", STRING, "config", OBJECT, "servers", OBJECT, "sha256", STRING_OR_NULL}      },
-    {"ServerItem",
-     7,                {"server_name",
-      STRING,
-      "profile",
-      STRING,
-      "status",
-      STRING,
-      "stale",
-      BOOLEAN,
-      "method",
-      STRING,
-      "risk_score",
-      NUMBER_OR_NULL,
-      "level",
-      STRING_OR_NULL,
-      "name",
-      STRING,
-      "server_id",
-      INTEGER,
-      "profile_label",
-      STRING,
-      "steps_held",
-      INTEGER,
-      "first_seen",
-      STRING_OR_NULL,
-      "first_seen_unix",
-      INTEGER_OR_NULL,
-      "last_seen",
-      STRING_OR_NULL,
-      "last_seen_unix",
-      INTEGER_OR_NULL,
-      "labels",
-      OBJECT,
-      "crossing_probability_30m",
-      NUMBER_OR_NULL,
-      "crossing_probability_8h",
-      NUMBER_OR_NULL}                                                                                },
-    {"Servers",
-     4,                {"total", INTEGER, "count", INTEGER, "offset", INTEGER, "servers", LIST("ServerItem"),
-      "timestamp", STRING, "timestamp_unix", INTEGER}                                                },
-    {"Server",
-     3,                {"server_name", STRING, "prediction",
-      "{\"anyOf\":[" REF("Prediction") ",{\"type\":\"null\"}]}", "metrics", STRINGS, "warmup",
-      OBJECT, "alerts", LIST("Alert"), "run_id", INTEGER}                                            },
-    {"Column",
-     2,                {"timestamps", "{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}", "values",
-      "{\"type\":\"array\",\"items\":{\"type\":[\"number\",\"null\"]}}"}                             },
-    {"Window",      3, {"server_name", STRING, "step_seconds", INTEGER, "metrics", MAP("Column")}           },
-    {"Forecast",    5, {"server_name",  STRING,
-                     "run_id",       INTEGER,
-                     "step_seconds", INTEGER,
-                     "timestamps",   "{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}",
-                     "metrics",      MAP("Path"),
-                     "made_at",      STRING,
-                     "made_at_unix", INTEGER,
-                     "origin",       STRING,
-                     "origin_unix",  INTEGER,
-                     "model_id",     STRING,
-                     "stale",        BOOLEAN,
-                     "risk_score",   NUMBER,
-                     "alert",        REF("Level"),
-                     "risk_drivers", LIST("Driver")}                                  },
-    {"Outlook",     6, {"run_id",         INTEGER,
-                    "timestamp",      STRING,
-                    "summary",        REF("Summary"),
-                    "environment",    REF("Environment"),
-                    "metadata",       REF("Metadata"),
-                    "alerts",         OBJECT,
-                    "riskiest",       "{\"type\":\"array\",\"items\":{\"type\":\"object\"}}",
-                    "timestamp_unix", INTEGER,
-                    "step_seconds",   INTEGER,
-                    "stale",          BOOLEAN}                                        },
-    {"StatusV1",
-     6,                {"service",
-      STRING,
-      "version",
-      STRING,
-      "fleet",
-      OBJECT,
-      "limits",
-      OBJECT,
-      "ingest",
-      OBJECT,
-      "journal",
-      OBJECT,
-      "forecast",
-      "{\"type\":[\"object\",\"null\"]}",
-      "timestamp",
-      STRING,
-      "timestamp_unix",
-      INTEGER,
-      "started_at",
-      STRING,
-      "started_at_unix",
-      INTEGER,
-      "uptime_seconds",
-      INTEGER,
-      "model_loaded",
-      BOOLEAN,
-      "model_path",
-      STRING_OR_NULL,
-      "log_lines_suppressed",
-      INTEGER}                                                                                       },
-    {"Live",        1, {"status", STRING}                                                                   },
-    {"Ready",
-     2,                {"status", "{\"type\":\"string\",\"enum\":[\"ready\",\"starting\",\"not_ready\"]}", "reasons",
-      STRINGS}                                                                                       },
-    {"Document",    3, {"openapi", STRING, "info", OBJECT, "paths", OBJECT}                                 },
-    {"Problem",
-     1,                {"detail",
-      "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"type\":\"object\"}}]}"}    },
+    {"Card", 5,
+     "service:s version:s status:s endpoints:o features:o feed_example:o"},
+    {"Health", 3,
+     "status:s service:s running:b ready:b"},
+    {"Warmup", 6,
+     ("is_warmed_up:b progress_percent:i threshold:i current_size:i required_size:i "
+     "message:s servers_ready:i")},
+    {"Status", 4,
+     ("running:b tick_count:i window_size:i warmup:@Warmup model_loaded:b model_path:s? "
+     "rolling_window_size:i servers_tracked:i last_prediction:s? last_prediction_unix:i? "
+     "uptime_seconds:i warmup_complete:b step_seconds:i timestamp:s timestamp_unix:i")},
+    {"Record", 2,
+     "server_name:s timestamp:s/n status:s profile:s"},
+    {"Feed", 1,
+     "records:*@Record"},
+    {"RecordError", 5,
+     "index:i server_name:s? field:s? type:s msg:s"},
+    {"Fed", 1,
+     ("status:=accepted|ignored|rejected reason:s tick:i window_size:i "
+     "rolling_window_size:i servers_tracked:i servers_ready:i warmup_complete:b "
+     "progress:s records_received:i records_accepted:i records_rejected:i rejected_by:o "
+     "samples:o errors:*@RecordError")},
+    {"Quality", 3,
+     "coverage:n? pinball:n? forecasts:i"},
+    {"Path", 6,
+     ("current:n trend:n unit:s method:=tft|baseline|insufficient forecaster:s "
+     "quality:@Quality p50:*n p10:*n p90:*n method_reason:s last_seen:s last_seen_unix:i")},
+    {"Level", 5,
+     "level:s score:n color:s emoji:s label:s"},
+    {"Driver", 6,
+     "metric:s points:n current:n predicted:n? threshold:n? probability:n?"},
+    {"Display", 5,
+     "current:n predicted:n delta:n unit:s trend:=increasing|decreasing|stable"},
+    {"Prediction", 5,
+     ("risk_score:n profile:s alert:@Level display_metrics:%@Display server_name:s "
+     "server_id:i status:s stale:b last_seen:s? last_seen_unix:i? labels:o warmup:o "
+     "forecast:o risk_drivers:*@Driver crossing_probability_30m:n "
+     "crossing_probability_8h:n")},
+    {"Environment", 7,
+     ("prob_30m:n prob_8h:n incident_probability_30m:n incident_probability_8h:n "
+     "high_risk_servers:i total_servers:i fleet_health:s argus_score_30m:n "
+     "argus_score_8h:n")},
+    {"Metadata", 6,
+     ("model_type:s model_dir:s prediction_time:s? horizon_steps:i input_points:i device:s "
+     "prediction_time_unix:i? step_seconds:i risk_model:s run_id:i model_id:s "
+     "servers_computed:i run_seconds:n")},
+    {"Summary", 11,
+     ("total_servers:i critical_count:i warning_count:i degrading_count:i healthy_count:i "
+     "avg_risk_score:n max_risk_score:n top_5_risks:*s top_10_risks:*s top_20_risks:*s "
+     "risk_calculation_time:s? risk_calculation_time_unix:i? critical:i warning:i "
+     "degraded:i healthy:i fleet_health:n prob_30m:n prob_8h:n")},
+    {"Alert", 8,
+     ("server:s metric:s severity:s predicted_value:n threshold:n steps_ahead:i "
+     "minutes_ahead:i message:s seconds_ahead:i server_name:s level:s time_to_issue:s "
+     "current_value:n peak_value:n peak_minutes:i probability:n id:s state:s held:b "
+     "pending_since:s? pending_since_unix:i? starts_at:s? starts_at_unix:i? ends_at:s? "
+     "ends_at_unix:i? updated_at:s? updated_at_unix:i? ack:o? silenced_by:s? labels:o "
+     "risk_score:n profile:s explanation:*@Driver")},
+    {"AlertList", 3,
+     "timestamp:s count:i alerts:*@Alert timestamp_unix:i stale:b total:i offset:i"},
+    {"Predictions", 0,
+     ("predictions:%@Prediction alerts:*@Alert environment:@Environment metadata:@Metadata "
+     "summary:@Summary timestamp:s? timestamp_unix:i? step_seconds:i stale:b error:s "
+     "message:s page:o truncated:b next_offset:i")},
+    {"Model", 4,
+     ("path:s name:s timestamp:s is_current:b size_mb:n modified:s created:s training:o "
+     "val_loss:n? coverage:n? parent:s? state:s sha256:s?")},
+    {"Models", 3,
+     "models:*@Model count:i models_dir:s current_model:s? error:s"},
+    {"Reload", 0,
+     "model_path:s?"},
+    {"Reloaded", 1,
+     ("success:b message:s error:s previous_model:s? new_model:s model_path:s "
+     "model_timestamp:s model:s current_model:s?")},
+    {"ModelInfo", 2,
+     ("loaded:b mode:s model_path:s model_name:s model_timestamp:s config:o servers:o "
+     "sha256:s?")},
+    {"ServerItem", 7,
+     ("server_name:s profile:s status:s stale:b method:s risk_score:n? level:s? name:s "
+     "server_id:i profile_label:s steps_held:i first_seen:s? first_seen_unix:i? "
+     "last_seen:s? last_seen_unix:i? labels:o crossing_probability_30m:n? "
+     "crossing_probability_8h:n?")},
+    {"Servers", 4,
+     "total:i count:i offset:i servers:*@ServerItem timestamp:s timestamp_unix:i"},
+    {"Server", 3,
+     "server_name:s prediction:@Prediction? metrics:*s warmup:o alerts:*@Alert run_id:i"},
+    {"Column", 2,
+     "timestamps:*i values:*n?"},
+    {"Window", 3,
+     "server_name:s step_seconds:i metrics:%@Column"},
+    {"Forecast", 5,
+     ("server_name:s run_id:i step_seconds:i timestamps:*i metrics:%@Path made_at:s "
+     "made_at_unix:i origin:s origin_unix:i model_id:s stale:b risk_score:n alert:@Level "
+     "risk_drivers:*@Driver")},
+    {"Outlook", 6,
+     ("run_id:i timestamp:s summary:@Summary environment:@Environment metadata:@Metadata "
+     "alerts:o riskiest:*o timestamp_unix:i step_seconds:i stale:b")},
+    {"StatusV1", 6,
+     ("service:s version:s fleet:o limits:o ingest:o journal:o forecast:o? timestamp:s "
+     "timestamp_unix:i started_at:s started_at_unix:i uptime_seconds:i model_loaded:b "
+     "model_path:s? log_lines_suppressed:i")},
+    {"Live", 1,
+     "status:s"},
+    {"Ready", 2,
+     "status:=ready|starting|not_ready reasons:*s"},
+    {"Document", 3,
+     "openapi:s info:o paths:o"},
+    {"Problem", 1,
+     "detail:any"},
 };
+// clang-format on
 
 size_t api_openapi_count(void)
 {
@@ -552,18 +226,75 @@ static const struct description *find_description(const char *operation)
     return NULL;
 }
 
+/* The schema of one type word of `len` characters. */
+static void put_type(struct fw_buf *buf, const char *type, size_t len)
+{
+    static const struct {
+        char letter;
+        const char *name;
+    } plain[] = {
+        {'s', "string" },
+        {'i', "integer"},
+        {'n', "number" },
+        {'b', "boolean"},
+        {'o', "object" }
+    };
+    const bool nullable = type[len - 1] == '?';
+    const size_t bare = nullable ? len - 1 : len;
+    if (type[0] == '*' || type[0] == '%') {
+        fw_buf_puts(buf, type[0] == '*' ? "{\"type\":\"array\",\"items\":"
+                                        : "{\"type\":\"object\",\"additionalProperties\":");
+        put_type(buf, type + 1, len - 1);
+        fw_buf_putc(buf, '}');
+    } else if (type[0] == '@') {
+        fw_buf_printf(buf,
+                      nullable ? "{\"anyOf\":[{\"$ref\":\"#/components/schemas/%.*s\"},{"
+                                 "\"type\":\"null\"}]}"
+                               : "{\"$ref\":\"#/components/schemas/%.*s\"}",
+                      (int)bare - 1, type + 1);
+    } else if (type[0] == '=') {
+        fw_buf_puts(buf, "{\"type\":\"string\",\"enum\":[\"");
+        for (size_t i = 1; i < len; i++)
+            fw_buf_puts(buf, type[i] == '|' ? "\",\"" : (char[2]){type[i], '\0'});
+        fw_buf_puts(buf, "\"]}");
+    } else {
+        const char *name = NULL;
+        for (size_t i = 0; i < COUNT(plain) && bare == 1; i++)
+            if (plain[i].letter == type[0])
+                name = plain[i].name;
+        if (name == NULL)
+            fw_buf_puts(buf, "{}"); /* anything; what it may be stands in docs/api.md */
+        else
+            fw_buf_printf(buf, nullable ? "{\"type\":[\"%s\",\"null\"]}" : "{\"type\":\"%s\"}",
+                          name);
+    }
+}
+
+static void put_schema(struct fw_buf *buf, const char *members, size_t required)
+{
+    fw_buf_puts(buf, "{\"type\":\"object\",\"properties\":{");
+    for (const char *at = members; *at != '\0'; at += *at == ' ') {
+        const size_t name_len = strcspn(at, ":");
+        const size_t type_len = strcspn(at + name_len + 1, " ");
+        fw_buf_printf(buf, "%s\"%.*s\":", at > members ? "," : "", (int)name_len, at);
+        put_type(buf, at + name_len + 1, type_len);
+        at += name_len + 1 + type_len;
+    }
+    fw_buf_puts(buf, "},\"required\":[");
+    const char *at = members;
+    for (size_t i = 0; i < required; i++) {
+        fw_buf_printf(buf, "%s\"%.*s\"", i > 0 ? "," : "", (int)strcspn(at, ":"), at);
+        at += strcspn(at, " ");
+        at += *at == ' ';
+    }
+    fw_buf_puts(buf, "],\"additionalProperties\":true}");
+}
+
 static void put_schemas(struct fw_buf *buf)
 {
     for (size_t i = 0; i < COUNT(schemas); i++) {
-        fw_buf_printf(buf, "%s\"%s\":{\"type\":\"object\",\"properties\":{", i > 0 ? "," : "",
-                      schemas[i].name);
-        const char *const *members = schemas[i].members;
-        for (size_t k = 0; members[k] != NULL; k += 2)
-            fw_buf_printf(buf, "%s\"%s\":%s", k > 0 ? "," : "", members[k], members[k + 1]);
-        fw_buf_puts(buf, "},\"required\":[");
-        for (size_t k = 0; k < schemas[i].required; k++)
-            fw_buf_printf(buf, "%s\"%s\"", k > 0 ? "," : "", members[2 * k]);
-        fw_buf_puts(buf, "],\"additionalProperties\":true}");
+        fw_buf_printf(buf, "%s\"%s\":", i > 0 ? "," : "", schemas[i].name);
+        put_schema(buf, schemas[i].members, schemas[i].required);
     }
 }
 
@@ -587,9 +318,10 @@ static void put_parameters(struct fw_buf *buf, const struct http_route *route, c
     fw_buf_puts(buf, "\"parameters\":[");
     for (const char *at = strchr(route->path, '{'); at != NULL; at = strchr(at, '{')) {
         const int len = (int)strcspn(++at, "}");
-        fw_buf_printf(
-            buf, "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":" STRING "}",
-            first ? "" : ",", len, at);
+        fw_buf_printf(buf,
+                      "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":"
+                      "\"string\"}}",
+                      first ? "" : ",", len, at);
         first = false;
     }
     while (*names != '\0') {
@@ -609,7 +341,7 @@ static void put_problem(struct fw_buf *buf, int status, const char *text)
     fw_buf_printf(buf,
                   ",\"%d\":{\"description\":\"%s\",\"content\":{\"application/json\":{\"schema\":%s"
                   "}}}",
-                  status, text, REF("Problem"));
+                  status, text, "{\"$ref\":\"#/components/schemas/Problem\"}");
 }
 
 static void put_responses(struct fw_buf *buf, const struct http_route *route,
@@ -620,7 +352,7 @@ static void put_responses(struct fw_buf *buf, const struct http_route *route,
     if (d->response != NULL)
         fw_buf_printf(buf, "\"schema\":{\"$ref\":\"#/components/schemas/%s\"}", d->response);
     else
-        fw_buf_puts(buf, "\"schema\":" STRING);
+        fw_buf_puts(buf, "\"schema\":{\"type\":\"string\"}");
     fw_buf_puts(buf, "}}}");
     if (route->role != HTTP_OPEN) {
         if (!route->legacy)
@@ -647,7 +379,7 @@ static void put_operation(struct fw_buf *buf, const struct http_route *route,
 {
     char method[8];
     size_t i = 0;
-    for (; route->method[i] != '\0' && i < sizeof method - 1; i++)
+    for (; i < sizeof method - 1 && route->method[i] != '\0'; i++)
         method[i] = (char)(route->method[i] - 'A' + 'a');
     method[i] = '\0';
     fw_buf_printf(buf, "\"%s\":{\"operationId\":\"%s\",\"summary\":\"%s\",", method,

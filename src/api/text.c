@@ -153,8 +153,9 @@ char *api_number_write(char *at, double value, int decimals)
                                                         1e5, 1e6, 1e7, 1e8, 1e9};
     assert(decimals >= API_DECIMALS_AUTO && decimals <= API_DECIMALS_MAX);
     if (!isfinite(value)) {
-        memcpy(at, "null", 4);
-        return at + 4;
+        for (const char *c = "null"; *c != '\0'; c++)
+            *at++ = *c; /* no terminator is wanted */
+        return at;
     }
     const double magnitude = fabs(value);
     if (decimals == API_DECIMALS_AUTO)
