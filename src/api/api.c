@@ -24,7 +24,7 @@ static void fill_in(struct api_options *o)
     if (o->records_max == 0)
         o->records_max = INGEST_RECORDS_MAX;
     if (o->inline_bytes_max == 0)
-        o->inline_bytes_max = (size_t)64 << 10;
+        o->inline_bytes_max = (size_t)512 << 10;
     if (o->ingest_threads == 0)
         o->ingest_threads = 2;
     if (o->ingest_queue_max == 0)
@@ -38,6 +38,8 @@ static void fill_in(struct api_options *o)
 }
 
 enum { RENDER_QUEUE_MAX = 64, RELOAD_QUEUE_MAX = 1 };
+/* Workers yield to the threads that take in requests and write the journal. */
+enum { WORKER_NICE = 10 };
 
 static enum fw_status start(struct api *api, struct fw_error *err)
 {
@@ -49,11 +51,12 @@ static enum fw_status start(struct api *api, struct fw_error *err)
         return fw_fail(err, FW_ENOMEM, "decoders");
     enum fw_status status = api_predictions_new(api, &api->predictions, err);
     if (status == FW_OK)
-        status = api_pool_new(o->ingest_threads, o->ingest_queue_max, &api->ingest, err);
+        status =
+            api_pool_new(o->ingest_threads, o->ingest_queue_max, WORKER_NICE, &api->ingest, err);
     if (status == FW_OK)
-        status = api_pool_new(1, RENDER_QUEUE_MAX, &api->render, err);
+        status = api_pool_new(1, RENDER_QUEUE_MAX, WORKER_NICE, &api->render, err);
     if (status == FW_OK)
-        status = api_pool_new(1, RELOAD_QUEUE_MAX, &api->admin, err);
+        status = api_pool_new(1, RELOAD_QUEUE_MAX, WORKER_NICE, &api->admin, err);
     if (status == FW_OK)
         status = api_routes_make(api, err);
     return status;

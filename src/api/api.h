@@ -63,7 +63,7 @@ struct api_options {
     const char *zone;             /* of times, as ?tz= takes it ["naive"] */
     size_t body_bytes_max;        /* of a feed, decoded [64 MiB] */
     size_t records_max;           /* of a feed [100,000] */
-    size_t inline_bytes_max;      /* larger feeds are decoded by the ingest workers [64 KiB] */
+    size_t inline_bytes_max;      /* larger feeds are decoded by the ingest workers [512 KiB] */
     unsigned ingest_threads;      /* [2] */
     size_t ingest_queue_max;      /* large feeds waiting; beyond it 503 [32] */
     size_t eager_servers_max;     /* larger fleets are rendered when somebody asks [2000] */

@@ -1,6 +1,7 @@
 #include "api/pool.h"
 
 #include "base/alloc.h"
+#include "base/nice_linux.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -21,12 +22,14 @@ struct api_pool {
     unsigned thread_count;
     size_t head, waiting, running, queue_max;
     bool closing;
+    int nice;
     struct job queue[]; /* a ring of queue_max */
 };
 
 static void *work(void *arg)
 {
     struct api_pool *pool = arg;
+    fw_nice_thread(pool->nice);
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         while (pool->waiting == 0 && !pool->closing)
@@ -59,7 +62,7 @@ static int start_thread(struct api_pool *pool)
     return failed;
 }
 
-enum fw_status api_pool_new(unsigned threads, size_t queue_max, struct api_pool **out,
+enum fw_status api_pool_new(unsigned threads, size_t queue_max, int nice, struct api_pool **out,
                             struct fw_error *err)
 {
     assert(threads >= 1 && threads <= THREADS_MAX && queue_max >= 1);
@@ -68,6 +71,7 @@ enum fw_status api_pool_new(unsigned threads, size_t queue_max, struct api_pool 
     if (pool == NULL)
         return fw_fail(err, FW_ENOMEM, "worker pool of %zu jobs", queue_max);
     pool->queue_max = queue_max;
+    pool->nice = nice;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     while (pool->thread_count < threads) {

@@ -11,9 +11,10 @@
 struct api_pool;
 typedef void (*api_pool_fn)(void *ctx);
 
-/* `threads` of 1 to 16, at most `queue_max` jobs waiting. FW_ENOMEM, FW_EIO (no thread). */
-FW_MUST_CHECK enum fw_status api_pool_new(unsigned threads, size_t queue_max, struct api_pool **out,
-                                          struct fw_error *err);
+/* `threads` of 1 to 16, at most `queue_max` jobs waiting; `nice` (0 to 19) is how far the threads
+ * yield to those that answer requests. FW_ENOMEM, FW_EIO (no thread). */
+FW_MUST_CHECK enum fw_status api_pool_new(unsigned threads, size_t queue_max, int nice,
+                                          struct api_pool **out, struct fw_error *err);
 /* Runs what waits, joins the threads. NULL does nothing. */
 void api_pool_free(struct api_pool *pool);
 

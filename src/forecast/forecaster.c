@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "forecast/block.h"
-#include "forecast/nice_linux.h"
+#include "base/nice_linux.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -72,7 +72,7 @@ static void *worker_main(void *arg)
     struct worker *worker = arg;
     struct forecaster *f = worker->forecaster;
     uint64_t seen = 0;
-    forecast_nice_thread(NICE_BY);
+    fw_nice_thread(NICE_BY);
     pthread_mutex_lock(&f->lock);
     for (;;) {
         while (!f->quit && f->job_number == seen)

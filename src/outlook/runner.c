@@ -107,6 +107,10 @@ static void run_now(struct outlook_runner *runner)
     alert_book_alive(options->alerts, wall_ms);
     const enum fw_status status = outlook_run_once(options, NULL);
     outlook_schedule_ran(&runner->schedule, wall_ms, begin_ms, mono_ms(runner));
+    const struct outlook *made = outlook_board_current(options->board);
+    if (made == NULL || made->set->count == 0)
+        runner->schedule.ran = false; /* the first data is still to come, and forecast at once */
+    outlook_release(made);
     if (status != FW_OK)
         outlook_runner_wake(runner); /* what it did not see is still new */
 }

@@ -1,9 +1,9 @@
-#include "forecast/nice_linux.h"
+#include "base/nice_linux.h"
 
 #include <errno.h>
 #include <sys/resource.h>
 
-void forecast_nice_thread(int by)
+void fw_nice_thread(int by)
 {
     errno = 0;
     const int now = getpriority(PRIO_PROCESS, 0);
