@@ -701,6 +701,10 @@ enum fw_status api_predictions_new(struct api *api, struct api_predictions **out
         return fw_fail(err, FW_ENOMEM, "predictions");
     p->api = api;
     pthread_mutex_init(&p->lock, NULL);
+    /* Clients that poll want gzip. Until we know better, have it ready: the first of them must not
+     * wait for the compression of a whole fleet. */
+    const int64_t now = fw_clock_mono_ns(api->clock);
+    atomic_store(&p->asked_ns[HTTP_GZIP], now == 0 ? 1 : now);
     return FW_OK;
 }
 
