@@ -18,6 +18,7 @@ void tft_grn_carve(struct tft_carver *carver, size_t rows, size_t n_hidden, size
     acts->hidden1 = tft_carve(carver, rows * n_hidden);
     acts->hidden2 = tft_carve(carver, rows * n_hidden);
     tft_gate_norm_carve(carver, rows, n_out, &acts->gate);
+    acts->dropout = (struct tft_dropout){0};
 }
 
 /* The identity written as a stretch would need a table as long as the vector; this is the same
@@ -77,6 +78,7 @@ void tft_grn_forward(const struct tft_run *run, const struct tft_grn *g, size_t 
                    acts->hidden1);
     run->k->elu(rows * g->n_hidden, acts->hidden1);
     tft_apply(run, &g->fc2, rows, acts->hidden1, g->n_hidden, acts->hidden2);
+    tft_dropout_apply(&acts->dropout, rows * g->n_hidden, acts->hidden2);
     tft_gate_norm_forward(run, &g->gate, &g->norm, rows, acts->hidden2, skip, skip_stride,
                           &acts->gate, y);
 }

@@ -7,6 +7,22 @@
 
 #include "tft/run.h"
 
+/* Dropout before the gate of a network, in training only. */
+struct tft_dropout {
+    void (*apply)(size_t n, uint32_t key, uint32_t threshold, float scale,
+                  float *x); /* NULL: none */
+    uint32_t threshold;      /* of 2^32: the share that is dropped */
+    float scale;             /* of what is kept */
+    uint32_t key;            /* of the series and the step of training */
+    uint32_t site;           /* which network, and which block of rows */
+};
+
+static inline void tft_dropout_apply(const struct tft_dropout *d, size_t n, float *x)
+{
+    if (d->apply != NULL)
+        d->apply(n, d->key + d->site * 0x85ebca77u, d->threshold, d->scale, x);
+}
+
 struct tft_resample_acts {
     float *stretched; /* (rows, n_out): before the norm */
 };
@@ -21,8 +37,9 @@ struct tft_grn_acts {
     float *skip;    /* (rows, n_out); the input itself where it is not resampled */
     float *bias;    /* (n_hidden): fc1's bias and the context's share */
     float *hidden1; /* (rows, n_hidden): after the ELU */
-    float *hidden2; /* (rows, n_hidden): after fc2 */
+    float *hidden2; /* (rows, n_hidden): after fc2, and after dropout */
     struct tft_gate_norm_acts gate;
+    struct tft_dropout dropout;
 };
 
 /* Arrays for up to `rows` rows of any network whose sizes do not exceed the given ones. */

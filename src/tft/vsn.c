@@ -51,8 +51,8 @@ static void prescale(const struct tft_run *run, const struct tft_vsn_input *in, 
     }
 }
 
-static void fill_values(const struct tft_run *run, const struct tft_vsn *vsn, size_t rows,
-                        const int32_t *codes, const float *reals, float *values)
+void tft_vsn_values(const struct tft_run *run, const struct tft_vsn *vsn, size_t rows,
+                    const int32_t *codes, const float *reals, float *values)
 {
     for (size_t v = 0; v < vsn->n; v++) {
         const struct tft_vsn_input *in = &vsn->input[v];
@@ -63,11 +63,12 @@ static void fill_values(const struct tft_run *run, const struct tft_vsn *vsn, si
     }
 }
 
-static void variable_network(const struct tft_run *run, const struct tft_vsn *vsn, size_t v,
-                             size_t rows, struct tft_vsn_acts *acts, float *y)
+void tft_vsn_variable(const struct tft_run *run, const struct tft_vsn *vsn, size_t v, size_t rows,
+                      struct tft_vsn_acts *acts, float *y)
 {
     const struct tft_vsn_input *in = &vsn->input[v];
     const float *x = acts->values + in->at;
+    acts->variable.dropout.site = acts->flat.dropout.site + 1 + (uint32_t)v;
     if (in->categorical)
         tft_resample_forward(run, &in->embed_net, rows, x, vsn->value_size,
                              &acts->variable.resample, y);
@@ -80,9 +81,9 @@ void tft_vsn_forward(const struct tft_run *run, const struct tft_vsn *vsn, size_
                      struct tft_vsn_acts *acts, float *y, float *weights)
 {
     const size_t hidden = run->net->hidden;
-    fill_values(run, vsn, rows, codes, reals, acts->values);
+    tft_vsn_values(run, vsn, rows, codes, reals, acts->values);
     if (vsn->n == 1) {
-        variable_network(run, vsn, 0, rows, acts, y);
+        tft_vsn_variable(run, vsn, 0, rows, acts, y);
         for (size_t r = 0; r < rows; r++)
             weights[r] = 1.0f;
         return;
@@ -94,7 +95,7 @@ void tft_vsn_forward(const struct tft_run *run, const struct tft_vsn *vsn, size_
                     weights);
     run->k->softmax(rows, vsn->n, weights);
     for (size_t v = 0; v < vsn->n; v++) {
-        variable_network(run, vsn, v, rows, acts, acts->out);
+        tft_vsn_variable(run, vsn, v, rows, acts, acts->out);
         run->k->add_weighted(rows, hidden, acts->out, weights + v, vsn->n, y);
     }
 }

@@ -15,6 +15,14 @@ struct tft_vsn_acts {
 void tft_vsn_carve(struct tft_carver *carver, const struct tft_net *net, size_t rows,
                    struct tft_vsn_acts *acts);
 
+/* Embeddings and prescaled reals of every variable into values (rows, vsn->value_size). */
+void tft_vsn_values(const struct tft_run *run, const struct tft_vsn *vsn, size_t rows,
+                    const int32_t *codes, const float *reals, float *values);
+
+/* The network of variable v on acts->values; y (rows, hidden). */
+void tft_vsn_variable(const struct tft_run *run, const struct tft_vsn *vsn, size_t v, size_t rows,
+                      struct tft_vsn_acts *acts, float *y);
+
 /* codes (rows, n_categoricals), in range; reals (rows, n_reals); context (hidden), or NULL for the
  * static selection. Writes y (rows, hidden) and weights (rows, n). */
 void tft_vsn_forward(const struct tft_run *run, const struct tft_vsn *vsn, size_t rows,

@@ -1,0 +1,137 @@
+/* The kernels of compiled models. Steps are the lanes: a *tile* holds TFT_TILE steps of a layer,
+ * one row of TFT_TILE floats per unit, and an array of n units over many steps is one tile (n,
+ * TFT_TILE) after the other. What runs over units (norms, softmax, gates) is then vertical and
+ * needs no tails whatever n is; only the number of steps is rounded up, once.
+ *
+ * Arrays of whole tiles are 64-byte aligned. Every step's numbers depend on that step alone (the
+ * LSTM's and the attention's on their series alone), bit for bit: not on the place in a tile, nor
+ * on what stands beside it. NaN stays NaN. Nothing allocates. */
+#ifndef FW_TFT_KERNELS_TILES_H
+#define FW_TFT_KERNELS_TILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    TFT_TILE = 16,          /* steps */
+    TFT_PANEL = 6,          /* most outputs computed together */
+    TFT_UNITS = 8,          /* units in a group of the LSTM, floats in a part of a row */
+    TFT_TOGETHER = 3,       /* series that the LSTM advances side by side */
+    TFT_FLASH_SIZE_MAX = 64 /* largest head that attend() takes; its sums live on the stack */
+};
+
+/* y = W x + b, W cut into panels of outputs that are computed together. */
+struct tft_dense {
+    size_t n_in, n_out;
+    const float *w; /* panel after panel: (n_in, outputs of the panel) */
+    const float *b; /* (n_out) */
+};
+
+/* Panels for n outputs, and the outputs of one of them: as even as can be. */
+static inline size_t tft_panels(size_t n_out)
+{
+    return (n_out + TFT_PANEL - 1) / TFT_PANEL;
+}
+
+static inline size_t tft_panel_size(size_t n_out, size_t panel)
+{
+    return n_out / tft_panels(n_out) + (panel < n_out % tft_panels(n_out));
+}
+
+struct tft_dense_norm {
+    size_t n;
+    const float *w, *b; /* (n) */
+};
+
+/* LayerNorm(GLU(x) + skip). */
+struct tft_dense_gate {
+    struct tft_dense gate; /* n_out = 2 norm.n */
+    struct tft_dense_norm norm;
+};
+
+/* A residual network whose skip path is its input. */
+struct tft_dense_grn {
+    struct tft_dense fc1, fc2;
+    struct tft_dense_gate gate;
+};
+
+/* The weights of a selection's variables, as a function of its raw numbers. */
+struct tft_dense_flat {
+    size_t n;            /* variables */
+    size_t hidden;       /* n_out of fc2 */
+    struct tft_dense in; /* numbers -> hidden, then the skip path's n */
+    bool skip_normed;
+    struct tft_dense_norm skip;
+    struct tft_dense fc2;
+    struct tft_dense_gate gate;
+};
+
+/* A function of one number on [low, high], as cubics: at every node its value and its slope times
+ * the distance of nodes, `width` floats each. */
+struct tft_curve {
+    float low, high, per_unit; /* cells in a unit */
+    size_t cells;
+    const float *nodes; /* (cells + 1, 2, width) */
+};
+
+struct tft_recurrence {
+    size_t n, width; /* units; the same rounded up to TFT_UNITS */
+    const float *w;  /* (width / 8, n + n, 4, 8): input's rows, then the last output's */
+    const float *b;  /* (width / 8, 4, 8): both biases */
+};
+
+/* One series of a recurrence: x, y (steps, width); h, c (width) in: the state before, out: after.
+ * y's units beyond n become 0. */
+struct tft_sequence {
+    const float *x;
+    float *y, *h, *c;
+};
+
+struct tft_tiles {
+    const char *name;
+
+    /* x (tiles, n_in, TILE) -> y (tiles, n_out, TILE). */
+    void (*dense)(const struct tft_dense *d, size_t tiles, const float *x, float *y);
+
+    /* x, skip, y (tiles, n, TILE); work (2 n, TILE). */
+    void (*gate)(const struct tft_dense_gate *g, size_t tiles, const float *x, const float *skip,
+                 float *work, float *y);
+
+    /* first: fc1's bias and the context's share (n_hidden). work (2 hidden + 2 n, TILE). */
+    void (*grn)(const struct tft_dense_grn *g, const float *first, size_t tiles, const float *x,
+                float *work, float *y);
+
+    /* One tile. x (numbers, TILE); in: preset with what categories and context add (hidden + n,
+     * TILE), overwritten; work (hidden + 2 n, TILE); weights (n, TILE). */
+    void (*flat)(const struct tft_dense_flat *f, const float *x, float *in, float *work,
+                 float *weights);
+
+    /* Rows of a tile's steps: y (steps, width) += sum over n curves of weight * curve(x).  x,
+     * weights (n, TILE); at (n, TILE) and shares (n, 4, TILE) are room. Numbers outside their
+     * curve's range (NaN too) add nothing; returns whether there were any in these steps. */
+    bool (*curves)(size_t n, const struct tft_curve *curve, size_t width, size_t steps,
+                   const float *x, const float *weights, int32_t *at, float *shares, float *y);
+
+    /* 1 to TOGETHER series over the same number of steps. */
+    void (*lstm)(const struct tft_recurrence *r, size_t series, size_t steps,
+                 const struct tft_sequence *sequence);
+
+    /* x (TILE, width) rows -> y (n, TILE). */
+    void (*turn)(size_t n, size_t width, const float *x, float *y);
+
+    /* Attention of `queries` steps in tiles over two stretches of keys in tiles, for heads of at
+     * most FLASH_SIZE_MAX. Query i sees n_keys[0] keys of the first and i of the second. q, k
+     * (tiles, heads * size, TILE), q and k so scaled that their product is a power of two; v
+     * (tiles, size, TILE), finite in the keys' tiles. y (tiles, size, TILE): the heads' average. */
+    void (*attend)(size_t heads, size_t size, size_t queries, size_t n_keys, const float *q,
+                   const float *const k[2], const float *const v[2], float *y);
+};
+
+/* Plain C, on any machine. */
+const struct tft_tiles *tft_tiles_plain(void);
+/* AVX2 and FMA; NULL when this build or this processor has none. */
+const struct tft_tiles *tft_tiles_avx2(void);
+const struct tft_tiles *tft_tiles_best(void);
+
+#endif
