@@ -112,9 +112,9 @@ static void put_fleet_members(struct fw_buf *buf, struct api *api)
              counts.ready, counts.servers);
     api_put_int(buf, "tick", (int64_t)counts.batches);
     fw_buf_putc(buf, ',');
-    api_put_int(buf, "window_size", (int64_t)counts.records);
+    api_put_int(buf, "window_size", (int64_t)counts.rows);
     fw_buf_putc(buf, ',');
-    api_put_int(buf, "rolling_window_size", (int64_t)counts.records);
+    api_put_int(buf, "rolling_window_size", (int64_t)counts.rows);
     fw_buf_putc(buf, ',');
     api_put_int(buf, "servers_tracked", (int64_t)counts.servers);
     fw_buf_putc(buf, ',');

@@ -655,10 +655,10 @@ static void get_little(struct asked *asked)
     struct fleet_counts counts;
     fleet_counts(api->parts.fleet, &counts);
     struct asked now = *asked;
-    now.records = counts.records;
+    now.records = counts.rows;
     if (asked->outlook == NULL) {
         api_empty_outlook(&empty, api->options.schema, fleet_options(api->parts.fleet)->step_s,
-                          fw_clock_wall_ms(api->clock), counts.records);
+                          fw_clock_wall_ms(api->clock), counts.rows);
         now.outlook = &empty;
     }
     struct http_body *body = render_filtered(&now);

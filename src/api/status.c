@@ -155,13 +155,13 @@ void api_get_status(void *ctx, struct http_request *request)
     fw_buf_puts(&buf, "{\"running\":true,");
     api_put_int(&buf, "tick_count", (int64_t)counts.batches);
     fw_buf_putc(&buf, ',');
-    api_put_int(&buf, "window_size", (int64_t)counts.records);
+    api_put_int(&buf, "window_size", (int64_t)counts.rows);
     fw_buf_putc(&buf, ',');
     put_warmup(&buf, &counts, warm, tft);
     fw_buf_putc(&buf, ',');
     put_model_members(&buf, api);
     fw_buf_putc(&buf, ',');
-    api_put_int(&buf, "rolling_window_size", (int64_t)counts.records);
+    api_put_int(&buf, "rolling_window_size", (int64_t)counts.rows);
     fw_buf_putc(&buf, ',');
     api_put_int(&buf, "servers_tracked", (int64_t)counts.servers);
     fw_buf_putc(&buf, ',');

@@ -300,6 +300,9 @@ void fleet_counts(const struct fleet *fleet, struct fleet_counts *counts)
     counts->stale = atomic_load(&fleet->shared->stale);
     counts->ready = atomic_load(&fleet->ready);
     counts->records = atomic_load(&fleet->records);
+    counts->rows = atomic_load(&fleet->rows);
+    if (counts->rows < counts->records)
+        counts->rows = counts->records; /* what a snapshot brought was not applied here */
     counts->bytes = atomic_load(&fleet->bytes);
     fleet_position(fleet, &seq, &counts->batches);
 }
@@ -551,6 +554,8 @@ enum fw_status fleet_apply(struct fleet *fleet, const struct sample_batch *batch
             status = run;
     }
     stamp_places(fleet, batch, seq);
+    if (applied->samples > 0)
+        atomic_fetch_add(&fleet->rows, batch->row_count);
     pthread_mutex_lock(&fleet->shared->position_lock);
     if (seq > fleet->seq) {
         fleet->seq = seq;

@@ -77,6 +77,7 @@ struct fleet_counts {
                        server */
     uint64_t batches; /* applied since the state was created; survives restarts */
     uint64_t records; /* rows held: the sum over servers of steps that hold anything */
+    uint64_t rows;    /* records taken since this start, several to a step; at least `records` */
     size_t bytes;     /* memory of windows and names */
 };
 /* Cheap: no walk over the servers, but for `stale` once a second. */

@@ -58,6 +58,7 @@ struct fleet {
     _Atomic uint64_t revisions;
     _Atomic size_t servers, ready, bytes;
     _Atomic uint64_t records;
+    _Atomic uint64_t rows;
 
     uint64_t seq, batches; /* under shared->position_lock */
 };

@@ -116,7 +116,7 @@ static void describe(const struct outlook_runner_options *options, const char *m
 {
     struct fleet_counts counts;
     fleet_counts(options->fleet, &counts);
-    outlook->records = counts.records;
+    outlook->records = counts.rows;
     outlook->schema = options->risk.schema;
     outlook->risk_model = risk_scorer_name(options->risk.scorer);
     snprintf(outlook->model_type, sizeof outlook->model_type, "%s",

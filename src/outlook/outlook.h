@@ -29,7 +29,7 @@ struct outlook {
     double health_score;                   /* 100 - average_risk; 100 for an empty fleet */
     size_t top_count; /* the riskiest first, ties by name: indices into set->items */
     uint32_t top[OUTLOOK_TOP_MAX];
-    uint64_t records; /* rows held by the windows at the time */
+    uint64_t records; /* fleet_counts.rows at the time */
 };
 
 const struct outlook *outlook_retain(const struct outlook *outlook);

@@ -64,7 +64,7 @@ const struct fleet_options *fleet_options(const struct fleet *fleet)
 
 void fleet_counts(const struct fleet *fleet, struct fleet_counts *counts)
 {
-    *counts = (struct fleet_counts){.servers = fleet->count, .records = 10 * fleet->count};
+    *counts = (struct fleet_counts){.servers = fleet->count, .rows = 10 * fleet->count};
 }
 
 size_t fleet_slots(const struct fleet *fleet)
