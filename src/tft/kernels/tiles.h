@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 enum {
-    TFT_TILE = 16,          /* steps */
-    TFT_PANEL = 6,          /* most outputs computed together */
-    TFT_UNITS = 8,          /* units in a group of the LSTM, floats in a part of a row */
-    TFT_TOGETHER = 3,       /* series that the LSTM advances side by side */
-    TFT_FLASH_SIZE_MAX = 64 /* largest head that attend() takes; its sums live on the stack */
+    TFT_TILE = 16,         /* steps */
+    TFT_PANEL = 6,         /* most outputs computed together */
+    TFT_UNITS = 8,         /* units in a group of the LSTM, floats in a part of a row */
+    TFT_TOGETHER = 3,      /* series that the LSTM advances side by side */
+    TFT_HEAD_SIZE_MAX = 64 /* largest head that attend() takes; its sums live on the stack */
 };
 
 /* y = W x + b, W cut into panels of outputs that are computed together. */
@@ -121,7 +121,7 @@ struct tft_tiles {
     void (*turn)(size_t n, size_t width, const float *x, float *y);
 
     /* Attention of `queries` steps in tiles over two stretches of keys in tiles, for heads of at
-     * most FLASH_SIZE_MAX. Query i sees n_keys[0] keys of the first and i of the second. q, k
+     * most HEAD_SIZE_MAX. Query i sees n_keys[0] keys of the first and i of the second. q, k
      * (tiles, heads * size, TILE), q and k so scaled that their product is a power of two; v
      * (tiles, size, TILE), finite in the keys' tiles. y (tiles, size, TILE): the heads' average. */
     void (*attend)(size_t heads, size_t size, size_t queries, size_t n_keys, const float *q,

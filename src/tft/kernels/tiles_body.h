@@ -1,5 +1,5 @@
-/* The kernels of tiles.h in lanes of eight floats: tiles.c and tiles_avx2.c include this once each,
- * after naming the table (TILES_TABLE, TILES_NAME). Not for anyone else. */
+/* The kernels of tiles.h in the notation of lanes.h: tiles.c and tiles_avx2.c include this once
+ * each, after naming the table (TILES_TABLE, TILES_NAME). Not for anyone else. */
 #include "tft/kernels/internal.h"
 #include "tft/kernels/lanes.h"
 #include "tft/kernels/tiles.h"
@@ -18,27 +18,31 @@ enum finish { AS_IS, ELU };
 LANES_INLINE void panel(size_t rows, size_t n_in, const float *restrict x, const float *restrict w,
                         const float *b, float *restrict y, enum start start, enum finish finish)
 {
-    f8 sum[TFT_PANEL][PARTS];
+    fv sum[TFT_PANEL][PARTS];
     LANES_UNROLL
     for (size_t r = 0; r < rows; r++) {
         LANES_UNROLL
         for (size_t p = 0; p < PARTS; p++)
-            sum[r][p] = start == FROM_BIAS ? f8_all(b[r]) : f8_load(y + r * TFT_TILE + p * LANES);
+            sum[r][p] = start == FROM_BIAS ? fv_all(b[r]) : fv_load(y + r * TFT_TILE + p * LANES);
     }
     for (size_t i = 0; i < n_in; i++, w += rows, x += TFT_TILE) {
-        const f8 x0 = f8_load(x), x1 = f8_load(x + LANES);
+        fv xi[PARTS];
+        LANES_UNROLL
+        for (size_t p = 0; p < PARTS; p++)
+            xi[p] = fv_load(x + p * LANES);
         LANES_UNROLL
         for (size_t r = 0; r < rows; r++) {
-            const f8 wr = f8_all(w[r]);
-            sum[r][0] = f8_fma(wr, x0, sum[r][0]);
-            sum[r][1] = f8_fma(wr, x1, sum[r][1]);
+            const fv wr = fv_all(w[r]);
+            LANES_UNROLL
+            for (size_t p = 0; p < PARTS; p++)
+                sum[r][p] = fv_fma(wr, xi[p], sum[r][p]);
         }
     }
     LANES_UNROLL
     for (size_t r = 0; r < rows; r++) {
         LANES_UNROLL
         for (size_t p = 0; p < PARTS; p++)
-            f8_store(y + r * TFT_TILE + p * LANES, finish == ELU ? f8_elu(sum[r][p]) : sum[r][p]);
+            fv_store(y + r * TFT_TILE + p * LANES, finish == ELU ? fv_elu(sum[r][p]) : sum[r][p]);
     }
 }
 
@@ -97,20 +101,20 @@ static void dense(const struct tft_dense *d, size_t tiles, const float *x, float
 
 /* ---- norms and gates ---- */
 
-/* y = (y - mean) / sqrt(var + epsilon) w + b for eight steps; `sum` is that of y. */
-LANES_INLINE void norm_part(const struct tft_dense_norm *norm, f8 sum, float *y)
+/* y = (y - mean) / sqrt(var + epsilon) w + b for one register of steps; `sum` is that of y. */
+LANES_INLINE void norm_part(const struct tft_dense_norm *norm, fv sum, float *y)
 {
-    const f8 share = f8_all(1.0f / (float)norm->n), mean = sum * share;
-    f8 squares = f8_all(0.0f);
+    const fv share = fv_all(1.0f / (float)norm->n), mean = sum * share;
+    fv squares = fv_all(0.0f);
     for (size_t j = 0; j < norm->n; j++) {
-        const f8 gap = f8_load(y + j * TFT_TILE) - mean;
-        squares = f8_fma(gap, gap, squares);
+        const fv gap = fv_load(y + j * TFT_TILE) - mean;
+        squares = fv_fma(gap, gap, squares);
     }
-    const f8 variance = f8_fma(squares, share, f8_all(TFT_LAYER_NORM_EPSILON));
-    const f8 inverse = f8_all(1.0f) / f8_sqrt(variance);
+    const fv variance = fv_fma(squares, share, fv_all(TFT_LAYER_NORM_EPSILON));
+    const fv inverse = fv_all(1.0f) / fv_sqrt(variance);
     for (size_t j = 0; j < norm->n; j++) {
-        const f8 gap = f8_load(y + j * TFT_TILE) - mean;
-        f8_store(y + j * TFT_TILE, f8_fma(gap * inverse, f8_all(norm->w[j]), f8_all(norm->b[j])));
+        const fv gap = fv_load(y + j * TFT_TILE) - mean;
+        fv_store(y + j * TFT_TILE, fv_fma(gap * inverse, fv_all(norm->w[j]), fv_all(norm->b[j])));
     }
 }
 
@@ -120,12 +124,12 @@ static void glu_norm(const struct tft_dense_norm *norm, const float *gates, cons
 {
     for (size_t at = 0; at < TFT_TILE; at += LANES) {
         const float *a = gates + at, *g = a + norm->n * TFT_TILE, *s = skip + at;
-        f8 sum = f8_all(0.0f);
+        fv sum = fv_all(0.0f);
         for (size_t j = 0; j < norm->n; j++) {
-            const f8 v = f8_fma(f8_load(a + j * TFT_TILE), f8_sigmoid(f8_load(g + j * TFT_TILE)),
-                                f8_load(s + j * TFT_TILE));
+            const fv v = fv_fma(fv_load(a + j * TFT_TILE), fv_sigmoid(fv_load(g + j * TFT_TILE)),
+                                fv_load(s + j * TFT_TILE));
             sum = sum + v;
-            f8_store(y + at + j * TFT_TILE, v);
+            fv_store(y + at + j * TFT_TILE, v);
         }
         norm_part(norm, sum, y + at);
     }
@@ -134,9 +138,9 @@ static void glu_norm(const struct tft_dense_norm *norm, const float *gates, cons
 static void norm_tile(const struct tft_dense_norm *norm, float *y)
 {
     for (size_t at = 0; at < TFT_TILE; at += LANES) {
-        f8 sum = f8_all(0.0f);
+        fv sum = fv_all(0.0f);
         for (size_t j = 0; j < norm->n; j++)
-            sum = sum + f8_load(y + at + j * TFT_TILE);
+            sum = sum + fv_load(y + at + j * TFT_TILE);
         norm_part(norm, sum, y + at);
     }
 }
@@ -173,17 +177,17 @@ static void grn(const struct tft_dense_grn *g, const float *first, size_t tiles,
 static void softmax_tile(size_t n, float *x)
 {
     for (size_t at = 0; at < TFT_TILE; at += LANES) {
-        f8 max = f8_load(x + at), sum = f8_all(0.0f);
+        fv max = fv_load(x + at), sum = fv_all(0.0f);
         for (size_t j = 1; j < n; j++)
-            max = f8_larger(max, f8_load(x + at + j * TFT_TILE));
+            max = fv_larger(max, fv_load(x + at + j * TFT_TILE));
         for (size_t j = 0; j < n; j++) {
-            const f8 e = f8_exp_cut(f8_load(x + at + j * TFT_TILE) - max, 1.0f, 120.0f);
+            const fv e = fv_exp_cut(fv_load(x + at + j * TFT_TILE) - max, 1.0f, 120.0f);
             sum = sum + e;
-            f8_store(x + at + j * TFT_TILE, e);
+            fv_store(x + at + j * TFT_TILE, e);
         }
-        const f8 inverse = f8_all(1.0f) / sum;
+        const fv inverse = fv_all(1.0f) / sum;
         for (size_t j = 0; j < n; j++)
-            f8_store(x + at + j * TFT_TILE, f8_load(x + at + j * TFT_TILE) * inverse);
+            fv_store(x + at + j * TFT_TILE, fv_load(x + at + j * TFT_TILE) * inverse);
     }
 }
 
@@ -193,7 +197,7 @@ static void flat(const struct tft_dense_flat *f, const float *x, float *in, floa
     float *skip = in + f->hidden * TFT_TILE, *gates = work + f->hidden * TFT_TILE;
     preset_tile(&f->in, x, in);
     for (size_t i = 0; i < f->hidden * TFT_TILE; i += LANES)
-        f8_store(in + i, f8_elu(f8_load(in + i)));
+        fv_store(in + i, fv_elu(fv_load(in + i)));
     if (f->skip_normed)
         norm_tile(&f->skip, skip);
     plain_tile(&f->fc2, in, work);
@@ -201,29 +205,29 @@ static void flat(const struct tft_dense_flat *f, const float *x, float *in, floa
     softmax_tile(f->n, weights);
 }
 
-/* Where eight numbers lie on a curve: their cell, and the share of each of its ends' value and
- * slope in weight * curve(x). Returns the lanes that lie on it. */
-LANES_INLINE i8 place(const struct tft_curve *curve, size_t node_size, f8 x, f8 weight, int32_t *at,
+/* Where a register of numbers lies on a curve: their cell, and the share of each of its ends' value
+ * and slope in weight * curve(x). Returns the lanes that lie on it. */
+LANES_INLINE iv place(const struct tft_curve *curve, size_t node_size, fv x, fv weight, int32_t *at,
                       float *shares)
 {
-    const f8 one = f8_all(1.0f);
-    const i8 inside = (x >= f8_all(curve->low)) & (x <= f8_all(curve->high));
-    const f8 far =
-        f8_select(inside, x - f8_all(curve->low), f8_all(0.0f)) * f8_all(curve->per_unit);
-    const f8 last = f8_all((float)(curve->cells - 1));
-    f8 cell = (far + f8_all(LANES_ROUNDER)) - f8_all(LANES_ROUNDER);
-    cell = f8_select(cell > far, cell - one, cell); /* rounded down */
-    cell = f8_select(cell > last, last, cell);
-    const f8 t = far - cell, u = t - one;
-    const f8 w = f8_select(inside, weight, f8_all(0.0f));
-    const f8 rise = t * t * (f8_all(3.0f) - t - t); /* 3 t^2 - 2 t^3 */
-    const i8 index = (i8)(cell + f8_all(LANES_ROUNDER)) - (i8)f8_all(LANES_ROUNDER);
-    const i8 offset = index * (int32_t)node_size;
+    const fv one = fv_all(1.0f);
+    const iv inside = (x >= fv_all(curve->low)) & (x <= fv_all(curve->high));
+    const fv far =
+        fv_select(inside, x - fv_all(curve->low), fv_all(0.0f)) * fv_all(curve->per_unit);
+    const fv last = fv_all((float)(curve->cells - 1));
+    fv cell = (far + fv_all(LANES_ROUNDER)) - fv_all(LANES_ROUNDER);
+    cell = fv_select(cell > far, cell - one, cell); /* rounded down */
+    cell = fv_select(cell > last, last, cell);
+    const fv t = far - cell, u = t - one;
+    const fv w = fv_select(inside, weight, fv_all(0.0f));
+    const fv rise = t * t * (fv_all(3.0f) - t - t); /* 3 t^2 - 2 t^3 */
+    const iv index = (iv)(cell + fv_all(LANES_ROUNDER)) - (iv)fv_all(LANES_ROUNDER);
+    const iv offset = index * (int32_t)node_size;
     memcpy(at, &offset, sizeof offset);
-    f8_store(shares, w * (one - rise));
-    f8_store(shares + TFT_TILE, w * (t * u * u));
-    f8_store(shares + 2 * TFT_TILE, w * rise);
-    f8_store(shares + 3 * TFT_TILE, w * (t * t * u));
+    fv_store(shares, w * (one - rise));
+    fv_store(shares + TFT_TILE, w * (t * u * u));
+    fv_store(shares + 2 * TFT_TILE, w * rise);
+    fv_store(shares + 3 * TFT_TILE, w * (t * t * u));
     return inside;
 }
 
@@ -231,40 +235,40 @@ LANES_INLINE i8 place(const struct tft_curve *curve, size_t node_size, f8 x, f8 
 LANES_INLINE void add_curves(size_t parts, size_t n, const struct tft_curve *curve, size_t from,
                              size_t width, const int32_t *at, const float *shares, float *y)
 {
-    f8 left[4], right[4];
+    fv left[4], right[4];
     LANES_UNROLL
     for (size_t p = 0; p < parts; p++) {
-        left[p] = f8_load(y + from + p * LANES);
-        right[p] = f8_all(0.0f);
+        left[p] = fv_load(y + from + p * LANES);
+        right[p] = fv_all(0.0f);
     }
     for (size_t v = 0; v < n; v++, at += TFT_TILE, shares += 4 * TFT_TILE) {
         const float *node = curve[v].nodes + *at + from;
-        const f8 s0 = f8_all(shares[0]), s1 = f8_all(shares[TFT_TILE]);
-        const f8 s2 = f8_all(shares[2 * TFT_TILE]), s3 = f8_all(shares[3 * TFT_TILE]);
+        const fv s0 = fv_all(shares[0]), s1 = fv_all(shares[TFT_TILE]);
+        const fv s2 = fv_all(shares[2 * TFT_TILE]), s3 = fv_all(shares[3 * TFT_TILE]);
         LANES_UNROLL
         for (size_t p = 0; p < parts; p++) {
             const float *q = node + p * LANES;
-            left[p] = f8_fma(s0, f8_load(q), left[p]);
-            right[p] = f8_fma(s2, f8_load(q + 2 * width), right[p]);
-            left[p] = f8_fma(s1, f8_load(q + width), left[p]);
-            right[p] = f8_fma(s3, f8_load(q + 3 * width), right[p]);
+            left[p] = fv_fma(s0, fv_load(q), left[p]);
+            right[p] = fv_fma(s2, fv_load(q + 2 * width), right[p]);
+            left[p] = fv_fma(s1, fv_load(q + width), left[p]);
+            right[p] = fv_fma(s3, fv_load(q + 3 * width), right[p]);
         }
     }
     LANES_UNROLL
     for (size_t p = 0; p < parts; p++)
-        f8_store(y + from + p * LANES, left[p] + right[p]);
+        fv_store(y + from + p * LANES, left[p] + right[p]);
 }
 
 static bool curves(size_t n, const struct tft_curve *curve, size_t width, size_t steps,
                    const float *x, const float *weights, int32_t *at, float *shares, float *y)
 {
-    i8 outside = {0};
+    iv outside = {0};
     for (size_t v = 0; v < n; v++) {
         for (size_t i = 0; i < TFT_TILE; i += LANES) {
             const size_t k = v * TFT_TILE + i, left = steps > i ? steps - i : 0;
-            const i8 inside = place(&curve[v], 2 * width, f8_load(x + k), f8_load(weights + k),
+            const iv inside = place(&curve[v], 2 * width, fv_load(x + k), fv_load(weights + k),
                                     at + k, shares + 4 * v * TFT_TILE + i);
-            outside |= ~inside & i8_first(left);
+            outside |= ~inside & iv_first(left);
         }
     }
     for (size_t s = 0; s < steps; s++) {
@@ -282,39 +286,39 @@ static bool curves(size_t n, const struct tft_curve *curve, size_t width, size_t
 
 /* ---- recurrence ---- */
 
-/* Eight units' state, one step on, from the sums of their gates. With A = e^-i and so on, the cell
- * is c / (1 + F) + (G - 1) / ((1 + A) (1 + G)) and the output (C - 1) / ((1 + O) (1 + C)): one
- * division each. Exponents are cut at 40, so that no product of three overflows; what is cut
- * differs from 0 or 1 by 1e-12. */
-LANES_INLINE f8 advance(const f8 *gates, float *cell)
+/* A register of units, their state, one step on, from the sums of their gates. With A = e^-i and so
+ * on, the cell is c / (1 + F) + (G - 1) / ((1 + A) (1 + G)) and the output (C - 1) / ((1 + O) (1 +
+ * C)): one division each. Exponents are cut at 40, so that no product of three overflows; what is
+ * cut differs from 0 or 1 by 1e-12. */
+LANES_INLINE fv advance(const fv *gates, float *cell)
 {
-    const f8 one = f8_all(1.0f);
-    const f8 a = one + f8_exp_cut(gates[0], -1.0f, 40.0f);
-    const f8 f = one + f8_exp_cut(gates[1], -1.0f, 40.0f);
-    const f8 g = f8_exp_cut(gates[2], 2.0f, 40.0f);
-    const f8 o = one + f8_exp_cut(gates[3], -1.0f, 40.0f);
-    const f8 ag = a * (one + g);
-    const f8 c = f8_fma(f8_load(cell), ag, (g - one) * f) / (ag * f);
-    const f8 e = f8_exp_cut(c, 2.0f, 40.0f);
-    f8_store(cell, c);
+    const fv one = fv_all(1.0f);
+    const fv a = one + fv_exp_cut(gates[0], -1.0f, 40.0f);
+    const fv f = one + fv_exp_cut(gates[1], -1.0f, 40.0f);
+    const fv g = fv_exp_cut(gates[2], 2.0f, 40.0f);
+    const fv o = one + fv_exp_cut(gates[3], -1.0f, 40.0f);
+    const fv ag = a * (one + g);
+    const fv c = fv_fma(fv_load(cell), ag, (g - one) * f) / (ag * f);
+    const fv e = fv_exp_cut(c, 2.0f, 40.0f);
+    fv_store(cell, c);
     return (e - one) / (o * (one + e));
 }
 
-/* Adds n inputs' products to the gates of eight units, for `series` series. */
+/* Adds n inputs' products to the gates of one register of units, for `series` series. */
 LANES_INLINE void add_inputs(size_t series, size_t n, const float *const *x, const float *w,
-                             f8 (*gates)[4])
+                             fv (*gates)[4])
 {
     for (size_t i = 0; i < n; i++, w += 4 * LANES) {
-        f8 in[TFT_TOGETHER];
+        fv in[TFT_TOGETHER];
         LANES_UNROLL
         for (size_t s = 0; s < series; s++)
-            in[s] = f8_all(x[s][i]);
+            in[s] = fv_all(x[s][i]);
         LANES_UNROLL
         for (size_t k = 0; k < 4; k++) {
-            const f8 wk = f8_load(w + k * LANES);
+            const fv wk = fv_load(w + k * TFT_UNITS);
             LANES_UNROLL
             for (size_t s = 0; s < series; s++)
-                gates[s][k] = f8_fma(in[s], wk, gates[s][k]);
+                gates[s][k] = fv_fma(in[s], wk, gates[s][k]);
         }
     }
 }
@@ -329,19 +333,20 @@ LANES_INLINE void step(const struct tft_recurrence *r, size_t series, size_t t,
         h[s] = t == 0 ? sequence[s].h : sequence[s].y + (t - 1) * r->width;
     }
     for (size_t u = 0; u < r->width; u += LANES) {
-        const float *w = r->w + u * 4 * 2 * r->n, *b = r->b + u * 4;
-        f8 gates[TFT_TOGETHER][4];
+        const size_t group = u / TFT_UNITS * TFT_UNITS, part = u % TFT_UNITS;
+        const float *w = r->w + group * 4 * 2 * r->n + part, *b = r->b + group * 4 + part;
+        fv gates[TFT_TOGETHER][4];
         LANES_UNROLL
         for (size_t s = 0; s < series; s++) {
             LANES_UNROLL
             for (size_t k = 0; k < 4; k++)
-                gates[s][k] = f8_load(b + k * LANES);
+                gates[s][k] = fv_load(b + k * TFT_UNITS);
         }
         add_inputs(series, r->n, x, w, gates);
-        add_inputs(series, r->n, h, w + r->n * 4 * LANES, gates);
+        add_inputs(series, r->n, h, w + r->n * 4 * TFT_UNITS, gates);
         LANES_UNROLL
         for (size_t s = 0; s < series; s++)
-            f8_store(sequence[s].y + t * r->width + u, advance(gates[s], sequence[s].c + u));
+            fv_store(sequence[s].y + t * r->width + u, advance(gates[s], sequence[s].c + u));
     }
 }
 
@@ -385,37 +390,39 @@ struct stretch {
 /* Powers of two up to here need no maximum taken off before: no sum of them overflows. */
 #define SAFE_POWER 60.0f
 
-LANES_INLINE f8 score(size_t size, const float *q, const float *k)
+LANES_INLINE fv score(size_t size, const float *q, const float *k)
 {
-    f8 s = f8_all(q[0]) * f8_load(k);
+    fv s = fv_all(q[0]) * fv_load(k);
     LANES_UNROLL
     for (size_t c = 1; c < size; c++)
-        s = f8_fma(f8_all(q[c * TFT_TILE]), f8_load(k + c * TFT_TILE), s);
+        s = fv_fma(fv_all(q[c * TFT_TILE]), fv_load(k + c * TFT_TILE), s);
     return s;
 }
 
-/* sums += weight v for eight keys of which `left` count; the last of the sums is of the weights. */
+/* sums += weight v for a register of keys of which `left` count; the last of the sums is of the
+ * weights. */
 LANES_INLINE void add_keys(size_t size, const float *q, const float *k, const float *v, size_t left,
-                           bool safe, float max, f8 *sums)
+                           bool safe, float max, fv *sums)
 {
-    const f8 s = score(size, q, k);
-    f8 e = safe ? f8_exp2_short(s) : f8_exp2(f8_least(s - f8_all(max), -120.0f));
+    const fv s = score(size, q, k);
+    fv e = safe ? fv_exp2_short(s) : fv_exp2(fv_least(s - fv_all(max), -120.0f));
     if (left < LANES)
-        e = f8_select(i8_first(left), e, f8_all(0.0f));
+        e = fv_select(iv_first(left), e, fv_all(0.0f));
     LANES_UNROLL
     for (size_t c = 0; c < size; c++)
-        sums[c] = f8_fma(e, f8_load(v + c * TFT_TILE), sums[c]);
+        sums[c] = fv_fma(e, fv_load(v + c * TFT_TILE), sums[c]);
     sums[size] = sums[size] + e;
 }
 
 LANES_INLINE void add_stretch(size_t size, const float *q, const struct stretch *keys, bool safe,
-                              float max, f8 *sums)
+                              float max, fv *sums)
 {
     const float *k = keys->k, *v = keys->v;
     size_t left = keys->n;
     for (; left >= TFT_TILE; left -= TFT_TILE, k += keys->k_tile, v += size * TFT_TILE) {
-        add_keys(size, q, k, v, LANES, safe, max, sums);
-        add_keys(size, q, k + LANES, v + LANES, LANES, safe, max, sums);
+        LANES_UNROLL
+        for (size_t p = 0; p < TFT_TILE; p += LANES)
+            add_keys(size, q, k + p, v + p, LANES, safe, max, sums);
     }
     for (; left > 0; left -= left < LANES ? left : LANES, k += LANES, v += LANES)
         add_keys(size, q, k, v, left, safe, max, sums);
@@ -425,8 +432,8 @@ LANES_INLINE float highest_score(size_t size, const float *q, const struct stret
 {
     for (size_t t = 0; t < keys->n; t += LANES) {
         const float *k = keys->k + t / TFT_TILE * keys->k_tile + t % TFT_TILE;
-        const f8 s = score(size, q, k);
-        max = f8_max(f8_select(i8_first(keys->n - t), f8_larger(s, f8_all(max)), f8_all(max)));
+        const fv s = score(size, q, k);
+        max = fv_max(fv_select(iv_first(keys->n - t), fv_larger(s, fv_all(max)), fv_all(max)));
     }
     return max;
 }
@@ -434,16 +441,16 @@ LANES_INLINE float highest_score(size_t size, const float *q, const struct stret
 /* The largest |k| of whole tiles; NaN when one is not a number or infinite. */
 static float longest_key(size_t size, const struct stretch *keys)
 {
-    f8 max = f8_all(0.0f), all = f8_all(0.0f);
+    fv max = fv_all(0.0f), all = fv_all(0.0f);
     for (size_t t = 0; t < keys->n; t += LANES) {
         const float *k = keys->k + t / TFT_TILE * keys->k_tile + t % TFT_TILE;
-        f8 square = f8_all(0.0f);
+        fv square = fv_all(0.0f);
         for (size_t c = 0; c < size; c++)
-            square = f8_fma(f8_load(k + c * TFT_TILE), f8_load(k + c * TFT_TILE), square);
-        max = f8_larger(max, square);
-        all = f8_fma(square, f8_all(0.0f), all);
+            square = fv_fma(fv_load(k + c * TFT_TILE), fv_load(k + c * TFT_TILE), square);
+        max = fv_larger(max, square);
+        all = fv_fma(square, fv_all(0.0f), all);
     }
-    return sqrtf(f8_max(max)) + f8_sum(all);
+    return sqrtf(fv_max(max)) + fv_sum(all);
 }
 
 static float length_of(size_t size, const float *q)
@@ -455,11 +462,11 @@ static float length_of(size_t size, const float *q)
 }
 
 LANES_INLINE void one_query(size_t size, const float *q, const struct stretch *keys, float longest,
-                            f8 *sums)
+                            fv *sums)
 {
     LANES_UNROLL
     for (size_t c = 0; c <= size; c++)
-        sums[c] = f8_all(0.0f);
+        sums[c] = fv_all(0.0f);
     if (length_of(size, q) * longest <= SAFE_POWER) {
         add_stretch(size, q, &keys[0], true, 0.0f, sums);
         add_stretch(size, q, &keys[1], true, 0.0f, sums);
@@ -475,7 +482,7 @@ LANES_INLINE void one_head(size_t heads, size_t size, size_t queries, size_t n_k
                            const float *q, const float *const k[2], const float *const v[2],
                            float *y)
 {
-    f8 sums[TFT_FLASH_SIZE_MAX + 1];
+    fv sums[TFT_HEAD_SIZE_MAX + 1];
     const size_t wide = heads * size * TFT_TILE, from = head * size * TFT_TILE;
     struct stretch keys[2] = {
         {n_keys,  k[0] + from, v[0], wide},
@@ -488,9 +495,9 @@ LANES_INLINE void one_head(size_t heads, size_t size, size_t queries, size_t n_k
         float *to = y + tile * size * TFT_TILE + lane;
         keys[1].n = i;
         one_query(size, q + tile * wide + from + lane, keys, longest, sums);
-        const float share = 1.0f / ((float)heads * f8_sum(sums[size]));
+        const float share = 1.0f / ((float)heads * fv_sum(sums[size]));
         for (size_t c = 0; c < size; c++)
-            to[c * TFT_TILE] = f8_sum(sums[c]) * share + (head == 0 ? 0.0f : to[c * TFT_TILE]);
+            to[c * TFT_TILE] = fv_sum(sums[c]) * share + (head == 0 ? 0.0f : to[c * TFT_TILE]);
     }
 }
 

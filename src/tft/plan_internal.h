@@ -1,0 +1,106 @@
+/* What a plan consists of, and its stages one by one: for the folder, its tests and benches. */
+#ifndef FW_TFT_PLAN_INTERNAL_H
+#define FW_TFT_PLAN_INTERNAL_H
+
+#include "tft/kernels/tiles.h"
+#include "tft/plan.h"
+#include "tft/run.h"
+#include "tft/vsn.h"
+
+/* One side's variable selection. Categoricals come first among the variables, then reals. */
+struct tft_plan_selection {
+    const struct tft_vsn *vsn;
+    size_t n_categoricals, n_reals;
+    struct tft_curve *curves;         /* (n_reals); range empty where the network is computed */
+    const float **category_rows;      /* (n_categoricals): (classes, width), the network's output */
+    struct tft_dense_flat flat;       /* where there is more than one variable */
+    const float *flat_first;          /* (hidden + n): what stands without any variable */
+    const float **flat_category_rows; /* (n_categoricals): (classes, hidden + n) */
+};
+
+struct tft_plan {
+    const struct tft_model *model;
+    const struct tft_tiles *tiles;
+    size_t width; /* hidden, rounded up to TFT_UNITS */
+    struct tft_plan_selection side[TFT_SIDES];
+    struct tft_recurrence lstm[TFT_SIDES][TFT_LAYERS_MAX];
+    struct tft_dense_gate post_lstm, post_attention, pre_output;
+    struct tft_dense_grn enrichment, feed_forward;
+    struct tft_dense q, k, v, attended, output;
+    struct tft_plan_info info;
+    size_t n_blocks, blocks_cap;
+    void **blocks; /* everything above that was allocated */
+};
+
+/* One series of a group. P = its padded steps: history in whole tiles, then horizon in whole tiles.
+ */
+struct tft_plan_series {
+    size_t history, horizon;
+    const int32_t *history_codes, *horizon_codes;
+    const float *history_reals, *horizon_reals;
+    float *context[TFT_CONTEXTS]; /* (hidden) */
+    float *selected;              /* (P, width) */
+    float *recurrent;             /* (P, width) */
+};
+
+struct tft_plan_acts {
+    struct tft_plan_series series[TFT_TOGETHER];
+    struct tft_vsn_acts vsn; /* of one row: the static selection, numbers outside their tables */
+    float *static_out, *static_weights;
+    struct tft_grn_acts static_grn;
+    float *numbers, *flat_in, *work, *weights, *shares, *first; /* of a tile */
+    int32_t *at;
+    float *between[2]; /* (TOGETHER, P, width): what one layer hands to the next */
+    float *h, *c;      /* (TOGETHER, layers, width) */
+    float *recurrent_tile, *selected_tile;
+    float *gated, *enriched, *q, *k, *v, *seen, *attended, *attended_gated, *fed_forward, *final,
+        *raw;
+    float *raw_rows; /* (horizon, outputs) */
+    size_t padded;   /* P at most */
+};
+
+void tft_plan_carve(struct tft_carver *carver, const struct tft_plan *plan, size_t history_steps,
+                    size_t horizon_steps, struct tft_plan_acts *acts);
+
+/* The stages, for the first n of acts->series. */
+void tft_plan_contexts(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n);
+void tft_plan_select(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n);
+void tft_plan_recur(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n);
+/* Of one series: the gate after the LSTM and the enrichment; the attention; from there to
+ * acts->raw_rows. */
+void tft_plan_enrich(const struct tft_plan *plan, struct tft_plan_acts *acts,
+                     const struct tft_plan_series *s);
+void tft_plan_attend(const struct tft_plan *plan, struct tft_plan_acts *acts,
+                     const struct tft_plan_series *s);
+void tft_plan_finish(const struct tft_plan *plan, struct tft_plan_acts *acts,
+                     const struct tft_plan_series *s);
+
+/* Points the group's series at series `from` and following of `in`. */
+void tft_plan_group(const struct tft_plan *plan, const struct tft_input *in, size_t from, size_t n,
+                    struct tft_plan_acts *acts);
+
+/* Aligned floats that die with the plan, zeroed; NULL when there is no memory. */
+float *tft_plan_floats(struct tft_plan *plan, size_t n);
+
+/* A real variable's network for n numbers, as the plain path computes it: y (n,
+ * hidden). acts for n rows. */
+void tft_plan_variable(const struct tft_run *run, const struct tft_vsn_input *in, size_t n,
+                       const float *x, struct tft_vsn_acts *acts, float *y);
+
+/* compile_curves.c: fills curves of one side. */
+FW_MUST_CHECK enum fw_status tft_compile_curves(struct tft_plan *plan,
+                                                struct tft_plan_selection *selection,
+                                                struct fw_error *err);
+/* compile_fold.c: the rest of a selection. */
+FW_MUST_CHECK enum fw_status tft_compile_selection(struct tft_plan *plan, enum tft_side side,
+                                                   struct fw_error *err);
+
+/* W (n_out, n_in) row after row and b (n_out) -> panels. False: no memory. */
+FW_MUST_CHECK bool tft_compile_dense(struct tft_plan *plan, size_t n_in, size_t n_out,
+                                     const float *w, const float *b, float factor,
+                                     struct tft_dense *out);
+FW_MUST_CHECK bool tft_compile_gate(struct tft_plan *plan, const struct tft_linear *gate,
+                                    const struct tft_norm *norm, struct tft_dense_gate *out);
+struct tft_dense_norm tft_compile_norm(const struct tft_plan *plan, const struct tft_norm *norm);
+
+#endif
