@@ -186,8 +186,12 @@ static void one_forecast(const struct history *h, size_t column, size_t origin, 
         for (size_t c = 0; c < STUDY_METHODS; c++)
             if (option_method == (int)study_method(c))
                 chosen = c;
-        statistical_path(&series, &study, chosen, arena, quantiles);
-        const struct forecast_candidate candidate = {.method = study_method(chosen),
+        enum forecast_method method = study_method(chosen);
+        if (option_method < 0)
+            method = statistical_forecast(&series, &study, arena, quantiles);
+        else
+            statistical_path(&series, &study, chosen, arena, quantiles);
+        const struct forecast_candidate candidate = {.method = method,
                                                      .quantiles = quantiles,
                                                      .pinball = study.loss[chosen],
                                                      .coverage = study.coverage[chosen]};

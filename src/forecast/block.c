@@ -177,8 +177,8 @@ static enum fw_status statistical(const struct work *w, size_t metric, enum fore
     float quantiles[3 * FORECAST_HORIZON];
     const struct series series = series_of(w, metric, 0, w->view->steps);
     const size_t chosen = study->chosen;
-    statistical_path(&series, study, chosen, w->scratch, quantiles);
-    const struct forecast_candidate candidate = {.method = study_method(chosen),
+    const enum forecast_method method = statistical_forecast(&series, study, w->scratch, quantiles);
+    const struct forecast_candidate candidate = {.method = method,
                                                  .reason = reason,
                                                  .quantiles = quantiles,
                                                  .pinball = study->loss[chosen],

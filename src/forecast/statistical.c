@@ -1,5 +1,6 @@
 #include "forecast/statistical.h"
 
+#include "forecast/ramp.h"
 #include "forecast/study.h"
 
 #include <assert.h>
@@ -28,23 +29,20 @@ static struct study_knot at_horizon(const struct study_knot *knots, int horizon)
     return out;
 }
 
-void statistical_path(const struct series *series, const struct statistical_study *study,
-                      size_t index, struct arena scratch, float *quantiles)
+static void write_path(const struct series_sums *sums, const struct statistical_study *study,
+                       size_t index, float *quantiles)
 {
     static const struct series_map plain = {.scale = SERIES_PLAIN};
     const struct series_map *map = index == STUDY_TREND ? &plain : &study->map;
-    struct series_sums sums;
-    assert(index < STUDY_METHODS);
-    series_prepare(series, &study->map, index == STUDY_TREND, &scratch, &sums);
-    const int64_t origin = (int64_t)sums.n - 1;
-    assert(sums.newest[origin] >= 0);
+    const int64_t origin = (int64_t)sums->n - 1;
+    assert(index < STUDY_METHODS && sums->newest[origin] >= 0);
     for (int i = 0; i < FORECAST_HORIZON; i++) {
         const struct study_knot knot = at_horizon(study->knot[index], i + 1);
         struct study_parts parts;
-        if (!study_parts(&sums, index, origin, i + 1, &parts)) {
+        if (!study_parts(sums, index, origin, i + 1, &parts)) {
             /* A hole a day before: the newest value stands in, with this horizon's band. */
-            const int32_t newest = sums.newest[origin];
-            parts = (struct study_parts){(double)sums.mapped[newest], 0.0};
+            const int32_t newest = sums->newest[origin];
+            parts = (struct study_parts){(double)sums->mapped[newest], 0.0};
         }
         const double point = parts.base + (double)knot.gain * parts.signal;
         for (int q = 0; q < 3; q++) {
@@ -52,4 +50,27 @@ void statistical_path(const struct series *series, const struct statistical_stud
             quantiles[q * FORECAST_HORIZON + i] = (float)fmin(fmax(value, -1e30), 1e30);
         }
     }
+}
+
+void statistical_path(const struct series *series, const struct statistical_study *study,
+                      size_t index, struct arena scratch, float *quantiles)
+{
+    struct series_sums sums;
+    series_prepare(series, &study->map, index == STUDY_TREND, &scratch, &sums);
+    write_path(&sums, study, index, quantiles);
+}
+
+enum forecast_method statistical_forecast(const struct series *series,
+                                          const struct statistical_study *study,
+                                          struct arena scratch, float *quantiles)
+{
+    struct series_sums sums;
+    struct ramp ramp;
+    series_prepare(series, &study->map, study->chosen == STUDY_TREND, &scratch, &sums);
+    if (ramp_find(&sums, series->metric, &ramp)) {
+        ramp_path(&ramp, quantiles);
+        return FORECAST_TREND;
+    }
+    write_path(&sums, study, study->chosen, quantiles);
+    return study_method(study->chosen);
 }

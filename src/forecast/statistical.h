@@ -56,4 +56,10 @@ void statistical_study(const struct series *series, struct arena scratch,
 void statistical_path(const struct series *series, const struct statistical_study *study,
                       size_t index, struct arena scratch, float *quantiles);
 
+/* The forecast: the path of the study's choice or, where the series ends in a ramp that the study
+ * has not seen (ramp.h), the ramp's. Returns the method that the path is of; as above otherwise. */
+enum forecast_method statistical_forecast(const struct series *series,
+                                          const struct statistical_study *study,
+                                          struct arena scratch, float *quantiles);
+
 #endif

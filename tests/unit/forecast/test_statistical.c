@@ -36,8 +36,8 @@ static void forecast(const float *values, size_t steps, uint32_t step_s,
     const struct arena arena = arena_over(memory, SCRATCH);
     assert_true(statistical_scratch_bytes(steps) <= SCRATCH);
     statistical_study(&series, arena, &study);
-    statistical_path(&series, &study, study.chosen, arena, quantiles);
-    const struct forecast_candidate candidate = {.method = study_method(study.chosen),
+    const enum forecast_method method = statistical_forecast(&series, &study, arena, quantiles);
+    const struct forecast_candidate candidate = {.method = method,
                                                  .reason = FORECAST_NO_MODEL,
                                                  .quantiles = quantiles,
                                                  .pinball = study.loss[study.chosen],

@@ -1,0 +1,180 @@
+#include "forecast/ramp.h"
+
+#include <assert.h>
+#include <math.h>
+
+/* Stretches that are tried. */
+static const int widths[] = {6, 8, 12, 16, 24, 36, 48, 72, 96, 144, 216, 288, 432};
+enum { WIDTHS = COUNT(widths), PAST_STEPS_MIN = 24, STALE_STEPS = 2 };
+
+static const double persistence_filling = 0.18, persistence_unknown = 1.0;
+/* The slope in its standard errors. Noise that hangs together makes such lines, too; what they are
+ * not is unheard of, which is tested besides. */
+static const double slope_errors_min = 8.0;
+static const double rise_noises_min = 8.0;
+static const double steeper_than_ever = 1.5;
+/* A reading is rounded and no ramp is exact: a line leaves at least this share of its rise. */
+static const double noise_share = 0.02;
+
+struct fit {
+    bool made;
+    double slope, level, noise, slope_sd, rise;
+};
+
+struct sums_back {
+    double n, x, xx, y, xy, yy;
+};
+
+/* x counts back from the origin, so the slope's sign is turned. */
+static struct fit fit_line(const struct sums_back *s, int width)
+{
+    struct fit fit = {0};
+    const double spread = s->xx - s->x * s->x / s->n;
+    if (s->n < 5.0 || s->n < 0.6 * (double)width || !(spread > 0.0))
+        return fit;
+    const double product = s->xy - s->x * s->y / s->n;
+    const double total = s->yy - s->y * s->y / s->n;
+    const double back = product / spread;
+    const double left = fmax(total - back * product, 0.0) / (s->n - 2.0);
+    fit.made = true;
+    fit.slope = -back;
+    fit.level = (s->y - back * s->x) / s->n;
+    fit.rise = fit.slope * (double)(width - 1);
+    const double least = noise_share * fit.rise;
+    fit.noise = sqrt(left + least * least);
+    fit.slope_sd = fit.noise / sqrt(spread);
+    return fit;
+}
+
+/* One fit a width, from one walk back. Levels are relative to the newest value. */
+static void fit_all(const struct series_sums *sums, int64_t newest, struct fit fits[WIDTHS])
+{
+    const int64_t origin = (int64_t)sums->n - 1;
+    const double reference = (double)sums->plain[newest];
+    struct sums_back s = {0};
+    size_t k = 0;
+    for (int64_t t = origin; t >= 0 && k < WIDTHS; t--) {
+        if (!isnan(sums->plain[t])) {
+            const double x = (double)(origin - t), y = (double)sums->plain[t] - reference;
+            s.n += 1.0;
+            s.x += x;
+            s.xx += x * x;
+            s.y += y;
+            s.xy += x * y;
+            s.yy += y * y;
+        }
+        if (origin - t + 1 == widths[k]) {
+            fits[k] = fit_line(&s, widths[k]);
+            k++;
+        }
+    }
+}
+
+/* The width that the slope stands out of most, or -1. */
+static int clearest(const struct fit fits[WIDTHS])
+{
+    int best = -1;
+    double most = slope_errors_min;
+    for (int k = 0; k < WIDTHS; k++) {
+        const struct fit *f = &fits[k];
+        if (!f->made || !(f->slope_sd > 0.0) || fabs(f->rise) < rise_noises_min * f->noise)
+            continue;
+        const double errors = fabs(f->slope) / f->slope_sd;
+        if (errors > most) {
+            most = errors;
+            best = k;
+        }
+    }
+    return best;
+}
+
+/* Whether the newest third rises as well. */
+static bool goes_on(const struct fit fits[WIDTHS], int chosen)
+{
+    int k = 0;
+    while (k + 1 < chosen && 3 * widths[k + 1] <= widths[chosen])
+        k++;
+    if (!fits[k].made)
+        return false;
+    const double sign = fits[chosen].slope > 0.0 ? 1.0 : -1.0;
+    const double error = fits[k].slope_sd;
+    return sign * fits[k].slope + error >= 0.5 * sign * fits[chosen].slope;
+}
+
+/* Whether one step makes up much of it. */
+static bool jumps(const struct series_sums *sums, const struct fit *fit, int64_t first)
+{
+    const double noise = fmin(fit->noise, 1.25 * sums->step_mean);
+    const double limit = 0.35 * fabs(fit->rise) + 3.0 * noise;
+    for (int64_t t = first + 1; t < (int64_t)sums->n; t++) {
+        const int32_t before = sums->newest[t - 1];
+        if (before >= 0 && !isnan(sums->plain[t]) &&
+            fabs((double)sums->plain[t] - (double)sums->plain[before]) > limit)
+            return true;
+    }
+    return false;
+}
+
+/* The largest change over `width` steps in the slope's direction before the ramp; its own beginning
+ * may lie a third further back than the stretch that was fitted. */
+static double steepest_before(const struct series_sums *sums, double sign, int64_t width)
+{
+    const int64_t stride = width / 4 > 1 ? width / 4 : 1;
+    double most = 0.0;
+    for (int64_t t = (int64_t)sums->n - 1 - width - width / 3; t >= width; t -= stride) {
+        const int32_t to = sums->newest[t], from = sums->newest[t - width];
+        if (from >= 0)
+            most = fmax(most, sign * ((double)sums->plain[to] - (double)sums->plain[from]));
+    }
+    return most;
+}
+
+bool ramp_find(const struct series_sums *sums, const struct schema_metric *metric,
+               struct ramp *ramp)
+{
+    const int64_t n = (int64_t)sums->n, newest = sums->newest[n - 1];
+    struct fit fits[WIDTHS] = {0};
+    if (!metric->accumulates || newest < 0 || n - 1 - newest > STALE_STEPS)
+        return false;
+    fit_all(sums, newest, fits);
+    const int chosen = clearest(fits);
+    if (chosen < 0 || !goes_on(fits, chosen))
+        return false;
+    const struct fit *fit = &fits[chosen];
+    const int64_t width = widths[chosen], past = n - width - width / 3;
+    if (past < PAST_STEPS_MIN || past < width || jumps(sums, fit, n - width))
+        return false;
+    const double sign = fit->slope > 0.0 ? 1.0 : -1.0;
+    if (metric->worse != (sign > 0.0 ? METRIC_WORSE_HIGH : METRIC_WORSE_LOW) ||
+        fabs(fit->rise) < steeper_than_ever * steepest_before(sums, sign, width))
+        return false;
+    const bool known = past >= (int64_t)sums->day;
+    *ramp = (struct ramp){
+        .age = width,
+        .level = (double)sums->plain[newest] + fit->level,
+        .slope = fit->slope,
+        .slope_sd = fit->slope_sd,
+        .noise = fit->noise,
+        .persistence = known ? persistence_filling : persistence_unknown,
+    };
+    return true;
+}
+
+void ramp_path(const struct ramp *ramp, float *quantiles)
+{
+    static const double longer[3] = {0.9, 0.5, 0.1}; /* share of ramps that outlast the quantile */
+    static const double z[3] = {-1.2816, 0.0, 1.2816};
+    const double age = (double)ramp->age;
+    for (int q = 0; q < 3; q++) {
+        /* For a falling slope the longest life gives the lowest value. */
+        const int side = ramp->slope > 0.0 ? q : 2 - q;
+        const double rest = age * (pow(longer[side], -1.0 / ramp->persistence) - 1.0);
+        for (int i = 0; i < FORECAST_HORIZON; i++) {
+            const double steps = fmin((double)(i + 1), rest);
+            const double turn = fmax(ramp->slope_sd, 0.05 * fabs(ramp->slope)) * steps;
+            const double spread = sqrt(ramp->noise * ramp->noise + turn * turn);
+            const double value = ramp->level + ramp->slope * steps + z[q] * spread;
+            quantiles[q * FORECAST_HORIZON + i] = (float)fmin(fmax(value, -1e30), 1e30);
+        }
+    }
+}
