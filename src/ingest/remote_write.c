@@ -1,0 +1,303 @@
+#include "ingest/remote_write.h"
+
+#include "base/text.h"
+
+#include <snappy-c.h>
+#include <string.h>
+
+/* A block's copy of at most 64 bytes costs two bytes at least; no compressor does better. What
+ * claims more is a lie that would cost memory. */
+enum { SNAPPY_RATIO_MAX = 32 };
+
+enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
+
+const char *remote_write_fault_text(enum remote_write_fault fault)
+{
+    static const char *const texts[] = {
+        [REMOTE_WRITE_FINE] = "",
+        [REMOTE_WRITE_TOO_MANY_LABELS] = "a series has more than 64 labels",
+        [REMOTE_WRITE_LONG_LABEL] = "a label is too long",
+        [REMOTE_WRITE_BAD_UTF8] = "a label is not UTF-8",
+        [REMOTE_WRITE_NO_NAME] = "a series has no name",
+    };
+    return texts[fault];
+}
+
+bool remote_write_is_stale(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits == REMOTE_WRITE_STALE;
+}
+
+enum fw_status remote_write_unpack(const void *block, size_t len, size_t max, struct fw_buf *out,
+                                   struct fw_error *err)
+{
+    size_t unpacked;
+    fw_buf_reset(out);
+    if (snappy_uncompressed_length(block, len, &unpacked) != SNAPPY_OK)
+        return fw_fail(err, FW_EINVAL, "the body is no snappy block");
+    if (unpacked > max || unpacked / SNAPPY_RATIO_MAX > len)
+        return fw_fail(err, FW_ELIMIT, "the body says it unpacks to %zu bytes", unpacked);
+    if (unpacked == 0)
+        return snappy_validate_compressed_buffer(block, len) == SNAPPY_OK
+                   ? FW_OK
+                   : fw_fail(err, FW_EINVAL, "the snappy block is damaged");
+    char *room = fw_buf_reserve(out, unpacked);
+    if (room == NULL)
+        return fw_fail(err, FW_ENOMEM, "unpacking the body");
+    if (snappy_uncompress(block, len, room, &unpacked) != SNAPPY_OK)
+        return fw_fail(err, FW_EINVAL, "the snappy block is damaged");
+    out->len = unpacked;
+    return FW_OK;
+}
+
+/* ---- protobuf's wire format ---- */
+
+struct field {
+    uint32_t number;
+    unsigned wire;
+    uint64_t value;             /* WIRE_VARINT, WIRE_FIXED32, WIRE_FIXED64 */
+    const unsigned char *bytes; /* WIRE_BYTES: from here to the reader's new place */
+};
+
+/* False: it runs past the end or has more than ten bytes. */
+static bool get_varint(const unsigned char **at, const unsigned char *end, uint64_t *value)
+{
+    const unsigned char *p = *at;
+    if (p < end && *p < 0x80) { /* tags and most lengths */
+        *value = *p;
+        *at = p + 1;
+        return true;
+    }
+    uint64_t result = 0;
+    for (unsigned shift = 0; shift < 70 && p < end; shift += 7) {
+        const unsigned char byte = *p++;
+        if (shift == 63 && byte > 1)
+            return false;
+        result |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *value = result;
+            *at = p;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool get_fixed(const unsigned char **at, const unsigned char *end, size_t size,
+                      uint64_t *value)
+{
+    if ((size_t)(end - *at) < size)
+        return false;
+    *value = 0;
+    memcpy(value, *at, size); /* little-endian, as the format and every machine we build for */
+    *at += size;
+    return true;
+}
+
+/* Reads one field and moves past it. False: it is no field; *at stays. */
+static bool get_field(const unsigned char **at, const unsigned char *end, struct field *field)
+{
+    const unsigned char *p = *at;
+    uint64_t tag, len;
+    if (!get_varint(&p, end, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
+        return false;
+    field->number = (uint32_t)(tag >> 3);
+    field->wire = (unsigned)(tag & 7);
+    bool good = false;
+    switch (field->wire) {
+    case WIRE_VARINT:
+        good = get_varint(&p, end, &field->value);
+        break;
+    case WIRE_FIXED64:
+        good = get_fixed(&p, end, 8, &field->value);
+        break;
+    case WIRE_FIXED32:
+        good = get_fixed(&p, end, 4, &field->value);
+        break;
+    case WIRE_BYTES:
+        good = get_varint(&p, end, &len) && len <= (uint64_t)(end - p);
+        field->bytes = p;
+        p += good ? len : 0;
+        break;
+    default: /* groups went out of use before this message was written */
+        break;
+    }
+    if (good)
+        *at = p;
+    return good;
+}
+
+static bool is_message(const struct field *field, uint32_t number)
+{
+    return field->number == number && field->wire == WIRE_BYTES;
+}
+
+/* ---- labels and samples ---- */
+
+/* Labels are short and nearly always ASCII: eight bytes at a time, and the slow way for the rest.
+ */
+static bool utf8(const char *text, size_t len)
+{
+    size_t i = 0;
+    for (; i + 8 <= len; i += 8) {
+        uint64_t word;
+        memcpy(&word, text + i, sizeof word);
+        if (word & UINT64_C(0x8080808080808080))
+            return fw_utf8_valid(text + i, len - i);
+    }
+    for (size_t k = i; k < len; k++)
+        if ((unsigned char)text[k] >= 0x80)
+            return fw_utf8_valid(text + i, len - i);
+    return true;
+}
+
+static enum remote_write_fault check_label(const struct remote_write_label *label)
+{
+    if (label->name_len > REMOTE_WRITE_NAME_MAX || label->value_len > REMOTE_WRITE_VALUE_MAX)
+        return REMOTE_WRITE_LONG_LABEL;
+    if (!utf8(label->name, label->name_len) || !utf8(label->value, label->value_len))
+        return REMOTE_WRITE_BAD_UTF8;
+    return REMOTE_WRITE_FINE;
+}
+
+/* False: the bytes are no Label; *at is where. */
+static bool get_label(const unsigned char **at, const unsigned char *end,
+                      struct remote_write_label *label)
+{
+    struct field field;
+    *label = (struct remote_write_label){"", "", 0, 0};
+    while (*at < end) {
+        if (!get_field(at, end, &field))
+            return false;
+        if (is_message(&field, 1)) {
+            label->name = (const char *)field.bytes;
+            label->name_len = (uint32_t)(*at - field.bytes);
+        } else if (is_message(&field, 2)) {
+            label->value = (const char *)field.bytes;
+            label->value_len = (uint32_t)(*at - field.bytes);
+        }
+    }
+    return true;
+}
+
+static void add_label(struct remote_write_series *series, const struct remote_write_label *label)
+{
+    const enum remote_write_fault fault = check_label(label);
+    if (series->fault == REMOTE_WRITE_FINE)
+        series->fault = fault;
+    if (fault != REMOTE_WRITE_FINE)
+        return;
+    if (label->name_len == 8 && memcmp(label->name, "__name__", 8) == 0) {
+        series->name = label->value;
+        series->name_len = label->value_len;
+    } else if (series->label_count < REMOTE_WRITE_LABELS_MAX) {
+        series->labels[series->label_count++] = *label;
+    } else if (series->fault == REMOTE_WRITE_FINE) {
+        series->fault = REMOTE_WRITE_TOO_MANY_LABELS;
+    }
+}
+
+static bool get_sample(const unsigned char **at, const unsigned char *end,
+                       struct remote_write_sample *sample)
+{
+    struct field field;
+    *sample = (struct remote_write_sample){0.0, 0};
+    while (*at < end) {
+        if (!get_field(at, end, &field))
+            return false;
+        if (field.number == 1 && field.wire == WIRE_FIXED64)
+            memcpy(&sample->value, &field.value, sizeof sample->value);
+        else if (field.number == 2 && field.wire == WIRE_VARINT)
+            sample->time_ms = (int64_t)field.value;
+    }
+    return true;
+}
+
+/* Checks the whole series, so that remote_write_next() meets no surprises. */
+static bool get_series(const unsigned char **at, const unsigned char *end,
+                       struct remote_write_series *series)
+{
+    struct field field;
+    series->fault = REMOTE_WRITE_FINE;
+    series->name = "";
+    series->name_len = 0;
+    series->label_count = series->sample_count = 0;
+    series->body = *at;
+    series->end = end;
+    while (*at < end) {
+        if (!get_field(at, end, &field))
+            return false;
+        const unsigned char *inner = field.bytes;
+        if (is_message(&field, 1)) {
+            struct remote_write_label label;
+            if (!get_label(&inner, *at, &label)) {
+                *at = inner;
+                return false;
+            }
+            add_label(series, &label);
+        } else if (is_message(&field, 2)) {
+            struct remote_write_sample sample;
+            if (!get_sample(&inner, *at, &sample)) {
+                *at = inner;
+                return false;
+            }
+            series->sample_count++;
+        }
+    }
+    if (series->fault == REMOTE_WRITE_FINE && series->name_len == 0)
+        series->fault = REMOTE_WRITE_NO_NAME;
+    return true;
+}
+
+enum fw_status remote_write_read(const void *body, size_t len, remote_write_visit visit, void *ctx,
+                                 struct fw_error *err)
+{
+    struct remote_write_series series;
+    if (len == 0)
+        return FW_OK; /* `body` may be NULL */
+    const unsigned char *const begin = body, *at = begin, *const end = begin + len;
+    while (at < end) {
+        struct field field;
+        if (!get_field(&at, end, &field))
+            return fw_fail_at(err, FW_EINVAL, (uint64_t)(at - begin),
+                              "no protobuf field at byte %td of the unpacked body", at - begin);
+        if (!is_message(&field, 1))
+            continue;
+        const unsigned char *inner = field.bytes;
+        if (!get_series(&inner, at, &series))
+            return fw_fail_at(err, FW_EINVAL, (uint64_t)(inner - begin),
+                              "no protobuf field at byte %td of the unpacked body", inner - begin);
+        const enum fw_status status = visit(ctx, &series);
+        if (status != FW_OK)
+            return status;
+    }
+    return FW_OK;
+}
+
+bool remote_write_next(const struct remote_write_series *series, const unsigned char **at,
+                       struct remote_write_sample *sample)
+{
+    struct field field;
+    if (*at == NULL)
+        *at = series->body;
+    while (*at < series->end) {
+        if (!get_field(at, series->end, &field))
+            return false;
+        const unsigned char *inner = field.bytes;
+        if (is_message(&field, 2))
+            return get_sample(&inner, *at, sample);
+    }
+    return false;
+}
+
+const struct remote_write_label *remote_write_label(const struct remote_write_series *series,
+                                                    const char *name)
+{
+    const size_t len = strlen(name);
+    for (size_t i = 0; i < series->label_count; i++)
+        if (series->labels[i].name_len == len && memcmp(series->labels[i].name, name, len) == 0)
+            return &series->labels[i];
+    return NULL;
+}
