@@ -88,8 +88,8 @@ int main(int argc, char **argv)
         return run_bare();
     struct http_body *small = http_body_static(small_text, 200), *big = make_big();
     const struct http_route routes[] = {
-        {"GET", "/small", HTTP_READ, false, 0, 0, "small", serve, small},
-        {"GET", "/big",   HTTP_READ, false, 0, 0, "big",   serve, big  },
+        {"GET", "/small", HTTP_READ, false, 0, 0, "small", serve, small, NULL},
+        {"GET", "/big",   HTTP_READ, false, 0, 0, "big",   serve, big,   NULL},
     };
     struct http_options options;
     http_options_init(&options);

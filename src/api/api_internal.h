@@ -32,6 +32,8 @@ struct api_counts {
 
 struct api_predictions;
 struct api_decoders;
+struct api_remote_write;
+struct series_book;
 
 /* How well the paths of the newest outlook did, by metric; taken once per run. */
 struct api_quality {
@@ -52,6 +54,7 @@ struct api {
     struct api_predictions *predictions;
     struct api_counts counts;
     struct api_decoders *decoders;
+    struct api_remote_write *remote_write;
     pthread_mutex_t large_lock;
     pthread_cond_t large_left;
     bool large_inside; /* a large batch is between admission and acknowledgement */
@@ -124,10 +127,17 @@ void api_predictions_free(struct api_predictions *predictions);
 /* The board's listener: renders when somebody is going to ask. */
 void api_predictions_prepare(struct api *api, const struct outlook *outlook);
 
+/* ---- remote write: what is known of raw series ---- */
+
+FW_MUST_CHECK enum fw_status api_remote_write_new(struct api *api, struct api_remote_write **out,
+                                                  struct fw_error *err);
+void api_remote_write_free(struct api_remote_write *remote_write);
+struct series_book *api_remote_write_book(struct api_remote_write *remote_write);
+
 /* ---- handlers ---- */
 
-http_handler api_feed, api_get_predictions, api_get_alerts, api_get_alerts_v1, api_get_root,
-    api_get_health, api_get_status, api_get_livez, api_get_readyz, api_get_status_v1,
+http_handler api_feed, api_remote_write, api_get_predictions, api_get_alerts, api_get_alerts_v1,
+    api_get_root, api_get_health, api_get_status, api_get_livez, api_get_readyz, api_get_status_v1,
     api_get_metrics, api_get_openapi, api_get_models, api_reload_model, api_get_model_info,
     api_get_servers, api_get_server, api_get_window, api_get_forecast, api_get_outlook;
 

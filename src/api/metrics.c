@@ -3,11 +3,14 @@
 
 #include "api/process.h"
 #include "base/log.h"
+#include "ingest/series_book.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { UNMAPPED_SHOWN = 20 };
 
 struct writer {
     struct fw_buf *buf;
@@ -151,6 +154,40 @@ static void put_ingest(struct writer *w, struct api *api)
               "From the request line of a feed to its acknowledgement.", &api->ingest_ns);
     gauge(w, "forewarn_ingest_queue_batches", "", "Large batches waiting for a worker.",
           (double)api_pool_busy(api->ingest));
+}
+
+/* Raw series, and which of them mean nothing here. */
+static void put_series(struct writer *w, struct api *api)
+{
+    struct series_counts c;
+    struct series_name top[UNMAPPED_SHOWN];
+    char labels[SERIES_NAME_MAX + 16];
+    uint64_t other, shown = 0;
+    series_book_counts(api_remote_write_book(api->remote_write), &c);
+    family(w, "forewarn_series_samples", "counter", "",
+           "Samples of remote write, by what became of them.");
+    sample(w, "outcome=\"mapped\"", (double)c.mapped);
+    sample(w, "outcome=\"filtered\"", (double)c.ignored);
+    sample(w, "outcome=\"unmapped\"", (double)c.unmapped);
+    sample(w, "outcome=\"stale\"", (double)c.stale);
+    sample(w, "outcome=\"not_finite\"", (double)c.not_finite);
+    sample(w, "outcome=\"no_server\"", (double)c.no_server);
+    sample(w, "outcome=\"repeated\"", (double)c.repeated);
+    sample(w, "outcome=\"late\"", (double)c.late);
+    sample(w, "outcome=\"full\"", (double)c.full);
+    family(w, "forewarn_series_unmapped", "counter", "",
+           "Samples whose series means nothing here: the names with most of them.");
+    const size_t n =
+        series_book_unmapped(api_remote_write_book(api->remote_write), top, COUNT(top), &other);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(labels, sizeof labels, "name=\"%.127s\"", top[i].text); /* a name: no escapes */
+        sample(w, labels, (double)top[i].samples);
+        shown += top[i].samples;
+    }
+    sample(w, "name=\"\"", (double)(c.unmapped > shown ? c.unmapped - shown : 0));
+    gauge(w, "forewarn_series_targets", "", "Scraped targets of which counters are kept.",
+          (double)c.targets);
+    gauge(w, "forewarn_series_bytes", "bytes", "Memory of those counters.", (double)c.bytes);
 }
 
 static void put_fleet(struct writer *w, const struct api *api)
@@ -361,6 +398,7 @@ void api_get_metrics(void *ctx, struct http_request *request)
     struct writer w = {.buf = &buf, .open_metrics = wants_open_metrics(request)};
     put_build(&w, api);
     put_ingest(&w, api);
+    put_series(&w, api);
     if (atomic_load_explicit(&api->attached, memory_order_acquire)) {
         put_fleet(&w, api);
         put_journal(&w, api);

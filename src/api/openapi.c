@@ -47,44 +47,47 @@ static const struct description {
     const char *type;       /* media type of the answer; NULL: application/json */
     bool v503;              /* may also answer 503 */
 } descriptions[] = {
-    {"get_root",         "Service card",                                               "",                                     NULL,     "Card",      NULL, false},
-    {"get_health",       "Liveness in the reference's words",                          "",                                     NULL,     "Health",    NULL, false},
-    {"get_status",       "Warm-up and counts",                                         "tz",                                   NULL,     "Status",    NULL, true },
+    {"get_root",           "Service card",                                                    "",                                     NULL,     "Card",      NULL,         false},
+    {"get_health",         "Liveness in the reference's words",                               "",                                     NULL,     "Health",    NULL,         false},
+    {"get_status",         "Warm-up and counts",                                              "tz",                                   NULL,     "Status",    NULL,         true },
     {"feed_data",
      "Take records; answered when every accepted one is on stable storage. A bare array and NDJSON "
-     "are accepted as well",                                                           "",                                     "Feed",   "Fed",       NULL, true },
-    {"get_predictions",  "Forecast, risk, alerts and summary of the fleet",
-     "server servers metrics quantiles steps fields precision limit offset sort levels tz",                                    NULL,
-     "Predictions",                                                                                                                                   NULL, true },
-    {"get_alerts",       "Alerts that are not over",
-     "server servers metric severity state min_probability limit offset legacy tz",                                            NULL,
-     "AlertList",                                                                                                                                     NULL, true },
-    {"get_alerts_alias", "The same as /alerts/active",
-     "server servers metric severity state min_probability limit offset legacy tz",                                            NULL,
-     "AlertList",                                                                                                                                     NULL, true },
-    {"get_models",       "Models of the registry, newest first",                       "tz",                                   NULL,     "Models",    NULL, true },
-    {"reload_model",     "Load a model, check it, then swap it in",                    "model_path",                           "Reload", "Reloaded",
-     NULL,                                                                                                                                                  true },
-    {"get_model_info",   "The model in use",                                           "",                                     NULL,     "ModelInfo", NULL, true },
-    {"list_servers",     "Servers with risk and state",
-     "server servers profile level stale sort limit offset tz",                                                                NULL,     "Servers",   NULL, true },
-    {"get_server",       "Everything about one server",                                "metrics quantiles steps precision tz", NULL,
-     "Server",                                                                                                                                        NULL, true },
-    {"get_window",       "The stored steps of one server, the current one included",   "metrics steps",
-     NULL,                                                                                                                               "Window",    NULL, true },
-    {"get_forecast",     "The forecast of one server",                                 "metrics quantiles steps precision tz", NULL,
-     "Forecast",                                                                                                                                      NULL, true },
-    {"list_alerts",      "Alerts with filters",
-     "server servers metric severity state min_probability limit offset tz",                                                   NULL,     "AlertList",
-     NULL,                                                                                                                                                  true },
-    {"get_outlook",      "The newest outlook in short",                                "levels tz",                            NULL,     "Outlook",   NULL, true },
-    {"get_status_v1",    "Counts, limits, journal, model",                             "tz",                                   NULL,     "StatusV1",  NULL, true },
-    {"get_livez",        "The process answers",                                        "",                                     NULL,     "Live",      NULL, false},
-    {"get_readyz",       "Windows are whole, the journal writes, forecasts are fresh", "",                                     NULL,     "Ready",
-     NULL,                                                                                                                                                  true },
-    {"get_metrics",      "Prometheus text format, or OpenMetrics when accepted",       "",                                     NULL,     NULL,
-     "text/plain",                                                                                                                                          false},
-    {"get_openapi",      "This document",                                              "",                                     NULL,     "Document",  NULL, false},
+     "are accepted as well",                                                                  "",                                     "Feed",   "Fed",       NULL,         true },
+    {"get_predictions",    "Forecast, risk, alerts and summary of the fleet",
+     "server servers metrics quantiles steps fields precision limit offset sort levels tz",                                           NULL,
+     "Predictions",                                                                                                                                          NULL,         true },
+    {"get_alerts",         "Alerts that are not over",
+     "server servers metric severity state min_probability limit offset legacy tz",                                                   NULL,
+     "AlertList",                                                                                                                                            NULL,         true },
+    {"get_alerts_alias",   "The same as /alerts/active",
+     "server servers metric severity state min_probability limit offset legacy tz",                                                   NULL,
+     "AlertList",                                                                                                                                            NULL,         true },
+    {"get_models",         "Models of the registry, newest first",                            "tz",                                   NULL,     "Models",    NULL,         true },
+    {"reload_model",       "Load a model, check it, then swap it in",                         "model_path",                           "Reload", "Reloaded",
+     NULL,                                                                                                                                                                 true },
+    {"get_model_info",     "The model in use",                                                "",                                     NULL,     "ModelInfo", NULL,         true },
+    {"list_servers",       "Servers with risk and state",
+     "server servers profile level stale sort limit offset tz",                                                                       NULL,     "Servers",   NULL,         true },
+    {"get_server",         "Everything about one server",                                     "metrics quantiles steps precision tz", NULL,
+     "Server",                                                                                                                                               NULL,         true },
+    {"get_window",         "The stored steps of one server, the current one included",        "metrics steps",
+     NULL,                                                                                                                                      "Window",    NULL,         true },
+    {"get_forecast",       "The forecast of one server",                                      "metrics quantiles steps precision tz", NULL,
+     "Forecast",                                                                                                                                             NULL,         true },
+    {"list_alerts",        "Alerts with filters",
+     "server servers metric severity state min_probability limit offset tz",                                                          NULL,     "AlertList",
+     NULL,                                                                                                                                                                 true },
+    {"get_outlook",        "The newest outlook in short",                                     "levels tz",                            NULL,     "Outlook",   NULL,         true },
+    {"get_status_v1",      "Counts, limits, journal, model",                                  "tz",                                   NULL,     "StatusV1",  NULL,         true },
+    {"remote_write",       "Prometheus remote write 1.0: a WriteRequest as one snappy block", "",                                     NULL,
+     NULL,                                                                                                                                                   "text/plain", true },
+    {"remote_write_alias", "The same as /api/v1/write",                                       "",                                     NULL,     NULL,        "text/plain", true },
+    {"get_livez",          "The process answers",                                             "",                                     NULL,     "Live",      NULL,         false},
+    {"get_readyz",         "Windows are whole, the journal writes, forecasts are fresh",      "",                                     NULL,     "Ready",
+     NULL,                                                                                                                                                                 true },
+    {"get_metrics",        "Prometheus text format, or OpenMetrics when accepted",            "",                                     NULL,     NULL,
+     "text/plain",                                                                                                                                                         false},
+    {"get_openapi",        "This document",                                                   "",                                     NULL,     "Document",  NULL,         false},
 };
 
 /* The components. Members are `name:type`, blank-separated; the first `required` are required.
@@ -344,8 +347,15 @@ static void put_problem(struct fw_buf *buf, int status, const char *text)
                   status, text, "{\"$ref\":\"#/components/schemas/Problem\"}");
 }
 
-static void put_responses(struct fw_buf *buf, const struct http_route *route,
-                          const struct description *d)
+/* What differs for a sender of its own protocol: no body when all is well, plain text otherwise. */
+static void put_write_responses(struct fw_buf *buf)
+{
+    fw_buf_puts(buf, ",\"responses\":{\"204\":{\"description\":\"Stored\"}");
+    put_problem(buf, 400, "Something was refused for good, as text; the rest is stored");
+    put_problem(buf, 415, "Not remote write 1.0");
+}
+
+static void put_success(struct fw_buf *buf, const struct description *d)
 {
     fw_buf_printf(buf, ",\"responses\":{\"200\":{\"description\":\"OK\",\"content\":{\"%s\":{",
                   d->type != NULL ? d->type : "application/json");
@@ -354,6 +364,15 @@ static void put_responses(struct fw_buf *buf, const struct http_route *route,
     else
         fw_buf_puts(buf, "\"schema\":{\"type\":\"string\"}");
     fw_buf_puts(buf, "}}}");
+}
+
+static void put_responses(struct fw_buf *buf, const struct http_route *route,
+                          const struct description *d)
+{
+    if (route->coding != NULL)
+        put_write_responses(buf);
+    else
+        put_success(buf, d);
     if (route->role != HTTP_OPEN) {
         if (!route->legacy)
             put_problem(buf, 401, "No key, or an unknown one");
@@ -392,6 +411,10 @@ static void put_operation(struct fw_buf *buf, const struct http_route *route,
                       ",\"requestBody\":{\"required\":%s,\"content\":{\"application/json\":{"
                       "\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}}",
                       strcmp(d->request, "Feed") == 0 ? "true" : "false", d->request);
+    if (route->coding != NULL)
+        fw_buf_puts(buf, ",\"requestBody\":{\"required\":true,\"content\":{"
+                         "\"application/x-protobuf\":{\"schema\":{\"type\":\"string\","
+                         "\"format\":\"binary\"}}}}");
     put_responses(buf, route, d);
     if (route->role == HTTP_OPEN)
         fw_buf_puts(buf, ",\"security\":[]");

@@ -6,7 +6,7 @@
 
 /* The reference's limits (contract 1.2): requests per minute and caller. */
 enum { FEEDS_PER_MINUTE = 60, READS_PER_MINUTE = 30, NO_LIMIT = 0 };
-enum { NO_BODY = 0, SMALL_BODY = 64 << 10 };
+enum { NO_BODY = 0, SMALL_BODY = 64 << 10, WRITE_BODY = 8 << 20 };
 
 void api_get_openapi(void *ctx, struct http_request *request)
 {
@@ -20,43 +20,51 @@ enum fw_status api_routes_make(struct api *api, struct fw_error *err)
     const size_t feed = api->options.body_bytes_max;
     const struct http_route table[] = {
   /* The reference's paths. */
-        {"GET",  "/",                               HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_root",         api_get_root,        api},
-        {"GET",  "/health",                         HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_health",       api_get_health,      api},
-        {"GET",  "/status",                         HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_status",       api_get_status,      api},
-        {"POST", "/feed/data",                      HTTP_WRITE, legacy, FEEDS_PER_MINUTE, feed,       "feed_data",        api_feed,
-         api                                                                                                                                      },
+        {"GET",  "/",                               HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_root",           api_get_root,        api, NULL    },
+        {"GET",  "/health",                         HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_health",         api_get_health,      api,
+         NULL                                                                                                                                                 },
+        {"GET",  "/status",                         HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_status",         api_get_status,      api,
+         NULL                                                                                                                                                 },
+        {"POST", "/feed/data",                      HTTP_WRITE, legacy, FEEDS_PER_MINUTE, feed,       "feed_data",          api_feed,
+         api,                                                                                                                                         NULL    },
         {"GET",  "/predictions/current",            HTTP_READ,  legacy, READS_PER_MINUTE, NO_BODY,
-         "get_predictions",                                                                                               api_get_predictions, api},
+         "get_predictions",                                                                                                 api_get_predictions, api, NULL    },
         {"GET",  "/alerts/active",                  HTTP_READ,  legacy, READS_PER_MINUTE, NO_BODY,    "get_alerts",
-         api_get_alerts,                                                                                                                       api},
+         api_get_alerts,                                                                                                                         api, NULL    },
         {"GET",  "/alerts",                         HTTP_READ,  legacy, READS_PER_MINUTE, NO_BODY,    "get_alerts_alias",
-         api_get_alerts,                                                                                                                       api},
-        {"GET",  "/admin/models",                   HTTP_READ,  legacy, NO_LIMIT,         NO_BODY,    "get_models",       api_get_models,
-         api                                                                                                                                      },
+         api_get_alerts,                                                                                                                         api, NULL    },
+        {"GET",  "/admin/models",                   HTTP_READ,  legacy, NO_LIMIT,         NO_BODY,    "get_models",         api_get_models,
+         api,                                                                                                                                         NULL    },
         {"POST", "/admin/reload-model",             HTTP_ADMIN, legacy, NO_LIMIT,         SMALL_BODY, "reload_model",
-         api_reload_model,                                                                                                                     api},
+         api_reload_model,                                                                                                                       api, NULL    },
         {"GET",  "/admin/model-info",               HTTP_READ,  legacy, NO_LIMIT,         NO_BODY,    "get_model_info",
-         api_get_model_info,                                                                                                                   api},
+         api_get_model_info,                                                                                                                     api, NULL    },
  /* Our own. */
         {"GET",  "/api/v1/servers",                 HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "list_servers",
-         api_get_servers,                                                                                                                      api},
+         api_get_servers,                                                                                                                        api, NULL    },
         {"GET",  "/api/v1/servers/{name}",          HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_server",
-         api_get_server,                                                                                                                       api},
+         api_get_server,                                                                                                                         api, NULL    },
         {"GET",  "/api/v1/servers/{name}/window",   HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_window",
-         api_get_window,                                                                                                                       api},
+         api_get_window,                                                                                                                         api, NULL    },
         {"GET",  "/api/v1/servers/{name}/forecast", HTTP_READ,  own,    NO_LIMIT,         NO_BODY,
-         "get_forecast",                                                                                                  api_get_forecast,    api},
+         "get_forecast",                                                                                                    api_get_forecast,    api, NULL    },
         {"GET",  "/api/v1/alerts",                  HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "list_alerts",
-         api_get_alerts_v1,                                                                                                                    api},
+         api_get_alerts_v1,                                                                                                                      api, NULL    },
         {"GET",  "/api/v1/outlook",                 HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_outlook",
-         api_get_outlook,                                                                                                                      api},
+         api_get_outlook,                                                                                                                        api, NULL    },
         {"GET",  "/api/v1/status",                  HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_status_v1",
-         api_get_status_v1,                                                                                                                    api},
-        {"GET",  "/livez",                          HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_livez",        api_get_livez,       api},
-        {"GET",  "/readyz",                         HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_readyz",       api_get_readyz,      api},
-        {"GET",  "/metrics",                        HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_metrics",      api_get_metrics,     api},
+         api_get_status_v1,                                                                                                                      api, NULL    },
+        {"POST", "/api/v1/write",                   HTTP_WRITE, own,    NO_LIMIT,         WRITE_BODY, "remote_write",
+         api_remote_write,                                                                                                                       api, "snappy"},
+        {"POST", "/write/prometheus",               HTTP_WRITE, own,    NO_LIMIT,         WRITE_BODY, "remote_write_alias",
+         api_remote_write,                                                                                                                       api, "snappy"},
+        {"GET",  "/livez",                          HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_livez",          api_get_livez,       api, NULL    },
+        {"GET",  "/readyz",                         HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_readyz",         api_get_readyz,      api,
+         NULL                                                                                                                                                 },
+        {"GET",  "/metrics",                        HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_metrics",        api_get_metrics,     api,
+         NULL                                                                                                                                                 },
         {"GET",  "/openapi.json",                   HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_openapi",
-         api_get_openapi,                                                                                                                      api},
+         api_get_openapi,                                                                                                                        api, NULL    },
     };
     static_assert(COUNT(table) <= API_ROUTES_MAX, "API_ROUTES_MAX");
     memcpy(api->routes, table, sizeof table);

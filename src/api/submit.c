@@ -17,7 +17,8 @@ struct submission {
 
 const char *api_protocol_name(enum api_protocol protocol)
 {
-    static const char *const names[API_PROTOCOLS] = {[API_FEED] = "feed"};
+    static const char *const names[API_PROTOCOLS] = {
+        [API_FEED] = "feed", [API_REMOTE_WRITE] = "remote_write"};
     return names[protocol];
 }
 

@@ -313,7 +313,9 @@ static bool check_body(struct http_request *request)
         return true;
     const bool identity =
         coding.at == NULL || coding.len == 0 || http_same_nocase(coding.at, coding.len, "identity");
-    if (!identity && !http_same_nocase(coding.at, coding.len, "gzip") &&
+    const char *own = request->route->coding;
+    const bool as_sent = identity || (own != NULL && http_same_nocase(coding.at, coding.len, own));
+    if (!as_sent && !http_same_nocase(coding.at, coding.len, "gzip") &&
         !http_same_nocase(coding.at, coding.len, "x-gzip")) {
         http_refuse(request, HTTP_REFUSED_ENCODING, 415, "Only the content coding gzip is known");
         return false;
@@ -329,7 +331,7 @@ static bool check_body(struct http_request *request)
         request->answer.retry_after_s = 1;
         return false;
     }
-    if (!identity && (request->inflate = http_inflate_new()) == NULL) {
+    if (!as_sent && (request->inflate = http_inflate_new()) == NULL) {
         http_refuse(request, HTTP_REFUSED_BUSY, 503, "Out of memory; try again");
         return false;
     }

@@ -46,6 +46,8 @@ struct http_route {
     const char *operation; /* name in statistics and OpenAPI; routes may share one */
     http_handler *handler;
     void *ctx;
+    const char *coding; /* a Content-Encoding that the handler decodes itself: such a body arrives
+                           as it was sent. NULL: none */
 };
 
 /* Zero means the default in brackets; http_options_init() fills them in. Strings need to live only

@@ -116,20 +116,20 @@ static inline struct http_request *take_held(struct fixture *fixture)
 static inline void fixture_start(struct fixture *fixture, const struct http_options *options)
 {
     const struct http_route routes[] = {
-        {"GET",    "/",             HTTP_OPEN,  true,  0, 0,        "root",    on_ok,    fixture},
-        {"GET",    "/health",       HTTP_OPEN,  true,  0, 0,        "health",  on_ok,    fixture},
-        {"GET",    "/status",       HTTP_READ,  true,  0, 0,        "status",  on_ok,    fixture},
-        {"GET",    "/limited",      HTTP_READ,  true,  5, 0,        "limited", on_ok,    fixture},
-        {"GET",    "/also-limited", HTTP_READ,  false, 3, 0,        "limited", on_ok,    fixture},
-        {"POST",   "/take",         HTTP_WRITE, true,  0, BODY_MAX, "take",    on_take,  fixture},
-        {"POST",   "/limited-take", HTTP_WRITE, true,  2, BODY_MAX, "take",    on_take,  fixture},
-        {"GET",    "/echo/{name}",  HTTP_READ,  false, 0, 0,        "echo",    on_echo,  fixture},
-        {"GET",    "/echo/literal", HTTP_READ,  false, 0, 0,        "literal", on_ok,    fixture},
-        {"GET",    "/api/v1/big",   HTTP_READ,  false, 0, 0,        "big",     on_big,   fixture},
-        {"POST",   "/later",        HTTP_WRITE, false, 0, BODY_MAX, "later",   on_later, fixture},
-        {"GET",    "/later",        HTTP_READ,  false, 0, 0,        "later",   on_later, fixture},
-        {"GET",    "/admin/x",      HTTP_ADMIN, false, 0, 0,        "admin",   on_ok,    fixture},
-        {"DELETE", "/admin/x",      HTTP_ADMIN, false, 0, 0,        "admin",   on_ok,    fixture},
+        {"GET",    "/",             HTTP_OPEN,  true,  0, 0,        "root",    on_ok,    fixture, NULL},
+        {"GET",    "/health",       HTTP_OPEN,  true,  0, 0,        "health",  on_ok,    fixture, NULL},
+        {"GET",    "/status",       HTTP_READ,  true,  0, 0,        "status",  on_ok,    fixture, NULL},
+        {"GET",    "/limited",      HTTP_READ,  true,  5, 0,        "limited", on_ok,    fixture, NULL},
+        {"GET",    "/also-limited", HTTP_READ,  false, 3, 0,        "limited", on_ok,    fixture, NULL},
+        {"POST",   "/take",         HTTP_WRITE, true,  0, BODY_MAX, "take",    on_take,  fixture, NULL},
+        {"POST",   "/limited-take", HTTP_WRITE, true,  2, BODY_MAX, "take",    on_take,  fixture, NULL},
+        {"GET",    "/echo/{name}",  HTTP_READ,  false, 0, 0,        "echo",    on_echo,  fixture, NULL},
+        {"GET",    "/echo/literal", HTTP_READ,  false, 0, 0,        "literal", on_ok,    fixture, NULL},
+        {"GET",    "/api/v1/big",   HTTP_READ,  false, 0, 0,        "big",     on_big,   fixture, NULL},
+        {"POST",   "/later",        HTTP_WRITE, false, 0, BODY_MAX, "later",   on_later, fixture, NULL},
+        {"GET",    "/later",        HTTP_READ,  false, 0, 0,        "later",   on_later, fixture, NULL},
+        {"GET",    "/admin/x",      HTTP_ADMIN, false, 0, 0,        "admin",   on_ok,    fixture, NULL},
+        {"DELETE", "/admin/x",      HTTP_ADMIN, false, 0, 0,        "admin",   on_ok,    fixture, NULL},
     };
     struct http_options defaults;
     if (options == NULL) {
