@@ -1,0 +1,24 @@
+/* Writes the spec.json of forewarn's own model form for a set of targets (docs/training.md). */
+#ifndef FW_TRAIN_SPEC_H
+#define FW_TRAIN_SPEC_H
+
+#include "base/buf.h"
+#include "tft/spec.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct train_form {
+    size_t n_targets;
+    const char *targets[TFT_TARGETS_MAX];
+    bool bounded[TFT_TARGETS_MAX]; /* its level is an input of its own: near a bound it matters */
+    bool status;                   /* whether the data tells the servers' status */
+    size_t history, history_min, horizon;
+    /* Of the windows' own centers and scales, which are inputs where bounded. */
+    struct tft_scaler center[TFT_TARGETS_MAX], scale[TFT_TARGETS_MAX];
+};
+
+/* Appends the file to buf; check buf->failed. */
+void train_spec_write(const struct train_form *form, struct fw_buf *buf);
+
+#endif
