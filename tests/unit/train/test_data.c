@@ -1,0 +1,152 @@
+/* Reading CSV: what is taken, and that every refusal names file and line. */
+#include "support.h"
+
+#include "base/alloc.h"
+#include "domain/identity.h"
+#include "train/data.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
+
+static char dir[64];
+
+static const char *write_text(const char *name, const char *text)
+{
+    static char path[128];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    const size_t len = strlen(name);
+    if (strcmp(name + len - 3, ".gz") == 0) {
+        gzFile gz = gzopen(path, "wb");
+        assert_non_null(gz);
+        assert_int_equal(gzwrite(gz, text, (unsigned)strlen(text)), strlen(text));
+        gzclose(gz);
+        return path;
+    }
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    return path;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/forewarn-test-XXXXXX");
+    return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    static const char *const names[] = {"a.csv", "b.csv.gz", "servers.csv", "bad.csv"};
+    char path[128];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        (void)unlink(path);
+    }
+    return rmdir(dir);
+}
+
+static void test_directory(void **state)
+{
+    (void)state;
+    struct train_data *d;
+    struct fw_error err = {0};
+    const char *paths[1] = {dir};
+    write_text("a.csv", "timestamp,server_name,status,cpu_user_pct,odd\n"
+                        "2026-01-05T00:10:00Z,ppdb001,healthy,30,1\n"
+                        "2026-01-05T00:00:00Z,ppdb001,idle,10,\n"
+                        "2026-01-05T00:02:00Z,ppdb001,idle,20,3\n"
+                        "2026-01-05T00:05:00Z,zz,,250,4\n");
+    write_text("b.csv.gz", "timestamp,server_name,profile,mem_used_pct\r\n"
+                           "2026-01-05T00:00:00Z,zz,database,55.5\r\n\n");
+    write_text("servers.csv", "server_name,rows\nx,1\n");
+    if (train_data_read(1, paths, &d, &err) != FW_OK)
+        fail_msg("%s", err.text);
+    CHECK_EQ("files", d->files, 2);
+    CHECK_EQ("skipped", d->files_skipped, 1);
+    CHECK_EQ("servers", d->n_series, 2);
+    CHECK_EQ("rows", d->rows, 5);
+    CHECK_EQ("refused", d->refused, 1);
+    const struct train_series *s = &d->series[0];
+    const int cpu = train_data_column(d, "cpu_user_pct"),
+              mem = train_data_column(d, "mem_used_pct");
+    CHECK_STR("first by name", s->name, "ppdb001");
+    CHECK_EQ("profile by name", s->profile, PROFILE_DATABASE);
+    CHECK_EQ("steps", s->steps, 3);
+    CHECK_NEAR("two rows of a step are averaged", s->value[cpu][0], 15.0, 1e-6);
+    CHECK_TRUE("a step without a row is missing", isnan(s->value[cpu][1]));
+    CHECK_NEAR("the newest", s->value[cpu][2], 30.0, 1e-6);
+    CHECK_EQ("status", s->status[0], STATUS_IDLE);
+    CHECK_EQ("status", s->status[2], STATUS_HEALTHY);
+    CHECK_TRUE("no such metric", s->value[mem] == NULL);
+    CHECK_EQ("profile as given", d->series[1].profile, PROFILE_DATABASE);
+    CHECK_NEAR("from gzip", d->series[1].value[mem][0], 55.5, 1e-6);
+    CHECK_TRUE("an impossible value is missing",
+               d->series[1].value[cpu] == NULL || isnan(d->series[1].value[cpu][1]));
+    train_data_free(d);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *text, *said;
+        enum fw_status status;
+        uint64_t line;
+    } rows[] = {
+        {"header",       "time,server_name,x\n",                                       ":1: ", FW_EINVAL, 1},
+        {"empty",        "",                                                           ":1: ", FW_EINVAL, 1},
+        {"number",       "timestamp,server_name,x\n2026-01-05,a,1\n2026-01-05,a,1x\n", ":3: ", FW_EINVAL,
+         3                                                                                                 },
+        {"time",         "timestamp,server_name,x\nyesterday,a,1\n",                   ":2: ", FW_EINVAL, 2},
+        {"name",         "timestamp,server_name,x\n2026-01-05,,1\n",                   ":2: ", FW_EINVAL, 2},
+        {"fields",       "timestamp,server_name,x\n2026-01-05,a\n",                    ":2: ", FW_EINVAL, 2},
+        {"column twice", "timestamp,server_name,x,x\n",                                ":1: ", FW_EINVAL, 1},
+        {"a long span",  "timestamp,server_name,x\n1970-01-05,a,1\n9999-01-05,a,1\n",
+         ":3: ",                                                                               FW_ELIMIT, 3},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct train_data *d;
+        struct fw_error err = {0};
+        const char *path = write_text("bad.csv", rows[i].text);
+        CHECK_EQ(rows[i].name, train_data_read(1, &path, &d, &err), rows[i].status);
+        CHECK_EQ(rows[i].name, err.offset, rows[i].line);
+        CHECK_TRUE(rows[i].name, strstr(err.text, "bad.csv") != NULL);
+        CHECK_TRUE(rows[i].name, strstr(err.text, rows[i].said) != NULL);
+        CHECK_TRUE(rows[i].name, d == NULL);
+    }
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct train_data *d;
+    struct fw_error err;
+    const char *path = write_text("bad.csv", "timestamp,server_name,status,x\n"
+                                             "2026-01-06,a,idle,1\n2026-01-05,b,idle,2\n"
+                                             "2026-01-05,a,idle,2\n");
+    for (long n = 1;; n++) {
+        fw_alloc_fail_at(n);
+        const enum fw_status status = train_data_read(1, &path, &d, &err);
+        fw_alloc_fail_at(0);
+        if (status == FW_OK) {
+            CHECK_TRUE("some allocations were made to fail", n > 5);
+            train_data_free(d);
+            return;
+        }
+        CHECK_EQ("status", status, FW_ENOMEM);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_directory),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
