@@ -4,6 +4,7 @@
 #include "tft/import.h"
 #include "tft/model.h"
 #include "tft/parallel.h"
+#include "tft/compile.h"
 #include "tft/run_file.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@ static const char usage_text[] =
     "usage: forewarn model info PATH [--json]\n"
     "       forewarn model check PATH\n"
     "       forewarn model run [--model] PATH --input IN.safetensors --output OUT.safetensors\n"
-    "                          [--path plain] [--threads N]\n"
+    "                          [--path plain|compiled] [--threads N]\n"
     "       forewarn model import PATH --out DIR [--spec SPEC.json]\n"
     "PATH is a model directory (model.safetensors and spec.json), or the .safetensors file in "
     "one.\n"
@@ -270,20 +271,36 @@ static size_t threads_of(const char *text)
                                                                                      : (size_t)n;
 }
 
+/* Asked for by name, the compiled path does not fall back to the plain one. */
+static enum fw_status run_compiled(const struct tft_model *model, const struct options *o,
+                                   size_t threads, struct fw_error *err)
+{
+    struct tft_plan *plan;
+    enum fw_status status = tft_compile(model, &plan, err);
+    if (status == FW_OK)
+        status = tft_run_file_compiled(model, plan, o->input, o->output, threads, err);
+    tft_plan_free(plan);
+    return status;
+}
+
 static int run(const struct options *o)
 {
     const size_t threads = threads_of(o->threads);
     struct fw_error err;
     if (o->input == NULL || o->output == NULL)
         return usage("run needs %s", o->input == NULL ? "--input" : "--output");
-    if (o->engine != NULL && strcmp(o->engine, "plain") != 0)
-        return usage("there is no path \"%s\" in this build; there is: plain", o->engine);
+    const bool compiled = o->engine != NULL && strcmp(o->engine, "compiled") == 0;
+    if (o->engine != NULL && !compiled && strcmp(o->engine, "plain") != 0)
+        return usage("there is no path \"%s\" in this build; there are: plain, compiled",
+                     o->engine);
     if (threads == 0)
         return usage("--threads %s: not a number from 1 to 256", o->threads);
     struct tft_model *model = open_or_say(o->path);
     if (model == NULL)
         return EXIT_FAILURE_;
-    const enum fw_status status = tft_run_file(model, o->input, o->output, threads, &err);
+    const enum fw_status status = compiled
+                                      ? run_compiled(model, o, threads, &err)
+                                      : tft_run_file(model, o->input, o->output, threads, &err);
     if (status != FW_OK)
         (void)fprintf(stderr, "forewarn model run: %s\n", err.text);
     tft_model_close(model);

@@ -5,6 +5,7 @@
 #include "tft/file.h"
 #include "tft/model_internal.h"
 #include "tft/parallel.h"
+#include "tft/plan.h"
 #include "tft/safetensors.h"
 
 #include <assert.h>
@@ -278,6 +279,12 @@ enum fw_status tft_batch_run(const struct tft_model *model, struct tft_batch *ba
     return FW_OK;
 }
 
+enum fw_status tft_batch_run_compiled(const struct tft_plan *plan, struct tft_batch *batch,
+                                      size_t threads, struct fw_error *err)
+{
+    return tft_plan_run_parallel(plan, &batch->in, threads, batch->out.prediction, err);
+}
+
 static void write_batch(const struct tft_model *model, const struct tft_batch *b,
                         struct fw_buf *buf)
 {
@@ -322,8 +329,9 @@ static enum fw_status write_file(const char *path, const struct fw_buf *buf, str
     return status;
 }
 
-enum fw_status tft_run_file(const struct tft_model *model, const char *input_path,
-                            const char *output_path, size_t threads, struct fw_error *err)
+static enum fw_status run_file(const struct tft_model *model, const struct tft_plan *plan,
+                               const char *input_path, const char *output_path, size_t threads,
+                               struct fw_error *err)
 {
     struct tft_safetensors *file = NULL;
     struct tft_batch batch = {.memory = NULL};
@@ -334,6 +342,8 @@ enum fw_status tft_run_file(const struct tft_model *model, const char *input_pat
         status = tft_batch_read(model, file, &batch, err);
     if (status == FW_OK)
         status = tft_batch_run(model, &batch, threads, err);
+    if (status == FW_OK && plan != NULL)
+        status = tft_batch_run_compiled(plan, &batch, threads, err);
     if (status == FW_OK) {
         write_batch(model, &batch, &buf);
         status = buf.failed ? fw_fail(err, FW_ENOMEM, "write %s", output_path)
@@ -343,4 +353,18 @@ enum fw_status tft_run_file(const struct tft_model *model, const char *input_pat
     tft_batch_fini(&batch);
     tft_safetensors_close(file);
     return status;
+}
+
+enum fw_status tft_run_file(const struct tft_model *model, const char *input_path,
+                            const char *output_path, size_t threads, struct fw_error *err)
+{
+    return run_file(model, NULL, input_path, output_path, threads, err);
+}
+
+enum fw_status tft_run_file_compiled(const struct tft_model *model, const struct tft_plan *plan,
+                                     const char *input_path, const char *output_path,
+                                     size_t threads, struct fw_error *err)
+{
+    assert(plan != NULL);
+    return run_file(model, plan, input_path, output_path, threads, err);
 }

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+struct tft_plan;
 struct tft_safetensors;
 
 /* A batch read from a file, with room for all its outputs. */
@@ -31,9 +32,20 @@ void tft_batch_fini(struct tft_batch *batch);
 FW_MUST_CHECK enum fw_status tft_batch_run(const struct tft_model *model, struct tft_batch *batch,
                                            size_t threads, struct fw_error *err);
 
+/* Fills the prediction by the compiled path, and nothing else. */
+FW_MUST_CHECK enum fw_status tft_batch_run_compiled(const struct tft_plan *plan,
+                                                    struct tft_batch *batch, size_t threads,
+                                                    struct fw_error *err);
+
 /* Reads `input_path`, runs, writes `output_path` (replaced in one step). */
 FW_MUST_CHECK enum fw_status tft_run_file(const struct tft_model *model, const char *input_path,
                                           const char *output_path, size_t threads,
                                           struct fw_error *err);
+/* The same with the compiled path's prediction; variable weights and attention, which a plan keeps
+ * to itself, are the plain path's. */
+FW_MUST_CHECK enum fw_status tft_run_file_compiled(const struct tft_model *model,
+                                                   const struct tft_plan *plan,
+                                                   const char *input_path, const char *output_path,
+                                                   size_t threads, struct fw_error *err);
 
 #endif

@@ -2,7 +2,7 @@
  * with these operations is compiled once as plain C and once for AVX2 and FMA (tiles_body.h).
  *
  * exp2 splits x = n + r, |r| <= 1/2, and takes 2^r from a polynomial. Relative error, the rounding
- * of single precision included, as measured by tests/unit/tft/test_compile_kernels.c: 3 ulp with
+ * of single precision included, as measured by tests/unit/tft/test_compile_kernels.c: 3e-7 with
  * the polynomial of degree 5, 6e-6 with that of degree 4 (the attention's weights need no more:
  * each is an average's share). */
 #ifndef FW_TFT_KERNELS_LANES_H

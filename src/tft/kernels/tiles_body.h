@@ -308,7 +308,7 @@ LANES_INLINE fv advance(const fv *gates, float *cell)
 LANES_INLINE void add_inputs(size_t series, size_t n, const float *const *x, const float *w,
                              fv (*gates)[4])
 {
-    for (size_t i = 0; i < n; i++, w += 4 * LANES) {
+    for (size_t i = 0; i < n; i++, w += 4 * TFT_UNITS) {
         fv in[TFT_TOGETHER];
         LANES_UNROLL
         for (size_t s = 0; s < series; s++)

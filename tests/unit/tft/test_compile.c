@@ -1,0 +1,401 @@
+/* The compiled path against the plain one: on the golden sets, on random networks of all shapes, on
+ * inputs that no table covers. */
+#include "base/rng.h"
+#include "golden_dir.h"
+#include "support.h"
+#include "tft/compile.h"
+#include "tft/kernels/tiles.h"
+#include "tft/model_internal.h"
+#include "tft/parallel.h"
+#include "tft/run_file.h"
+#include "tft/safetensors.h"
+
+enum { CONFIGS = 24, VARS = 8, STEPS = 44, SERIES = 7, TARGETS = 3 };
+
+/* ---- golden sets ---- */
+
+static bool exists(const char *path)
+{
+    return access(path, R_OK) == 0;
+}
+
+/* The largest difference of the predictions, in units of each target's scale. */
+static double scaled_gap(const struct tft_input *in, size_t targets, size_t quantiles,
+                         const float *a, const float *b)
+{
+    const size_t wide = targets * quantiles, outputs = in->horizon_steps * wide;
+    double worst = 0.0;
+    for (size_t i = 0; i < in->n * outputs; i++) {
+        const size_t target = i % wide / quantiles;
+        const float scale = in->output_scale[(i / outputs * targets + target) * 2 + 1];
+        const double gap = fabs((double)a[i] - (double)b[i]) / (double)scale;
+        worst = gap <= worst ? worst : gap;
+    }
+    return worst;
+}
+
+static void check_golden(const char *set)
+{
+    char path[GOLDEN_PATH_SIZE];
+    struct tft_model *m;
+    struct tft_plan *plan;
+    struct tft_safetensors *file;
+    struct tft_batch plain, compiled;
+    struct fw_error err;
+    if (!exists(golden_path(path, set, "input.safetensors"))) {
+        print_message("  %s: skipped, its files are not here\n", set);
+        return;
+    }
+    if (tft_safetensors_open(path, &file, &err) != FW_OK ||
+        tft_model_open(golden_path(path, set, "model.safetensors"), NULL, &m, &err) != FW_OK ||
+        tft_compile(m, &plan, &err) != FW_OK || tft_batch_read(m, file, &plain, &err) != FW_OK ||
+        tft_batch_read(m, file, &compiled, &err) != FW_OK ||
+        tft_batch_run(m, &plain, 1, &err) != FW_OK ||
+        tft_batch_run_compiled(plan, &compiled, 2, &err) != FW_OK)
+        fail_msg("%s: %s", set, err.text);
+    const double gap = scaled_gap(&plain.in, m->net->n_targets, m->net->n_quantiles,
+                                  plain.out.prediction, compiled.out.prediction);
+    const struct tft_plan_info info = tft_plan_info(plan);
+    print_message("  %-12s %.2e of scale; curves %.2e, check %.2e\n", set, gap, info.curve_error,
+                  info.check_error);
+    CHECK_NEAR(set, gap, 0.0, TFT_PLAN_TOLERANCE);
+    tft_batch_fini(&plain);
+    tft_batch_fini(&compiled);
+    tft_safetensors_close(file);
+    tft_plan_free(plan);
+    tft_model_close(m);
+}
+
+static void test_golden_sets(void **state)
+{
+    (void)state;
+    check_golden("tiny");
+    check_golden("tiny-edge");
+    check_golden("argus-single");
+    check_golden("argus-multi");
+}
+
+/* ---- random networks ---- */
+
+/* A model made in memory: a spec with nothing but variables and shapes. */
+struct made {
+    struct tft_spec spec;
+    struct tft_model model;
+    struct tft_real reals[VARS];
+    struct tft_vocabulary cats[VARS];
+    struct tft_variable stat[2 * VARS], encoder[2 * VARS], decoder[2 * VARS];
+    size_t real_size[VARS], embedding_size[VARS];
+};
+
+static const char *const names[VARS] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+
+/* Categoricals first, as every list has them; each variable with a chance. */
+static void choose_variables(struct made *m, struct fw_rng *rng, size_t chance_pct,
+                             struct tft_variables *out, struct tft_variable *items)
+{
+    out->item = items;
+    out->n = 0;
+    for (size_t i = 0; i < m->spec.n_categoricals; i++)
+        if (fw_rng_below(rng, 100) < chance_pct)
+            items[out->n++] = (struct tft_variable){true, i};
+    out->n_categoricals = out->n;
+    for (size_t i = 0; i < m->spec.n_reals; i++)
+        if (fw_rng_below(rng, 100) < chance_pct)
+            items[out->n++] = (struct tft_variable){false, i};
+}
+
+static void fill_params(struct tft_model *m, struct fw_rng *rng)
+{
+    m->params = fw_alloc_aligned(m->net->n_floats, sizeof *m->params);
+    m->packed = fw_alloc_aligned(m->net->n_floats, sizeof *m->packed);
+    memset(m->params, 0, m->net->n_floats * sizeof *m->params);
+    for (size_t i = 0; i < m->net->n_params; i++) {
+        const struct tft_param *p = &m->net->params[i];
+        const bool norm = strstr(tft_net_param_name(m->net, i), "norm.weight") != NULL;
+        const double fan = p->rank == 2 ? sqrt((double)p->shape[1]) : 4.0;
+        for (size_t k = 0; k < p->count; k++)
+            m->params[p->offset + k] = (float)(norm + fw_rng_normal(rng) / fan);
+    }
+    tft_net_pack(m->net, m->params, m->packed);
+}
+
+static void make_model(struct made *m, size_t index, struct fw_rng *rng)
+{
+    static const struct {
+        size_t hidden, heads;
+    } shapes[] = {
+        {8,  2},
+        {12, 3},
+        {16, 1},
+        {5,  2},
+        {32, 8},
+        {20, 4},
+        {1,  1},
+        {24, 2}
+    };
+    memset(m, 0, sizeof *m);
+    struct tft_spec *s = &m->spec;
+    s->history_max = 30;
+    s->horizon = STEPS - 30;
+    s->n_targets = 1 + fw_rng_below(rng, TARGETS);
+    s->n_quantiles = 1 + fw_rng_below(rng, 4);
+    s->n_reals = 1 + fw_rng_below(rng, VARS);
+    s->n_categoricals = fw_rng_below(rng, 4);
+    s->reals = m->reals;
+    s->categoricals = m->cats;
+    for (size_t i = 0; i < s->n_reals; i++) {
+        m->reals[i].name = names[i];
+        m->real_size[i] = 1 + fw_rng_below(rng, 12);
+    }
+    for (size_t i = 0; i < s->n_categoricals; i++) {
+        m->cats[i].name = names[i];
+        m->cats[i].classes.n = 1 + fw_rng_below(rng, 6);
+        m->embedding_size[i] = 1 + fw_rng_below(rng, 6);
+    }
+    /* Every number of variables, none and one among them. */
+    choose_variables(m, rng, 60, &s->stat, m->stat);
+    choose_variables(m, rng, index % 5 == 0 ? 20 : 90, &s->encoder, m->encoder);
+    choose_variables(m, rng, index % 3 == 0 ? 20 : 60, &s->decoder, m->decoder);
+    const struct tft_sizes sizes = {.hidden = shapes[index % COUNT_OF(shapes)].hidden,
+                                    .heads = shapes[index % COUNT_OF(shapes)].heads,
+                                    .layers = 1 + index % 3,
+                                    .real_size = m->real_size,
+                                    .embedding_size = m->embedding_size,
+                                    .numbered_output = s->n_targets > 1};
+    m->model.spec = s;
+    m->model.kernels = tft_kernels_best();
+    assert_int_equal(tft_net_build(s, &sizes, &m->model.net, NULL), FW_OK);
+    fill_params(&m->model, rng);
+}
+
+static void drop_model(struct made *m)
+{
+    fw_free(m->model.params);
+    fw_free(m->model.packed);
+    tft_net_free(m->model.net);
+}
+
+struct windows {
+    int32_t history_codes[SERIES * STEPS * VARS], horizon_codes[SERIES * STEPS * VARS];
+    float history_reals[SERIES * STEPS * VARS], horizon_reals[SERIES * STEPS * VARS];
+    size_t history[SERIES], horizon[SERIES];
+    float scale[SERIES * TARGETS * 2];
+};
+
+static struct tft_input make_windows(const struct made *m, struct fw_rng *rng, struct windows *w)
+{
+    const struct tft_spec *s = &m->spec;
+    for (size_t i = 0; i < COUNT_OF(w->history_reals); i++) {
+        w->history_reals[i] = (float)(2.0 * fw_rng_normal(rng));
+        w->horizon_reals[i] = (float)(2.0 * fw_rng_normal(rng));
+    }
+    for (size_t i = 0; s->n_categoricals > 0 && i < COUNT_OF(w->history_codes); i++) {
+        const size_t classes = m->cats[i % s->n_categoricals].classes.n;
+        w->history_codes[i] = (int32_t)fw_rng_below(rng, classes);
+        w->horizon_codes[i] = (int32_t)fw_rng_below(rng, classes);
+    }
+    for (size_t i = 0; i < SERIES; i++) {
+        /* The first ones are of equal length, so that they go through the LSTM together. */
+        w->history[i] = i < 3 ? s->history_max : 1 + fw_rng_below(rng, s->history_max);
+        w->horizon[i] = i < 3 ? s->horizon : 1 + fw_rng_below(rng, s->horizon);
+    }
+    for (size_t i = 0; i < COUNT_OF(w->scale); i++)
+        w->scale[i] = (float)(0.5 + fw_rng_uniform(rng));
+    return (struct tft_input){
+        SERIES,           s->history_max,   s->horizon, w->history_codes, w->horizon_codes,
+        w->history_reals, w->horizon_reals, w->history, w->horizon,       w->scale};
+}
+
+/* One series alone, without its padding. */
+static struct tft_input alone(const struct made *m, const struct tft_input *in, size_t i)
+{
+    const struct tft_spec *s = &m->spec;
+    const size_t e = in->history_steps, d = in->horizon_steps;
+    struct tft_input one = *in;
+    one.n = 1;
+    one.history_steps = in->history_lengths[i];
+    one.horizon_steps = in->horizon_lengths[i];
+    one.history_lengths += i;
+    one.horizon_lengths += i;
+    one.history_codes += i * e * s->n_categoricals;
+    one.horizon_codes += i * d * s->n_categoricals;
+    one.history_reals += i * e * s->n_reals;
+    one.horizon_reals += i * d * s->n_reals;
+    one.output_scale += i * 2 * s->n_targets;
+    return one;
+}
+
+static float plain[SERIES * STEPS * 16], compiled[SERIES * STEPS * 16], again[SERIES * STEPS * 16];
+
+static void check_same_bits(const char *name, const struct made *m, const struct tft_plan *plan,
+                            const struct tft_input *in)
+{
+    const size_t wide = m->model.net->output.n_out, stride = in->horizon_steps * wide;
+    assert_int_equal(tft_plan_run_parallel(plan, in, 3, again, NULL), FW_OK);
+    CHECK_EQ(name, memcmp(compiled, again, SERIES * stride * sizeof *again), 0);
+    for (size_t i = 0; i < SERIES; i++) {
+        const struct tft_input one = alone(m, in, i);
+        assert_int_equal(tft_plan_run_parallel(plan, &one, 1, again, NULL), FW_OK);
+        CHECK_EQ(
+            name,
+            memcmp(compiled + i * stride, again, in->horizon_lengths[i] * wide * sizeof *again), 0);
+    }
+}
+
+static void check_random(size_t index, const struct tft_tiles *tiles, struct fw_rng *rng,
+                         double *worst)
+{
+    static struct made m;
+    static struct windows w;
+    struct tft_plan *plan;
+    struct fw_error err;
+    char name[120];
+    make_model(&m, index, rng);
+    (void)snprintf(name, sizeof name, "network %zu (%s): hidden %zu, %zu/%zu/%zu variables", index,
+                   tiles->name, m.model.net->hidden, m.spec.stat.n, m.spec.encoder.n,
+                   m.spec.decoder.n);
+    if (tft_compile_with(&m.model, tiles, &plan, &err) != FW_OK)
+        fail_msg("%s: %s", name, err.text);
+    const struct tft_input in = make_windows(&m, rng, &w);
+    const struct tft_output out = {.prediction = plain};
+    assert_int_equal(tft_forward_parallel(&m.model, &in, &out, 1, NULL), FW_OK);
+    memset(compiled, 0x55, sizeof compiled);
+    assert_int_equal(tft_plan_run_parallel(plan, &in, 1, compiled, NULL), FW_OK);
+    const double gap = scaled_gap(&in, m.spec.n_targets, m.spec.n_quantiles, plain, compiled);
+    CHECK_NEAR(name, gap, 0.0, TFT_PLAN_TOLERANCE);
+    *worst = fmax(*worst, gap);
+    check_same_bits(name, &m, plan, &in);
+    tft_plan_free(plan);
+    drop_model(&m);
+}
+
+static void test_random_networks(void **state)
+{
+    struct fw_rng rng;
+    double worst = 0.0;
+    (void)state;
+    fw_rng_init(&rng, 2026);
+    for (size_t i = 0; i < CONFIGS; i++) {
+        check_random(i, tft_tiles_plain(), &rng, &worst);
+        if (tft_tiles_avx2() != NULL)
+            check_random(i, tft_tiles_avx2(), &rng, &worst);
+    }
+    print_message("  worst of %d networks: %.2e of scale\n", CONFIGS, worst);
+}
+
+/* ---- odd inputs ---- */
+
+static void test_odd_inputs(void **state)
+{
+    static struct made m;
+    static struct windows w;
+    static const struct {
+        const char *name;
+        float value;
+        bool finite;
+    } rows[] = {
+        {"not a number",      NAN,      false},
+        {"infinite",          INFINITY, false},
+        {"beyond the tables", 9.5f,     true },
+        {"far below",         -40.0f,   true },
+        {"the edge",          8.0f,     true },
+        {"the other edge",    -8.0f,    true },
+        {"the cut of inputs", 1e6f,     true },
+    };
+    struct fw_rng rng;
+    struct tft_plan *plan;
+    (void)state;
+    fw_rng_init(&rng, 7);
+    make_model(&m, 4, &rng);
+    assert_int_equal(tft_compile(&m.model, &plan, NULL), FW_OK);
+    const size_t stride = m.spec.horizon * m.model.net->output.n_out;
+    for (size_t r = 0; r < COUNT_OF(rows); r++) {
+        const struct tft_input in = make_windows(&m, &rng, &w);
+        const struct tft_output out = {.prediction = plain};
+        /* In the first series only: the others must not notice. */
+        const size_t column = m.spec.encoder.item[m.spec.encoder.n - 1].column;
+        w.history_reals[9 * m.spec.n_reals + column] = rows[r].value;
+        assert_int_equal(tft_forward_parallel(&m.model, &in, &out, 1, NULL), FW_OK);
+        assert_int_equal(tft_plan_run_parallel(plan, &in, 1, compiled, NULL), FW_OK);
+        for (size_t i = 0; i < stride; i++)
+            CHECK_EQ(rows[r].name, isfinite(compiled[i]) != 0, rows[r].finite);
+        check_floats(rows[r].name, compiled, plain, SERIES * stride, 1.0, 1e-4);
+    }
+    tft_plan_free(plan);
+    drop_model(&m);
+}
+
+/* Scores so large that the attention must take their maximum off first. */
+static void test_large_scores(void **state)
+{
+    static struct made m;
+    static struct windows w;
+    struct fw_rng rng;
+    struct tft_plan *plan;
+    (void)state;
+    fw_rng_init(&rng, 11);
+    make_model(&m, 4, &rng);
+    const struct tft_linear *q = &m.model.net->attention.q;
+    for (size_t i = 0; i < q->n_in * q->n_out; i++)
+        m.model.params[q->weight + i] *= 40.0f;
+    tft_net_pack(m.model.net, m.model.params, m.model.packed);
+    assert_int_equal(tft_compile_with(&m.model, tft_tiles_best(), &plan, NULL), FW_OK);
+    const struct tft_input in = make_windows(&m, &rng, &w);
+    const struct tft_output out = {.prediction = plain};
+    assert_int_equal(tft_forward_parallel(&m.model, &in, &out, 1, NULL), FW_OK);
+    assert_int_equal(tft_plan_run_parallel(plan, &in, 1, compiled, NULL), FW_OK);
+    check_floats("large scores", compiled, plain,
+                 SERIES * m.spec.horizon * m.model.net->output.n_out, 1.0, 1e-3);
+    tft_plan_free(plan);
+    drop_model(&m);
+}
+
+/* ---- failures ---- */
+
+static void test_out_of_memory(void **state)
+{
+    static struct made m;
+    struct fw_rng rng;
+    struct tft_plan *plan;
+    (void)state;
+    fw_rng_init(&rng, 3);
+    make_model(&m, 0, &rng);
+    fw_alloc_fail_at(0);
+    assert_int_equal(tft_compile(&m.model, &plan, NULL), FW_OK);
+    const long n = fw_alloc_count();
+    tft_plan_free(plan);
+    for (long i = 1; i <= n; i++) {
+        fw_alloc_fail_at(i);
+        CHECK_EQ("failing allocation", tft_compile(&m.model, &plan, NULL), FW_ENOMEM);
+        assert_null(plan);
+    }
+    fw_alloc_fail_at(0);
+    drop_model(&m);
+}
+
+/* A plan that does not do what the model does is refused: here the model changes behind it. */
+static void test_refused(void **state)
+{
+    static struct made m;
+    struct fw_rng rng;
+    struct fw_error err;
+    struct tft_plan *plan;
+    (void)state;
+    fw_rng_init(&rng, 5);
+    make_model(&m, 0, &rng);
+    m.model.packed[m.model.net->output.bias] += 1e-3f; /* what the plain path reads */
+    assert_int_equal(tft_compile(&m.model, &plan, &err), FW_EINVAL);
+    assert_null(plan);
+    assert_non_null(strstr(err.text, "differs"));
+    drop_model(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden_sets),   cmocka_unit_test(test_random_networks),
+        cmocka_unit_test(test_odd_inputs),    cmocka_unit_test(test_large_scores),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
