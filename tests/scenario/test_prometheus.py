@@ -1,0 +1,215 @@
+"""node_exporter -> Prometheus -> remote write -> forewarn, with Debian's programs and the snippet of
+docs/prometheus.md. The metrics agree with `forewarn agent` on the same host; a kill -9 in the middle
+loses nothing that was acknowledged, and Prometheus catches up."""
+import calendar
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+FOREWARN = sys.argv[1]
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
+STEP = 5
+SERVER = '127.0.0.1'
+DERIVED = ('cpu_user_pct', 'cpu_sys_pct', 'cpu_iowait_pct', 'cpu_idle_pct', 'mem_used_pct',
+           'swap_used_pct', 'disk_usage_pct', 'net_in_mb_s', 'net_out_mb_s', 'back_close_wait',
+           'load_average', 'uptime_days')
+AVERAGED = {'cpu_user_pct': 8, 'cpu_sys_pct': 8, 'cpu_iowait_pct': 5, 'cpu_idle_pct': 8,
+            'mem_used_pct': 3, 'swap_used_pct': 2, 'disk_usage_pct': 1.5, 'load_average': 1,
+            'uptime_days': 0.001}
+
+
+def free_ports(n):
+    sockets = [socket.create_server(('127.0.0.1', 0)) for _ in range(n)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def get(port, path):
+    with urllib.request.urlopen('http://127.0.0.1:%d%s' % (port, path), timeout=10) as answer:
+        return answer.read().decode()
+
+
+def window(port):
+    """{metric: {second of the step: value}}, missing steps left out."""
+    try:
+        held = json.loads(get(port, '/api/v1/servers/%s/window' % SERVER))['metrics']
+    except urllib.error.HTTPError as error:
+        assert error.code == 404, error
+        return {}
+    return {metric: {int(t): v for t, v in zip(column['timestamps'], column['values'])
+                     if v is not None} for metric, column in held.items()}
+
+
+def wait_for(what, condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def snippet(port, exporter):
+    """The first yaml block of the documentation, for this test's ports."""
+    text = open(os.path.join(ROOT, 'docs', 'prometheus.md'), encoding='utf-8').read()
+    text = re.search(r'```yaml\n(.*?)```', text, re.S).group(1)
+    for old, new in (('127.0.0.1:8000', '127.0.0.1:%d' % port), ('scrape_interval: 15s', 'scrape_interval: 1s'),
+                     ('127.0.0.1:9100', '127.0.0.1:%d' % exporter)):
+        assert text.count(old) == 1, (old, text)
+        text = text.replace(old, new)
+    return text
+
+
+class Peers:
+    def __init__(self, directory):
+        self.directory, self.running, self.log = directory, [], {}
+        self.port, self.exporter, self.prometheus = free_ports(3)
+
+    def start(self, name, *command, **more):
+        log = open(os.path.join(self.directory, name + '.log'), 'a', encoding='utf-8')
+        process = subprocess.Popen(command, stderr=log, text=True, **more)
+        self.running.append(process)
+        return process
+
+    def start_forewarn(self):
+        process = self.start('forewarn', FOREWARN, 'serve', '--listen', '127.0.0.1:%d' % self.port,
+                             '--data', os.path.join(self.directory, 'data'), '--step', str(STEP),
+                             stdout=subprocess.DEVNULL)
+
+        def ready():
+            assert process.poll() is None, 'forewarn ended'
+            try:
+                return 'ready' in get(self.port, '/readyz')
+            except OSError:
+                return False
+        wait_for('forewarn is not ready', ready, 20)
+        return process
+
+    def start_others(self):
+        config = os.path.join(self.directory, 'prometheus.yml')
+        with open(config, 'w', encoding='utf-8') as file:
+            file.write(snippet(self.port, self.exporter))
+        self.start('node_exporter', 'prometheus-node-exporter', '--collector.tcpstat',
+                   '--web.listen-address=127.0.0.1:%d' % self.exporter, stdout=subprocess.DEVNULL)
+        self.start('prometheus', 'prometheus', '--config.file=' + config,
+                   '--storage.tsdb.path=' + os.path.join(self.directory, 'tsdb'),
+                   '--web.listen-address=127.0.0.1:%d' % self.prometheus, stdout=subprocess.DEVNULL)
+
+    def stop(self):
+        for process in self.running:
+            process.kill()
+            process.wait()
+
+    def tell(self):
+        for name in ('forewarn', 'prometheus', 'node_exporter'):
+            path = os.path.join(self.directory, name + '.log')
+            if os.path.exists(path):
+                print('--- %s\n%s' % (name, open(path, encoding='utf-8').read()[-1500:]))
+
+
+def read_agent(process):
+    """{second of the step that a reading ends: record}. Readings fall on multiples of the step."""
+    process.send_signal(signal.SIGTERM)
+    lines = process.communicate(timeout=10)[0].splitlines()
+    readings = {}
+    for line in lines[1:]:  # the first one covers a part of a step
+        record = json.loads(line)
+        stamp = time.strptime(record['timestamp'][:19], '%Y-%m-%dT%H:%M:%S')
+        readings[calendar.timegm(stamp) // STEP * STEP - STEP] = record
+    return readings
+
+
+def check_agreement(held, readings):
+    steps = [t for t in sorted(readings) if all(t in held[m] for m in DERIVED)]
+    assert len(steps) >= 3, (steps, sorted(readings))
+    for metric, tolerance in AVERAGED.items():
+        ours = sum(held[metric][t] for t in steps) / len(steps)
+        theirs = sum(readings[t][metric] for t in steps) / len(steps)
+        worst = max(abs(held[metric][t] - readings[t][metric]) for t in steps)
+        print('  %-16s remote write %8.3f  agent %8.3f  worst step %.3f' % (metric, ours, theirs, worst))
+        assert abs(ours - theirs) <= tolerance, (metric, ours, theirs)
+
+
+def check_kept(before, after, kill_second):
+    """Steps that were over are the same; the ones under way have at least what they had."""
+    for metric, values in before.items():
+        for second, value in values.items():
+            assert second in after[metric], ('lost', metric, second)
+            if second + 4 * STEP < kill_second:
+                assert after[metric][second] == value, (metric, second, value, after[metric][second])
+
+
+def check_whole(held, first, last):
+    for metric in DERIVED:
+        missing = [t for t in range(first, last + STEP, STEP) if t not in held[metric]]
+        assert not missing, (metric, missing)
+
+
+def counters(port):
+    return {line.rsplit(' ', 1)[0]: float(line.rsplit(' ', 1)[1])
+            for line in get(port, '/metrics').splitlines() if line and line[0] != '#'}
+
+
+def run(peers):
+    forewarn = peers.start_forewarn()
+    peers.start_others()
+    wait_for('the derived metrics', lambda: set(DERIVED) <= set(window(peers.port)), 25)
+    agent = subprocess.Popen([FOREWARN, 'agent', '--print', '--interval', str(STEP)],
+                             stdout=subprocess.PIPE, text=True)
+    peers.running.append(agent)
+    time.sleep(4.2 * STEP)
+    readings = read_agent(agent)
+    last = max(readings)
+    # Prometheus sends what it has every five seconds.
+    wait_for('the steps that the agent saw', lambda: last + STEP in window(peers.port)['cpu_user_pct'], 15)
+    before = window(peers.port)
+    forewarn.send_signal(signal.SIGKILL)
+    killed = int(time.time())
+    forewarn.wait()
+    assert 'java_cpu_pct' not in before and 'front_close_wait' not in before, sorted(before)
+    check_agreement(before, readings)
+    time.sleep(3)
+    peers.start_forewarn()
+    check_kept(before, window(peers.port), killed)
+    target = (int(time.time()) // STEP + 1) * STEP
+    wait_for('catching up', lambda: target in window(peers.port).get('cpu_user_pct', {}), 25)
+    held = window(peers.port)
+    check_kept(before, held, killed)
+    # close_wait is known to be 0 only two scrapes later, so the newest step may lack it.
+    check_whole(held, max(min(before[m]) for m in DERIVED), target - STEP)
+    now = counters(peers.port)
+    operation = 'forewarn_http_requests_total{operation="remote_write",code="%s"}'
+    assert now[operation % '2xx'] > 0 and now[operation % '4xx'] == 0, now
+    assert now['forewarn_series_samples_total{outcome="full"}'] == 0, now
+    assert now['forewarn_series_samples_total{outcome="no_server"}'] == 0, now
+    print('ok: %d steps of %d metrics, killed at step %d' %
+          (len(held['cpu_user_pct']), len(held), killed // STEP * STEP - min(held['load_average'])))
+
+
+def main():
+    for program in ('prometheus', 'prometheus-node-exporter'):
+        if shutil.which(program) is None:
+            print('skipped: no program "%s" (Debian package of that name)' % program)
+            return 77
+    with tempfile.TemporaryDirectory(prefix='forewarn-prometheus-') as directory:
+        peers = Peers(directory)
+        try:
+            run(peers)
+        except BaseException:
+            peers.tell()
+            raise
+        finally:
+            peers.stop()
+    return 0
+
+
+sys.exit(main())
