@@ -193,6 +193,9 @@ static void install(struct daemon *daemon, struct forecast_model *loaded, struct
                  "model %s was trained on steps of %u s, the grid has %u s: it serves nothing",
                  model->name, info.step_s, daemon->config->step_s);
     pthread_mutex_unlock(&models->lock);
+    if (info.plain_reason != NULL)
+        FW_LOG_WARN("model", "forecasts take the plain path name=%s reason=\"%s\"", model->name,
+                    info.plain_reason);
     forecaster_set_model(daemon->forecaster, loaded);
     FW_LOG_INFO("model", "loaded name=%s sha256=%.12s parameters=%zu targets=%zu serves=%d",
                 model->name, model->sha256, info.parameters, info.target_count, info.serves);

@@ -3,8 +3,10 @@
 #include "base/alloc.h"
 #include "tft/assemble.h"
 #include "tft/calendar.h"
+#include "tft/compile.h"
 #include "tft/forward.h"
 #include "tft/model.h"
+#include "tft/plan.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -31,6 +33,8 @@ struct level {
 struct forecast_model {
     atomic_uint references;
     struct tft_model *tft;
+    struct tft_plan *plan; /* NULL: the plain path forecasts, and not_compiled says why */
+    struct fw_error not_compiled;
     const struct tft_spec *spec;
     struct tft_model_info network;
     char *path, *name;
@@ -48,6 +52,7 @@ struct forecast_model {
 static enum fw_status tie_reals(struct forecast_model *m, const struct schema *schema,
                                 struct fw_error *err)
 {
+    assert(m->reals != NULL);
     for (size_t i = 0; i < m->spec->n_reals; i++) {
         const struct tft_real *real = &m->spec->reals[i];
         const char *name =
@@ -369,8 +374,10 @@ static void take_levels(const struct forecast_model *m, const float *prediction,
 size_t forecast_model_scratch_bytes(const struct forecast_model *model, size_t n)
 {
     struct batch unused;
+    const size_t history = model->spec->history_max, horizon = model->spec->horizon;
     return lay_out(model->spec, n, NULL, &unused) +
-           tft_forward_scratch_bytes(model->tft, model->spec->history_max, model->spec->horizon);
+           (model->plan != NULL ? tft_plan_scratch_bytes(model->plan, history, horizon)
+                                : tft_forward_scratch_bytes(model->tft, history, horizon));
 }
 
 void forecast_model_run(const struct forecast_model *model, size_t n,
@@ -396,7 +403,10 @@ void forecast_model_run(const struct forecast_model *model, size_t n,
         .output_scale = b.scale,
     };
     const struct tft_output output = {.prediction = b.prediction};
-    tft_forward(model->tft, &in, &output, scratch);
+    if (model->plan != NULL)
+        tft_plan_run(model->plan, &in, b.prediction, scratch);
+    else
+        tft_forward(model->tft, &in, &output, scratch);
     const size_t stride = s->horizon * s->n_targets * s->n_quantiles;
     for (size_t i = 0; i < n; i++)
         for (size_t t = 0; t < s->n_targets; t++)
@@ -499,6 +509,7 @@ static char *name_of(const struct tft_spec *spec, const char *path)
 
 static void destroy(struct forecast_model *m)
 {
+    tft_plan_free(m->plan);
     tft_model_close(m->tft);
     fw_free(m->path);
     fw_free(m->name);
@@ -535,6 +546,8 @@ enum fw_status forecast_model_adopt(struct tft_model *tft, const char *path,
         status = fw_fail(err, FW_ENOMEM, "no memory for a model");
     if (status == FW_OK)
         status = tie(m, schema, err);
+    if (status == FW_OK && tft_compile(tft, &m->plan, &m->not_compiled) == FW_ENOMEM)
+        status = fw_fail(err, FW_ENOMEM, "%s", m->not_compiled.text);
     if (status == FW_OK)
         status = probe(m, schema, err);
     if (status != FW_OK) {
@@ -563,6 +576,13 @@ struct forecast_model *forecast_model_retain(struct forecast_model *model)
     return model;
 }
 
+void forecast_model_use_plain(struct forecast_model *model)
+{
+    tft_plan_free(model->plan);
+    model->plan = NULL;
+    (void)fw_fail(&model->not_compiled, FW_EINVAL, "the plain path was asked for");
+}
+
 void forecast_model_release(struct forecast_model *model)
 {
     if (model != NULL &&
@@ -584,6 +604,7 @@ struct forecast_model_info forecast_model_info(const struct forecast_model *mode
         .target_count = model->spec->n_targets,
         .quantile_count = model->spec->n_quantiles,
         .serves = model->step_s == model->grid_step_s,
+        .plain_reason = model->plan == NULL ? model->not_compiled.text : NULL,
     };
 }
 

@@ -35,7 +35,9 @@ struct forecast_model_info {
     size_t history_min, history_max; /* steps */
     size_t parameters, resident_bytes;
     size_t target_count, quantile_count;
-    bool serves; /* its step is the grid's */
+    bool serves;              /* its step is the grid's */
+    const char *plain_reason; /* why the plain path forecasts, some ten times slower and the same to
+                                 1e-4 of a scale; NULL when the compiled one does */
 };
 
 /* Opens and checks a model (tft/model.h has the files and the checks, `report` may be NULL), then
@@ -53,6 +55,10 @@ FW_MUST_CHECK enum fw_status forecast_model_adopt(struct tft_model *tft, const c
                                                   const struct schema *schema, uint32_t step_s,
                                                   struct forecast_model **out,
                                                   struct fw_error *err);
+
+/* Gives up the compiled path (tft/compile.h), which a model gets when it is opened and fits. Before
+ * the model is shared, and before its scratch is sized. */
+void forecast_model_use_plain(struct forecast_model *model);
 
 struct forecast_model *forecast_model_retain(struct forecast_model *model);
 void forecast_model_release(struct forecast_model *model); /* NULL does nothing */
