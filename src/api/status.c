@@ -220,16 +220,14 @@ static void check_forecast(const struct api *api, struct reasons *reasons)
     struct fleet_counts counts;
     fleet_counts(api->parts.fleet, &counts);
     const struct outlook *outlook = outlook_board_current(api->parts.board);
-    if (outlook == NULL) {
-        if (counts.servers > 0)
-            snprintf(reason(reasons), REASON_SIZE, "forecast: the first run is not done");
-        return;
-    }
     struct outlook_statistics statistics;
     outlook_board_statistics(api->parts.board, &statistics);
     if (statistics.failing)
         snprintf(reason(reasons), REASON_SIZE, "forecast: the last run failed");
-    const int64_t age_ms = fw_clock_wall_ms(api->clock) - outlook->made_ms;
+    /* The first run after a start may take a minute for ten thousand servers. Samples and questions
+     * are not turned away for that; answers say themselves that no forecast is there yet. */
+    const int64_t made_ms = outlook != NULL ? outlook->made_ms : api->started_ms;
+    const int64_t age_ms = fw_clock_wall_ms(api->clock) - made_ms;
     int64_t limit_ms = (int64_t)fleet_options(api->parts.fleet)->step_s * 4000;
     if (limit_ms < 120000)
         limit_ms = 120000;
