@@ -18,9 +18,9 @@ struct daemon_options {
     void *ctx;
 };
 
-/* Locks the data directory, listens, recovers windows from snapshot and journal, makes the first
- * outlook, and only then returns. While it recovers, /livez and /health answer and everything else
- * is 503. FW_EBUSY: another process has the directory; FW_EIO, FW_ENOSPC, FW_EVERSION, FW_EINVAL
+/* Locks the data directory, listens, recovers windows from snapshot and journal, starts the first
+ * run, and only then returns. While it recovers, /livez and /health answer and everything else is
+ * 503. FW_EBUSY: another process has the directory; FW_EIO, FW_ENOSPC, FW_EVERSION, FW_EINVAL
  * (keys, model): err says which. */
 FW_MUST_CHECK enum fw_status daemon_start(const struct daemon_options *options, struct daemon **out,
                                           struct fw_error *err);
