@@ -179,9 +179,12 @@ static void fill_codes(const struct window *w, size_t column, const struct tft_a
 static struct tft_pair sample_pair(const struct window *w, size_t target)
 {
     const size_t column = w->spec->target_real[target];
-    const enum tft_transform transform = w->spec->normalizers[target].transform;
-    double sum = 0.0, squares = 0.0;
-    size_t n = 0;
+    const struct tft_normalizer *kind = &w->spec->normalizers[target];
+    const size_t near = kind->center_steps == 0 || kind->center_steps > w->history
+                            ? w->history
+                            : kind->center_steps;
+    double sum = 0.0, squares = 0.0, near_sum = 0.0;
+    size_t n = 0, near_n = 0;
     if (column == SIZE_MAX)
         return (struct tft_pair){0.0, 1.0};
     const struct tft_column *c = &w->series->reals[column];
@@ -194,13 +197,17 @@ static struct tft_pair sample_pair(const struct window *w, size_t target)
                 last = x;
             if (isnan(last))
                 continue;
-            const double y = transformed(transform, last);
+            const double y = transformed(kind->transform, last);
+            if (pass == 0 && at.i + near >= w->history) {
+                near_sum += y;
+                near_n++;
+            }
             n += pass == 0;
             sum += pass == 0 ? y : 0.0;
             squares += pass == 1 ? (y - mean) * (y - mean) : 0.0;
         }
     }
-    const double center = n == 0 ? 0.0 : sum / (double)n;
+    const double center = near_n == 0 ? 0.0 : near_sum / (double)near_n;
     const double deviation = n < 2 ? 1.0 : sqrt(squares / (double)(n - 1));
     return (struct tft_pair){(double)(float)center, (double)((float)deviation + FLT_EPSILON)};
 }

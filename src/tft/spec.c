@@ -554,6 +554,9 @@ static enum fw_status read_normalizer(struct reader *r, struct fw_json_value one
         return unsupported(r, "target_normalizer",
                            "EncoderNormalizer with max_length is not implemented");
     out->kind = TFT_PER_SAMPLE;
+    out->center_steps = 0;
+    if (member(one, "center_steps", &value))
+        return read_count(r, one, "center_steps", 1, TFT_STEPS_MAX, &out->center_steps);
     return FW_OK;
 }
 

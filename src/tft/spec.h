@@ -81,6 +81,8 @@ struct tft_group_pair {
 struct tft_normalizer {
     enum tft_normalizer_kind kind;
     enum tft_transform transform;
+    size_t center_steps; /* TFT_PER_SAMPLE: the center is the mean of that many last steps of the
+                            history; 0: of all */
     size_t n_groups;
     struct tft_group_pair *by_group; /* in order of group */
     struct tft_group_pair *by_code;  /* in order of code */

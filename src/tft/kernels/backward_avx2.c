@@ -72,6 +72,37 @@ static void outer_add(size_t rows, size_t n_a, size_t n_b, const float *a, size_
         strip(1, rows, n_b, a + i, a_stride, b, b_stride, out + i * n_b);
 }
 
+static void elu(size_t n, const float *y, float *dy)
+{
+    const __m256 one = _mm256_set1_ps(1.0f);
+    for (size_t i = 0; i < n; i += TFT_LANES) {
+        const __m256 out = tft_load(y + i, n - i);
+        /* y + 1 is 1 at most where y <= 0, so the smaller of both is the slope on either side. */
+        const __m256 slope = _mm256_min_ps(_mm256_add_ps(out, one), one);
+        tft_store(dy + i, n - i, _mm256_mul_ps(tft_load(dy + i, n - i), slope));
+    }
+}
+
+static void glu_row(size_t n, float *a, float *g, const float *dy)
+{
+    const __m256 one = _mm256_set1_ps(1.0f);
+    for (size_t j = 0; j < n; j += TFT_LANES) {
+        const size_t left = n - j;
+        const __m256 s = tft_sigmoid8(tft_load(g + j, left));
+        const __m256 da = _mm256_mul_ps(tft_load(dy + j, left), s);
+        const __m256 dg =
+            _mm256_mul_ps(_mm256_mul_ps(da, tft_load(a + j, left)), _mm256_sub_ps(one, s));
+        tft_store(g + j, left, dg);
+        tft_store(a + j, left, da);
+    }
+}
+
+static void glu(size_t rows, size_t n, float *gates, const float *dy)
+{
+    for (size_t r = 0; r < rows; r++)
+        glu_row(n, gates + 2 * r * n, gates + 2 * r * n + n, dy + r * n);
+}
+
 /* dh = d w, with four partial sums, since one chain of 4 n additions would wait for itself. */
 static void state_gradient(size_t n, const float *d, const float *w, float *dh)
 {
@@ -107,8 +138,8 @@ const struct tft_backward_kernels *tft_backward_avx2_table(void)
         .name = "avx2",
         .outer_add = outer_add,
         .sum_rows = body_sum_rows,
-        .elu = body_elu,
-        .glu = body_glu,
+        .elu = elu,
+        .glu = glu,
         .layer_norm = body_layer_norm,
         .softmax = body_softmax,
         .lstm = lstm,

@@ -1,4 +1,4 @@
-/* The bodies of the backward kernels that a compiler turns into vector code by itself: included by
+/* Those bodies of the backward kernels that a compiler turns into vector code by itself: included by
  * backward.c and, compiled for AVX2, by backward_avx2.c. Sums go over eight lanes, which are part
  * of the definition, so both give the same bits. */
 #ifndef FW_TFT_KERNELS_BACKWARD_BODY_H
@@ -32,7 +32,7 @@ static void body_add(size_t n, const float *restrict x, float *restrict y)
         y[i] += x[i];
 }
 
-static void body_elu(size_t n, const float *restrict y, float *restrict dy)
+static inline void body_elu(size_t n, const float *restrict y, float *restrict dy)
 {
     for (size_t i = 0; i < n; i++)
         dy[i] *= y[i] > 0.0f ? 1.0f : y[i] + 1.0f;
@@ -47,7 +47,7 @@ static void body_glu_row(size_t n, float *restrict a, float *restrict g, const f
     }
 }
 
-static void body_glu(size_t rows, size_t n, float *gates, const float *dy)
+static inline void body_glu(size_t rows, size_t n, float *gates, const float *dy)
 {
     for (size_t r = 0; r < rows; r++)
         body_glu_row(n, gates + 2 * r * n, gates + 2 * r * n + n, dy + r * n);
