@@ -55,9 +55,14 @@ static void put_static_reals(const struct train_form *f, struct fw_buf *b, bool 
     }
 }
 
-static void put_calendar(struct fw_buf *b, bool *first)
+static size_t calendar_inputs(const struct train_form *f)
 {
-    for (size_t i = 0; i < COUNT(calendar); i++)
+    return f->weekly ? COUNT(calendar) : 1;
+}
+
+static void put_calendar(const struct train_form *f, struct fw_buf *b, bool *first)
+{
+    for (size_t i = 0; i < calendar_inputs(f); i++)
         item(b, first, calendar[i]);
 }
 
@@ -80,16 +85,16 @@ static void put_lists(const struct train_form *f, struct fw_buf *b)
     fw_buf_puts(b, f->status ? "],\n \"encoder_categoricals\":[\"status\"]"
                              : "],\n \"encoder_categoricals\":[]");
     open_list(b, "encoder_reals", &first);
-    put_calendar(b, &first);
+    put_calendar(f, b, &first);
     put_targets(f, b, &first);
     fw_buf_puts(b, "],\n \"decoder_categoricals\":[]");
     open_list(b, "decoder_reals", &first);
-    put_calendar(b, &first);
+    put_calendar(f, b, &first);
     item(b, &first, "relative_time_idx");
     fw_buf_putc(b, ']');
     open_list(b, "x_reals", &first);
     put_static_reals(f, b, &first);
-    put_calendar(b, &first);
+    put_calendar(f, b, &first);
     item(b, &first, "relative_time_idx");
     put_targets(f, b, &first);
     fw_buf_puts(b, f->status ? "],\n \"x_categoricals\":[\"profile\",\"status\"]"
@@ -132,7 +137,7 @@ static void put_scalers(const struct train_form *f, struct fw_buf *b)
 {
     bool first = true;
     fw_buf_puts(b, ",\n \"scalers\":{");
-    for (size_t i = 0; i < COUNT(calendar); i++)
+    for (size_t i = 0; i < calendar_inputs(f); i++)
         put_scaler(b, &first, calendar[i], "", &calendar_scaler[i]);
     for (size_t i = 0; i < f->n_targets; i++) {
         if (f->bounded[i]) {
@@ -156,8 +161,12 @@ void train_spec_write(const struct train_form *f, struct fw_buf *b)
     put_scalers(f, b);
     fw_buf_puts(b, ",\n \"output_scale\":\"own\","
                    "\n \"target_normalizer\":{\"type\":\"MultiNormalizer\",\"normalizers\":[");
-    for (size_t i = 0; i < f->n_targets; i++)
-        fw_buf_puts(b, i == 0 ? "{\"type\":\"EncoderNormalizer\",\"method\":\"standard\"}"
-                              : ",{\"type\":\"EncoderNormalizer\",\"method\":\"standard\"}");
+    for (size_t i = 0; i < f->n_targets; i++) {
+        fw_buf_puts(b, i == 0 ? "\n  {" : ",\n  {");
+        fw_buf_puts(b, "\"type\":\"EncoderNormalizer\",\"method\":\"standard\"");
+        if (f->center_steps[i] != 0)
+            fw_buf_printf(b, ",\"center_steps\":%zu", f->center_steps[i]);
+        fw_buf_putc(b, '}');
+    }
     fw_buf_puts(b, "]}}\n");
 }

@@ -28,6 +28,8 @@ enum {
     STEPS_MAX = 250,
     WINDOWS_PER_SAMPLE = 24, /* an epoch draws one in so many of the windows there are */
     PLATEAU_PATIENCE = 4,
+    CENTER_STEPS = 3, /* of a target whose level moves slowly */
+    WEEKLY_DAYS = 14, /* of training data before the day of the week is an input */
 };
 #define RATE_MIN 1e-5
 
@@ -183,6 +185,8 @@ static enum fw_status choose_lengths(struct trainer *t)
         t->form.history = HISTORY_MIN;
     t->form.history_min = HISTORY_MIN;
     t->form.status = t->data->has_status;
+    t->form.weekly =
+        (t->split.validation_from - t->split.first) * TRAIN_STEP_S >= (int64_t)WEEKLY_DAYS * 86400;
     if (t->form.history < t->o->history)
         note(t, "short data: the model sees %zu steps of history instead of %zu", t->form.history,
              t->o->history);
@@ -209,11 +213,24 @@ static struct tft_scaler scaler_of(const struct moments *m)
     return (struct tft_scaler){mean, variance > 1e-12 ? sqrt(variance) : 1.0};
 }
 
+/* How far a window's horizon lies from its center. */
+static double miss(const struct tft_gradient_series *s, size_t targets, size_t k)
+{
+    double sum = 0.0;
+    for (size_t h = 0; h < s->horizon; h++) {
+        const float y = s->target[h * targets + k];
+        sum += isnan(y) ? 0.0 : fabs((double)y - (double)s->scale[2 * k]);
+    }
+    return sum;
+}
+
 /* The typical center and scale of a window, from some windows drawn for it. A scale of zero, where
  * nothing ever moves, counts as 1, lest its loss be divided by nothing. */
-static void fit_scales(struct trainer *t, struct train_sampler *sampler, size_t targets)
+static void fit_scales(struct trainer *t, struct train_sampler *sampler, size_t targets,
+                       double *misses)
 {
     struct moments center[TFT_TARGETS_MAX] = {0}, scale[TFT_TARGETS_MAX] = {0};
+    memset(misses, 0, targets * sizeof *misses);
     for (uint64_t i = 0; i < FIT_WINDOWS; i++) {
         struct tft_gradient_series s;
         const uint64_t draw[2] = {t->o->seed, i};
@@ -225,6 +242,7 @@ static void fit_scales(struct trainer *t, struct train_sampler *sampler, size_t 
                 continue;
             take(&center[k], (double)s.scale[2 * k]);
             take(&scale[k], (double)s.scale[2 * k + 1]);
+            misses[k] += miss(&s, targets, k);
         }
     }
     for (size_t k = 0; k < targets; k++) {
@@ -249,16 +267,13 @@ static enum fw_status need_windows(const struct trainer *t, const struct train_s
     return FW_OK;
 }
 
-/* The own form: written once without scales to draw windows with, then with them. */
-static enum fw_status own_form(struct trainer *t)
+/* Writes the spec as it stands, fits the scales on windows drawn with it, and writes it with them.
+ */
+static enum fw_status fit_form(struct trainer *t, double *misses)
 {
     struct tft_spec *spec = NULL;
     struct train_sampler *sampler = NULL;
-    enum fw_status status = choose_targets(t);
-    if (status == FW_OK)
-        status = choose_lengths(t);
-    if (status == FW_OK)
-        status = write_spec(t);
+    enum fw_status status = write_spec(t);
     if (status == FW_OK)
         status = tft_spec_parse(t->spec.data, t->spec.len, TFT_SPEC_NAME, &spec, t->err);
     if (status == FW_OK)
@@ -266,11 +281,32 @@ static enum fw_status own_form(struct trainer *t)
     if (status == FW_OK)
         status = need_windows(t, sampler);
     if (status == FW_OK) {
-        fit_scales(t, sampler, spec->n_targets);
+        fit_scales(t, sampler, spec->n_targets, misses);
         status = write_spec(t);
     }
     train_sampler_free(sampler);
     tft_spec_free(spec);
+    return status;
+}
+
+/* A target that goes round its mean is centered on it; one whose level stays where it got to (a
+ * disk that fills up) on its newest values: whichever lies closer to what came next. */
+static enum fw_status own_form(struct trainer *t)
+{
+    double of_mean[TFT_TARGETS_MAX], of_newest[TFT_TARGETS_MAX];
+    enum fw_status status = choose_targets(t);
+    if (status == FW_OK)
+        status = choose_lengths(t);
+    if (status == FW_OK)
+        status = fit_form(t, of_mean);
+    for (size_t k = 0; k < t->form.n_targets; k++)
+        t->form.center_steps[k] = CENTER_STEPS;
+    if (status == FW_OK)
+        status = fit_form(t, of_newest);
+    for (size_t k = 0; k < t->form.n_targets && status == FW_OK; k++)
+        t->form.center_steps[k] = of_newest[k] < of_mean[k] ? CENTER_STEPS : 0;
+    if (status == FW_OK)
+        status = fit_form(t, of_mean);
     if (status == FW_OK)
         status = tft_learner_new(t->spec.data, t->spec.len, TFT_SPEC_NAME, &t->o->sizes, t->o->seed,
                                  t->o->threads, &t->learner, t->err);
@@ -539,8 +575,9 @@ static enum fw_status set_up_state(struct trainer *t)
         t->drawn = drawn;
         s->since_best = 0; /* who resumes wants to go on */
     } else {
+        double unused[TFT_TARGETS_MAX];
         if (t->o->from != NULL)
-            fit_scales(t, t->sampler, tft_learner_spec(t->learner)->n_targets);
+            fit_scales(t, t->sampler, tft_learner_spec(t->learner)->n_targets, unused);
         s->seed = t->o->seed;
         s->batch = t->o->batch;
         s->rate = t->o->rate;

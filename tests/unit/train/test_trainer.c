@@ -134,7 +134,7 @@ static void test_learns(void **state)
     struct watch w = {0};
     struct tft_model *model;
     (void)snprintf(out, sizeof out, "%s/learns", dir);
-    o.epochs = 12;
+    o.epochs = 30;
     if (run(&o, &w, &result, &err) != FW_OK)
         fail_msg("%s", err.text);
     CHECK_EQ("targets", result.targets, 2); /* not the up-time */
