@@ -298,7 +298,7 @@ static void put_varint(struct fw_buf *out, uint64_t value)
 
 static uint64_t zigzag(int64_t value)
 {
-    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    return (uint64_t)value << 1 ^ (0 - (uint64_t)(value < 0));
 }
 
 static int64_t unzigzag(uint64_t value)
@@ -325,6 +325,7 @@ static void put_row(const struct sample_batch *batch, const struct sample_row *r
     float packed[SCHEMA_METRICS_MAX];
     size_t n = 0;
     for (; mask != 0; mask &= mask - 1)
+        /* cppcheck-suppress uninitvar; each bit of the mask is set with its place above */
         packed[n++] = by_metric[__builtin_ctzll(mask)];
     fw_buf_put(out, packed, n * sizeof packed[0]);
 }
@@ -460,6 +461,7 @@ static enum fw_status get_row(struct reader *r, const struct schema *schema,
 enum fw_status batch_decode(const void *data, size_t len, const struct schema *schema,
                             struct sample_batch *batch, struct fw_error *err)
 {
+    assert(data != NULL || len == 0);
     struct reader r = {data, (const unsigned char *)data + len, false};
     int map[SCHEMA_METRICS_MAX];
     const unsigned char *version = get_bytes(&r, 1);

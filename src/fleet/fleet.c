@@ -60,6 +60,7 @@ enum fw_status fleet_new(const struct fleet_options *options, struct fleet **out
     fleet->shared = shared;
     fleet->options = *options;
     const int64_t step_ms = (int64_t)options->step_s * 1000;
+    assert(step_ms > 0);
     const int64_t quarter_ms = (int64_t)options->window_steps / 4 * step_ms;
     fleet->skew_ms = options->future_skew_ms < quarter_ms ? options->future_skew_ms : quarter_ms;
     /* One step more than the skew reaches: batches wait for the journal between admission and the

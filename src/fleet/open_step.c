@@ -371,6 +371,7 @@ static unsigned cap_for(unsigned count)
 /* The same step under our own metric numbers; those that we lack are left out. */
 static struct open_step *translate(const struct open_step *old, const int *map)
 {
+    assert(!old->folded || old->count == 0);
     const uint64_t mask = map_mask(old->mask, map);
     struct open_step *s = old->folded ? allocate_folded(old->step, mask)
                                       : allocate_raw(old->step, mask, cap_for(old->count));

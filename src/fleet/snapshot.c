@@ -266,6 +266,7 @@ static void fill_ring(void *ring, const void *from, size_t size, uint32_t slots,
 static enum fw_status fill_columns(struct fleet_window *window, const struct window_shape *shape,
                                    const struct block *b, const int *map, uint32_t kept)
 {
+    assert(shape->slots > 0);
     const uint32_t last = (uint32_t)((uint64_t)b->head.newest_step % shape->slots);
     const uint32_t skip = b->head.steps - kept;
     for (uint64_t bits = b->head.mask; bits != 0; bits &= bits - 1) {

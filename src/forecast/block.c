@@ -259,8 +259,9 @@ static enum fw_status make_forecast(const struct work *w, size_t slot, struct fo
 {
     const struct fleet_server *server = &w->view->server;
     int64_t newest[SCHEMA_METRICS_MAX];
+    const size_t metrics = w->job->schema->count;
     size_t count = 0;
-    for (size_t m = 0; m < w->job->schema->count; m++) {
+    for (size_t m = 0; m < metrics; m++) {
         newest[m] = newest_of(column_of(w, m), w->view->steps);
         count += newest[m] >= 0;
     }
@@ -278,7 +279,7 @@ static enum fw_status make_forecast(const struct work *w, size_t slot, struct fo
     f->origin_ms = (server->newest_step + 1) * (int64_t)w->job->step_s * 1000;
     f->last_seen_ms = server->last_seen_ms;
     enum fw_status status = FW_OK;
-    for (size_t m = 0; m < w->job->schema->count && status == FW_OK; m++)
+    for (size_t m = 0; m < metrics && status == FW_OK; m++)
         if (newest[m] >= 0)
             status = fill_path(w, m, newest[m], &f->paths[f->path_count++]);
     if (status != FW_OK) {

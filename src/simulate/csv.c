@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -170,6 +171,7 @@ enum fw_status simulate_csv_labels(const char *path, const struct simulate_fleet
     enum fw_status status = open_output(path, &csv, err);
     if (status != FW_OK)
         return status;
+    assert(csv != NULL);
     const struct simulate_incident *incidents = simulate_fleet_incidents(fleet, &count);
     fw_buf_puts(&csv->text, "server_name,start,end,metrics,kind\n");
     for (size_t i = 0; i < count; i++)

@@ -59,6 +59,7 @@ static enum fw_status open_segment(struct store_recovery *r, size_t index, int *
 {
     char path[STORE_PATH_MAX];
     const struct store_segment_file *segment = &r->segments[index];
+    *fd = -1;
     if (!store_io_path(path, sizeof path, r->dir, segment->name))
         return fw_fail(err, FW_EINVAL, "journal: the path of %s is too long", r->dir);
     *fd = r->io->open(r->io->ctx, path, r->repair ? O_RDWR : O_RDONLY, 0);
@@ -82,6 +83,7 @@ static enum fw_status read_header(struct store_recovery *r, size_t index, struct
     }
     if (status != FW_OK)
         return status;
+    assert(fd >= 0);
     unsigned char bytes[STORE_SEGMENT_HEADER];
     struct store_segment_header header;
     const int sized = r->io->size(r->io->ctx, fd, &segment->size_bytes);

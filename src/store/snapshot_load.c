@@ -292,7 +292,9 @@ enum fw_status store_snapshot_load(const char *dir, const struct store_io *io,
                         .options = options != NULL ? options : &defaults,
                         .visit = visit,
                         .ctx = ctx,
-                        .report = report != NULL ? report : &own};
+                        .report = report};
+    if (report == NULL)
+        load.report = &own;
     memset(load.report, 0, sizeof *load.report);
     load.file.fd = -1;
     load.quarantine = (struct store_quarantine){
