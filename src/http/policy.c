@@ -4,6 +4,7 @@
 #include "http/negotiate.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -57,6 +58,8 @@ void http_policy_free(struct http_policy *policy)
 {
     if (policy == NULL)
         return;
+    assert(policy->n_names == 0 || policy->names != NULL);
+    assert(policy->n_origins == 0 || policy->origins != NULL);
     for (size_t i = 0; i < policy->n_names; i++)
         fw_free(policy->names[i]);
     for (size_t i = 0; i < policy->n_origins; i++)
@@ -112,7 +115,7 @@ bool http_policy_host(const struct http_policy *policy, struct http_text host)
     text[name.len] = '\0';
     struct in6_addr address;
     if (is_v6)
-        return inet_pton(AF_INET6, text, &address) == 1;
+        return strlen(text) == name.len && inet_pton(AF_INET6, text, &address) == 1;
     for (size_t i = 0; i < name.len; i++)
         if (!name_char(text[i]))
             return false;
