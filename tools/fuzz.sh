@@ -11,7 +11,11 @@ for target in "$build"/fuzz/fuzz_*; do
     mkdir -p "$work"
     corpora=("$work")
     [ ! -d "fuzz/corpus/${name#fuzz_}" ] || corpora+=("fuzz/corpus/${name#fuzz_}")
-    [ ! -d "fuzz/crashes/${name#fuzz_}" ] || "$target" fuzz/crashes/"${name#fuzz_}"/* >/dev/null 2>&1 || { echo "$name: a past crash is back"; failed=1; }
+    if [ -d "fuzz/crashes/${name#fuzz_}" ] && ! "$target" fuzz/crashes/"${name#fuzz_}"/* >"$work.log" 2>&1; then
+        echo "$name: a past crash is back"
+        tail -n 40 "$work.log"
+        failed=1
+    fi
     if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$work/finding-" \
         -print_final_stats=1 "${corpora[@]}" >"$work.log" 2>&1; then
         printf '%-40s %s runs\n' "$name" "$(sed -n 's/.*stat::number_of_executed_units: *//p' "$work.log")"
@@ -20,5 +24,11 @@ for target in "$build"/fuzz/fuzz_*; do
         tail -n 40 "$work.log"
         failed=1
     fi
+done
+
+# A folder of inputs that no target reads would be a check that is not made.
+for inputs in fuzz/corpus/*/ fuzz/crashes/*/; do
+    [ -d "$inputs" ] || continue
+    [ -x "$build/fuzz/fuzz_$(basename "$inputs")" ] || { echo "$inputs: no target of that name"; failed=1; }
 done
 exit "$failed"
