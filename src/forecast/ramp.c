@@ -1,6 +1,5 @@
 #include "forecast/ramp.h"
 
-#include <assert.h>
 #include <math.h>
 
 /* Stretches that are tried. */
@@ -13,6 +12,14 @@ static const double persistence_filling = 0.18, persistence_unknown = 1.0;
 static const double slope_errors_min = 8.0;
 static const double rise_noises_min = 8.0;
 static const double steeper_than_ever = 1.5;
+/* One that is hardly as steep as others is new if it leads where nothing was before: this share of
+ * the steepest rise, and */
+static const double as_steep = 0.5;
+/* this share of its own rise beyond every value before. */
+static const double new_ground = 0.25;
+static const double straight_min = 0.6;
+/* A line that bends is believed less: persistence is divided by its straightness to this power. */
+static const double bend_weight = 3.0;
 /* A reading is rounded and no ramp is exact: a line leaves at least this share of its rise. */
 static const double noise_share = 0.02;
 
@@ -88,17 +95,17 @@ static int clearest(const struct fit fits[WIDTHS])
     return best;
 }
 
-/* Whether the newest third rises as well. */
-static bool goes_on(const struct fit fits[WIDTHS], int chosen)
+/* The slope of the newest third as a share of the whole's: what was filled by a job flattens out
+ * when the job has what it needs. */
+static double bend(const struct fit fits[WIDTHS], int chosen)
 {
     int k = 0;
     while (k + 1 < chosen && 3 * widths[k + 1] <= widths[chosen])
         k++;
     if (!fits[k].made)
-        return false;
+        return 0.0;
     const double sign = fits[chosen].slope > 0.0 ? 1.0 : -1.0;
-    const double error = fits[k].slope_sd;
-    return sign * fits[k].slope + error >= 0.5 * sign * fits[chosen].slope;
+    return (sign * fits[k].slope + 0.5 * fits[k].slope_sd) / fabs(fits[chosen].slope);
 }
 
 /* Whether one step makes up much of it. */
@@ -115,18 +122,28 @@ static bool jumps(const struct series_sums *sums, const struct fit *fit, int64_t
     return false;
 }
 
-/* The largest change over `width` steps in the slope's direction before the ramp; its own beginning
- * may lie a third further back than the stretch that was fitted. */
-static double steepest_before(const struct series_sums *sums, double sign, int64_t width)
+/* Whether the window held nothing like it before: neither so steep a rise over as many steps nor,
+ * for one that is only as steep as others, so high a level. The ramp's own beginning may lie a
+ * third further back than the stretch that was fitted. */
+static bool unheard_of(const struct series_sums *sums, const struct fit *fit, int64_t width)
 {
     const int64_t stride = width / 4 > 1 ? width / 4 : 1;
-    double most = 0.0;
+    const int64_t newest = sums->newest[sums->n - 1];
+    const double sign = fit->slope > 0.0 ? 1.0 : -1.0, rise = fabs(fit->rise);
+    double steepest = 0.0, ground = (double)INFINITY;
     for (int64_t t = (int64_t)sums->n - 1 - width - width / 3; t >= width; t -= stride) {
         const int32_t to = sums->newest[t], from = sums->newest[t - width];
         if (from >= 0)
-            most = fmax(most, sign * ((double)sums->plain[to] - (double)sums->plain[from]));
+            steepest = fmax(steepest, sign * ((double)sums->plain[to] - (double)sums->plain[from]));
     }
-    return most;
+    if (rise >= steeper_than_ever * steepest)
+        return true;
+    if (rise < as_steep * steepest)
+        return false;
+    for (int64_t t = (int64_t)sums->n - 1 - width - width / 3; t >= 0; t--)
+        if (!isnan(sums->plain[t]))
+            ground = fmin(ground, sign * ((double)sums->plain[newest] - (double)sums->plain[t]));
+    return ground >= new_ground * rise;
 }
 
 bool ramp_find(const struct series_sums *sums, const struct schema_metric *metric,
@@ -138,24 +155,27 @@ bool ramp_find(const struct series_sums *sums, const struct schema_metric *metri
         return false;
     fit_all(sums, newest, fits);
     const int chosen = clearest(fits);
-    if (chosen < 0 || !goes_on(fits, chosen))
+    if (chosen < 0)
+        return false;
+    const double straight = bend(fits, chosen);
+    if (straight < straight_min)
         return false;
     const struct fit *fit = &fits[chosen];
     const int64_t width = widths[chosen], past = n - width - width / 3;
     if (past < PAST_STEPS_MIN || past < width || jumps(sums, fit, n - width))
         return false;
-    const double sign = fit->slope > 0.0 ? 1.0 : -1.0;
-    if (metric->worse != (sign > 0.0 ? METRIC_WORSE_HIGH : METRIC_WORSE_LOW) ||
-        fabs(fit->rise) < steeper_than_ever * steepest_before(sums, sign, width))
+    const enum metric_worse way = fit->slope > 0.0 ? METRIC_WORSE_HIGH : METRIC_WORSE_LOW;
+    if (metric->worse != way || !unheard_of(sums, fit, width))
         return false;
     const bool known = past >= (int64_t)sums->day;
     *ramp = (struct ramp){
         .age = width,
         .level = (double)sums->plain[newest] + fit->level,
-        .slope = fit->slope,
+        .slope = fit->slope * fmin(straight, 1.0),
         .slope_sd = fit->slope_sd,
         .noise = fit->noise,
-        .persistence = known ? persistence_filling : persistence_unknown,
+        .persistence = known ? persistence_filling / pow(fmin(straight, 1.0), bend_weight)
+                             : persistence_unknown,
     };
     return true;
 }
