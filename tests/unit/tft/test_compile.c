@@ -37,8 +37,8 @@ static double scaled_gap(const struct tft_input *in, size_t targets, size_t quan
 static void check_golden(const char *set)
 {
     char path[GOLDEN_PATH_SIZE];
-    struct tft_model *m;
-    struct tft_plan *plan;
+    struct tft_model *m = NULL;
+    struct tft_plan *plan = NULL;
     struct tft_safetensors *file;
     struct tft_batch plain, compiled;
     struct fw_error err;
