@@ -48,7 +48,6 @@ void tft_plan_free(struct tft_plan *plan)
         return;
     for (size_t s = 0; s < TFT_SIDES; s++) {
         fw_free(plan->side[s].curves);
-        fw_free(plan->side[s].category_rows);
         fw_free(plan->side[s].flat_category_rows);
     }
     for (size_t i = 0; i < plan->n_blocks; i++)

@@ -142,16 +142,14 @@ enum fw_status tft_compile_curves(struct tft_plan *plan, struct tft_plan_selecti
     void *scratch = fw_alloc_aligned(carver.bytes + 64, 1);
     float *y = fw_alloc_aligned(POINTS * net->hidden, sizeof *y);
     float *room = fw_calloc((CELLS_MAX + 1) * 2 * plan->width, sizeof *room);
-    sel->curves = fw_calloc(sel->n_reals + 1, sizeof *sel->curves);
-    bool made = scratch != NULL && y != NULL && room != NULL && sel->curves != NULL;
+    bool made = scratch != NULL && y != NULL && room != NULL;
     if (made) {
         struct arena arena = arena_over(scratch, carver.bytes + 64);
         carver.arena = &arena;
         tft_vsn_carve(&carver, net, BLOCK, &acts);
     }
-    for (size_t r = 0; made && r < sel->n_reals; r++)
-        made = tabulate(plan, &sel->vsn->input[sel->n_categoricals + r], &acts, y, room,
-                        &sel->curves[r]);
+    for (size_t v = sel->n_categoricals; made && v < sel->vsn->n; v++)
+        made = tabulate(plan, &sel->vsn->input[v], &acts, y, room, &sel->curves[v]);
     fw_free(scratch);
     fw_free(y);
     fw_free(room);

@@ -121,26 +121,24 @@ static bool fold_flat(struct tft_plan *plan, struct tft_plan_selection *sel)
     return made;
 }
 
-/* What a categorical's network gives for each of its classes. */
+/* What a categorical's network gives for each of its classes: a curve with a node at every code and
+ * no slopes, so that codes are looked up as numbers are. */
 static bool tabulate_categories(struct tft_plan *plan, struct tft_plan_selection *sel,
                                 struct tft_resample_acts *acts)
 {
     const struct tft_model *m = plan->model;
     const struct tft_run run = {m->kernels, m->net, m->packed};
-    size_t c = 0;
-    for (size_t v = 0; v < sel->vsn->n; v++) {
+    for (size_t v = 0; v < sel->n_categoricals; v++) {
         const struct tft_vsn_input *in = &sel->vsn->input[v];
-        if (!in->categorical)
-            continue;
-        const size_t classes = m->net->classes[in->column];
-        float *rows = tft_plan_floats(plan, classes * plan->width);
-        if (rows == NULL)
+        const size_t classes = m->net->classes[in->column], cells = classes < 2 ? 1 : classes - 1;
+        float *nodes = tft_plan_floats(plan, (cells + 1) * 2 * plan->width);
+        if (nodes == NULL)
             return false;
         for (size_t k = 0; k < classes; k++)
             tft_resample_forward(&run, &in->embed_net, 1,
                                  m->packed + m->net->embedding[in->column] + k * in->size, in->size,
-                                 acts, rows + k * plan->width);
-        sel->category_rows[c++] = rows;
+                                 acts, nodes + k * 2 * plan->width);
+        sel->curves[v] = (struct tft_curve){0.0f, (float)cells, 1.0f, cells, nodes};
     }
     return true;
 }
@@ -153,10 +151,10 @@ static bool selection(struct tft_plan *plan, struct tft_plan_selection *sel)
         assert(sel->vsn->input[v].categorical == (v < sel->n_categoricals));
     }
     sel->n_reals = sel->vsn->n - sel->n_categoricals;
-    sel->category_rows = fw_calloc(sel->n_categoricals + 1, sizeof *sel->category_rows);
+    sel->curves = fw_calloc(sel->vsn->n + 1, sizeof *sel->curves);
     sel->flat_category_rows = fw_calloc(sel->n_categoricals + 1, sizeof *sel->flat_category_rows);
     struct tft_resample_acts acts = {.stretched = fw_alloc_aligned(hidden, sizeof(float))};
-    const bool made = sel->category_rows != NULL && sel->flat_category_rows != NULL &&
+    const bool made = sel->curves != NULL && sel->flat_category_rows != NULL &&
                       acts.stretched != NULL && tabulate_categories(plan, sel, &acts) &&
                       (sel->vsn->n < 2 || fold_flat(plan, sel));
     fw_free(acts.stretched);

@@ -70,6 +70,7 @@ void tft_plan_carve(struct tft_carver *carver, const struct tft_plan *plan, size
     acts->gated = tft_carve(carver, padded * hidden);
     acts->enriched = tft_carve(carver, padded * hidden);
     acts->k = tft_carve(carver, padded * wide);
+    acts->head = tft_carve(carver, padded * size);
     acts->v = tft_carve(carver, padded * size);
     acts->q = tft_carve(carver, horizon * wide);
     acts->seen = tft_carve(carver, horizon * size);
@@ -124,57 +125,45 @@ struct tile_input {
     size_t steps;         /* of this tile, at most TFT_TILE */
 };
 
+/* A selection's inputs, one row a variable: codes as numbers, then reals. Steps beyond the series'
+ * are 0. */
 static void gather_numbers(const struct tft_plan *plan, const struct tft_plan_selection *sel,
                            const struct tile_input *in, float *numbers)
 {
-    const size_t stride = plan->model->net->n_reals;
-    for (size_t r = 0; r < sel->n_reals; r++, numbers += TFT_TILE) {
-        const float *from = in->reals + sel->vsn->input[sel->n_categoricals + r].column;
-        for (size_t t = 0; t < in->steps; t++)
-            numbers[t] = from[t * stride];
-        for (size_t t = in->steps; t < TFT_TILE; t++)
-            numbers[t] = 0.0f;
-    }
-}
-
-static size_t code_of(const struct tft_plan *plan, const struct tft_plan_selection *sel,
-                      const struct tile_input *in, size_t category, size_t t)
-{
     const struct tft_net *net = plan->model->net;
-    const size_t column = sel->vsn->input[category].column;
-    const int32_t code = in->codes[t * net->n_categoricals + column];
-    assert(code >= 0 && (size_t)code < net->classes[column]);
-    return (size_t)code;
+    memset(numbers, 0, sel->vsn->n * TFT_TILE * sizeof *numbers);
+    for (size_t v = 0; v < sel->n_categoricals; v++, numbers += TFT_TILE) {
+        const size_t column = sel->vsn->input[v].column;
+        for (size_t t = 0; t < in->steps; t++) {
+            const int32_t code = in->codes[t * net->n_categoricals + column];
+            assert(code >= 0 && (size_t)code < net->classes[column]);
+            numbers[t] = (float)code;
+        }
+    }
+    for (size_t v = sel->n_categoricals; v < sel->vsn->n; v++, numbers += TFT_TILE) {
+        const float *from = in->reals + sel->vsn->input[v].column;
+        for (size_t t = 0; t < in->steps; t++)
+            numbers[t] = from[t * net->n_reals];
+    }
 }
 
 /* What stands in the folded first layer before the numbers' share: `first` (constant and context),
  * and every category's row. */
-static void preset_flat(const struct tft_plan *plan, const struct tft_plan_selection *sel,
-                        const struct tile_input *in, const float *first, float *y)
+static void preset_flat(const struct tft_plan_selection *sel, const float *numbers,
+                        const float *first, float *y)
 {
     const size_t outputs = sel->flat.in.n_out;
     for (size_t o = 0; o < outputs; o++) {
         for (size_t t = 0; t < TFT_TILE; t++)
             y[o * TFT_TILE + t] = first[o];
     }
-    for (size_t c = 0; c < sel->n_categoricals; c++) {
-        for (size_t t = 0; t < in->steps; t++) {
-            const float *row = sel->flat_category_rows[c] + code_of(plan, sel, in, c, t) * outputs;
-            for (size_t o = 0; o < outputs; o++)
-                y[o * TFT_TILE + t] += row[o];
-        }
-    }
-}
-
-static void add_categories(const struct tft_plan *plan, const struct tft_plan_selection *sel,
-                           const struct tile_input *in, const float *weights, float *y)
-{
-    const size_t width = plan->width;
-    for (size_t c = 0; c < sel->n_categoricals; c++, weights += TFT_TILE) {
-        for (size_t t = 0; t < in->steps; t++) {
-            const float *row = sel->category_rows[c] + code_of(plan, sel, in, c, t) * width;
-            for (size_t j = 0; j < width; j++)
-                y[t * width + j] += weights[t] * row[j];
+    for (size_t c = 0; c < sel->n_categoricals; c++, numbers += TFT_TILE) {
+        const float *row[TFT_TILE];
+        for (size_t t = 0; t < TFT_TILE; t++)
+            row[t] = sel->flat_category_rows[c] + (size_t)numbers[t] * outputs;
+        for (size_t o = 0; o < outputs; o++) {
+            for (size_t t = 0; t < TFT_TILE; t++)
+                y[o * TFT_TILE + t] += row[t][o];
         }
     }
 }
@@ -193,20 +182,19 @@ void tft_plan_variable(const struct tft_run *run, const struct tft_vsn_input *in
 
 /* Numbers that lie outside their curve's table: their networks are computed. */
 static void add_outside(const struct tft_plan *plan, const struct tft_plan_selection *sel,
-                        size_t steps, struct tft_plan_acts *acts, const float *weights, float *y)
+                        size_t steps, struct tft_plan_acts *acts, float *y)
 {
     const struct tft_model *m = plan->model;
     const struct tft_run run = {m->kernels, m->net, m->packed};
-    for (size_t r = 0; r < sel->n_reals; r++) {
-        const struct tft_curve *curve = &sel->curves[r];
+    for (size_t v = sel->n_categoricals; v < sel->vsn->n; v++) {
+        const struct tft_curve *curve = &sel->curves[v];
         for (size_t t = 0; t < steps; t++) {
-            const float x = acts->numbers[r * TFT_TILE + t];
+            const float x = acts->numbers[v * TFT_TILE + t];
             if (x >= curve->low && x <= curve->high)
                 continue;
-            tft_plan_variable(&run, &sel->vsn->input[sel->n_categoricals + r], 1, &x, &acts->vsn,
-                              acts->vsn.out);
+            tft_plan_variable(&run, &sel->vsn->input[v], 1, &x, &acts->vsn, acts->vsn.out);
             for (size_t j = 0; j < m->net->hidden; j++)
-                y[t * plan->width + j] += weights[r * TFT_TILE + t] * acts->vsn.out[j];
+                y[t * plan->width + j] += acts->weights[v * TFT_TILE + t] * acts->vsn.out[j];
         }
     }
 }
@@ -214,19 +202,18 @@ static void add_outside(const struct tft_plan *plan, const struct tft_plan_selec
 static void select_tile(const struct tft_plan *plan, const struct tft_plan_selection *sel,
                         const struct tile_input *in, struct tft_plan_acts *acts, float *y)
 {
-    const float *real_weights = acts->weights + sel->n_categoricals * TFT_TILE;
     gather_numbers(plan, sel, in, acts->numbers);
     if (sel->vsn->n == 1) {
         for (size_t t = 0; t < TFT_TILE; t++)
             acts->weights[t] = 1.0f;
     } else {
-        preset_flat(plan, sel, in, acts->first, acts->flat_in);
-        plan->tiles->flat(&sel->flat, acts->numbers, acts->flat_in, acts->work, acts->weights);
+        preset_flat(sel, acts->numbers, acts->first, acts->flat_in);
+        plan->tiles->flat(&sel->flat, acts->numbers + sel->n_categoricals * TFT_TILE, acts->flat_in,
+                          acts->work, acts->weights);
     }
-    add_categories(plan, sel, in, acts->weights, y);
-    if (plan->tiles->curves(sel->n_reals, sel->curves, plan->width, in->steps, acts->numbers,
-                            real_weights, acts->at, acts->shares, y))
-        add_outside(plan, sel, in->steps, acts, real_weights, y);
+    if (plan->tiles->curves(sel->vsn->n, sel->curves, plan->width, in->steps, acts->numbers,
+                            acts->weights, acts->at, acts->shares, y))
+        add_outside(plan, sel, in->steps, acts, y);
 }
 
 /* The folded first layer's constant, with the context's share in the hidden units. */
@@ -359,7 +346,7 @@ void tft_plan_attend(const struct tft_plan *plan, struct tft_plan_acts *acts,
     k->dense(&plan->q, tiles_of(s->horizon), acts->enriched + from * net->hidden, acts->q);
     k->dense(&plan->k, padded_of(s) / TFT_TILE, acts->enriched, acts->k);
     k->dense(&plan->v, padded_of(s) / TFT_TILE, acts->enriched, acts->v);
-    k->attend(net->attention.heads, size, s->horizon, s->history, acts->q, keys, values,
+    k->attend(net->attention.heads, size, s->horizon, s->history, acts->q, keys, values, acts->head,
               acts->seen);
 }
 

@@ -11,8 +11,9 @@
 struct tft_plan_selection {
     const struct tft_vsn *vsn;
     size_t n_categoricals, n_reals;
-    struct tft_curve *curves;         /* (n_reals); range empty where the network is computed */
-    const float **category_rows;      /* (n_categoricals): (classes, width), the network's output */
+    /* Every variable's network (vsn->n): of a categorical as a curve over its codes, of a real as a
+     * curve over its number, with an empty range where the network itself is computed. */
+    struct tft_curve *curves;
     struct tft_dense_flat flat;       /* where there is more than one variable */
     const float *flat_first;          /* (hidden + n): what stands without any variable */
     const float **flat_category_rows; /* (n_categoricals): (classes, hidden + n) */
@@ -53,8 +54,8 @@ struct tft_plan_acts {
     float *between[2]; /* (TOGETHER, P, width): what one layer hands to the next */
     float *h, *c;      /* (TOGETHER, layers, width) */
     float *recurrent_tile, *selected_tile;
-    float *gated, *enriched, *q, *k, *v, *seen, *attended, *attended_gated, *fed_forward, *final,
-        *raw;
+    float *gated, *enriched, *q, *k, *head, *v, *seen, *attended, *attended_gated, *fed_forward,
+        *final, *raw;
     float *raw_rows; /* (horizon, outputs) */
     size_t padded;   /* P at most */
 };

@@ -1,4 +1,5 @@
-/* A batch over several threads, which take groups of series one by one from a counter. */
+/* A batch over several threads, which take a few groups of series at a time from a counter: enough
+ * that a slow core holds up nobody, few enough takes that laying out the scratch does not show. */
 #include "base/alloc.h"
 #include "tft/model_internal.h"
 #include "tft/parallel.h"
@@ -8,11 +9,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum { TAKES = 8, GROUPS_MAX = 8 }; /* takes of a thread, if the batch is large enough */
+
 struct job {
     const struct tft_plan *plan;
     const struct tft_input *in;
     float *prediction;
-    size_t scratch_bytes;
+    size_t scratch_bytes, share; /* share: series in one take */
     atomic_size_t next;
 };
 
@@ -23,13 +26,13 @@ struct worker {
     bool started;
 };
 
-static void one_group(const struct job *job, size_t i, struct arena scratch)
+static void one_share(const struct job *job, size_t i, struct arena scratch)
 {
     const struct tft_net *net = job->plan->model->net;
     const struct tft_input *in = job->in;
     const size_t e = in->history_steps, d = in->horizon_steps, left = in->n - i;
     const struct tft_input part = {
-        .n = left < TFT_TOGETHER ? left : TFT_TOGETHER,
+        .n = left < job->share ? left : job->share,
         .history_steps = e,
         .horizon_steps = d,
         .history_codes = in->history_codes + i * e * net->n_categoricals,
@@ -49,17 +52,24 @@ static void *work(void *arg)
     struct job *job = w->job;
     for (;;) {
         const size_t i =
-            TFT_TOGETHER * atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
+            job->share * atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
         if (i >= job->in->n)
             return NULL;
-        one_group(job, i, arena_over(w->scratch, job->scratch_bytes));
+        one_share(job, i, arena_over(w->scratch, job->scratch_bytes));
     }
+}
+
+static size_t share_of(size_t n, size_t threads)
+{
+    const size_t groups = n / (threads * TAKES * TFT_TOGETHER);
+    return TFT_TOGETHER * (groups < 1 ? 1 : groups > GROUPS_MAX ? GROUPS_MAX : groups);
 }
 
 enum fw_status tft_plan_run_parallel(const struct tft_plan *plan, const struct tft_input *in,
                                      size_t threads, float *prediction, struct fw_error *err)
 {
-    struct job job = {.plan = plan, .in = in, .prediction = prediction};
+    struct job job = {
+        .plan = plan, .in = in, .prediction = prediction, .share = share_of(in->n, threads)};
     struct worker workers[TFT_THREADS_MAX] = {0};
     assert(threads >= 1 && threads <= TFT_THREADS_MAX);
     job.scratch_bytes = tft_plan_scratch_bytes(plan, in->history_steps, in->horizon_steps);

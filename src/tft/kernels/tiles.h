@@ -123,9 +123,10 @@ struct tft_tiles {
     /* Attention of `queries` steps in tiles over two stretches of keys in tiles, for heads of at
      * most HEAD_SIZE_MAX. Query i sees n_keys[0] keys of the first and i of the second. q, k
      * (tiles, heads * size, TILE), q and k so scaled that their product is a power of two; v
-     * (tiles, size, TILE), finite in the keys' tiles. y (tiles, size, TILE): the heads' average. */
+     * (tiles, size, TILE), finite in the keys' tiles. head (tiles of
+     * both stretches, size, TILE): room. y (tiles, size, TILE): the heads' average. */
     void (*attend)(size_t heads, size_t size, size_t queries, size_t n_keys, const float *q,
-                   const float *const k[2], const float *const v[2], float *y);
+                   const float *const k[2], const float *const v[2], float *head, float *y);
 };
 
 /* Plain C, on any machine. */

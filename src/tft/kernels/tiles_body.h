@@ -384,7 +384,6 @@ static void turn(size_t n, size_t width, const float *x, float *y)
 struct stretch {
     size_t n;           /* keys seen */
     const float *k, *v; /* of the first tile */
-    size_t k_tile;      /* floats from one tile of k to the next */
 };
 
 /* Powers of two up to here need no maximum taken off before: no sum of them overflows. */
@@ -399,15 +398,45 @@ LANES_INLINE fv score(size_t size, const float *q, const float *k)
     return s;
 }
 
-/* sums += weight v for a register of keys of which `left` count; the last of the sums is of the
- * weights. */
+/* sums += weight v for a tile of keys; the last of the sums is of the weights. Its registers go
+ * side by side from step to step: one after the other, the processor would wait for each. */
+LANES_INLINE void add_tile(size_t size, const float *q, const float *k, const float *v, bool safe,
+                           float max, fv *sums)
+{
+    fv e[PARTS];
+    LANES_UNROLL
+    for (size_t p = 0; p < PARTS; p++)
+        e[p] = fv_all(q[0]) * fv_load(k + p * LANES);
+    LANES_UNROLL
+    for (size_t c = 1; c < size; c++) {
+        LANES_UNROLL
+        for (size_t p = 0; p < PARTS; p++)
+            e[p] = fv_fma(fv_all(q[c * TFT_TILE]), fv_load(k + c * TFT_TILE + p * LANES), e[p]);
+    }
+    if (safe) {
+        fv_exp2_short_all(PARTS, e);
+    } else {
+        for (size_t p = 0; p < PARTS; p++)
+            e[p] = fv_exp2(fv_least(e[p] - fv_all(max), -120.0f));
+    }
+    LANES_UNROLL
+    for (size_t c = 0; c < size; c++) {
+        LANES_UNROLL
+        for (size_t p = 0; p < PARTS; p++)
+            sums[c] = fv_fma(e[p], fv_load(v + c * TFT_TILE + p * LANES), sums[c]);
+    }
+    LANES_UNROLL
+    for (size_t p = 0; p < PARTS; p++)
+        sums[size] = sums[size] + e[p];
+}
+
+/* The same for a register of keys of which `left` count. */
 LANES_INLINE void add_keys(size_t size, const float *q, const float *k, const float *v, size_t left,
                            bool safe, float max, fv *sums)
 {
     const fv s = score(size, q, k);
-    fv e = safe ? fv_exp2_short(s) : fv_exp2(fv_least(s - fv_all(max), -120.0f));
-    if (left < LANES)
-        e = fv_select(iv_first(left), e, fv_all(0.0f));
+    const fv all = safe ? fv_exp2_short(s) : fv_exp2(fv_least(s - fv_all(max), -120.0f));
+    const fv e = fv_select(iv_first(left), all, fv_all(0.0f));
     LANES_UNROLL
     for (size_t c = 0; c < size; c++)
         sums[c] = fv_fma(e, fv_load(v + c * TFT_TILE), sums[c]);
@@ -419,11 +448,8 @@ LANES_INLINE void add_stretch(size_t size, const float *q, const struct stretch 
 {
     const float *k = keys->k, *v = keys->v;
     size_t left = keys->n;
-    for (; left >= TFT_TILE; left -= TFT_TILE, k += keys->k_tile, v += size * TFT_TILE) {
-        LANES_UNROLL
-        for (size_t p = 0; p < TFT_TILE; p += LANES)
-            add_keys(size, q, k + p, v + p, LANES, safe, max, sums);
-    }
+    for (; left >= TFT_TILE; left -= TFT_TILE, k += size * TFT_TILE, v += size * TFT_TILE)
+        add_tile(size, q, k, v, safe, max, sums);
     for (; left > 0; left -= left < LANES ? left : LANES, k += LANES, v += LANES)
         add_keys(size, q, k, v, left, safe, max, sums);
 }
@@ -431,7 +457,7 @@ LANES_INLINE void add_stretch(size_t size, const float *q, const struct stretch 
 LANES_INLINE float highest_score(size_t size, const float *q, const struct stretch *keys, float max)
 {
     for (size_t t = 0; t < keys->n; t += LANES) {
-        const float *k = keys->k + t / TFT_TILE * keys->k_tile + t % TFT_TILE;
+        const float *k = keys->k + t / TFT_TILE * size * TFT_TILE + t % TFT_TILE;
         const fv s = score(size, q, k);
         max = fv_max(fv_select(iv_first(keys->n - t), fv_larger(s, fv_all(max)), fv_all(max)));
     }
@@ -443,7 +469,7 @@ static float longest_key(size_t size, const struct stretch *keys)
 {
     fv max = fv_all(0.0f), all = fv_all(0.0f);
     for (size_t t = 0; t < keys->n; t += LANES) {
-        const float *k = keys->k + t / TFT_TILE * keys->k_tile + t % TFT_TILE;
+        const float *k = keys->k + t / TFT_TILE * size * TFT_TILE + t % TFT_TILE;
         fv square = fv_all(0.0f);
         for (size_t c = 0; c < size; c++)
             square = fv_fma(fv_load(k + c * TFT_TILE), fv_load(k + c * TFT_TILE), square);
@@ -478,16 +504,27 @@ LANES_INLINE void one_query(size_t size, const float *q, const struct stretch *k
     }
 }
 
+/* Copies one head's rows of all tiles together: apart, at a stride of whole tiles, they would fall
+ * on the same few lines of the cache. */
+static void gather_head(size_t size, size_t wide, size_t n, const float *k, float *to)
+{
+    for (size_t t = 0; t < n; t += TFT_TILE, k += wide, to += size * TFT_TILE)
+        memcpy(to, k, size * TFT_TILE * sizeof *to);
+}
+
 LANES_INLINE void one_head(size_t heads, size_t size, size_t queries, size_t n_keys, size_t head,
                            const float *q, const float *const k[2], const float *const v[2],
-                           float *y)
+                           float *room, float *y)
 {
     fv sums[TFT_HEAD_SIZE_MAX + 1];
     const size_t wide = heads * size * TFT_TILE, from = head * size * TFT_TILE;
+    float *second_part = room + (n_keys + TFT_TILE - 1) / TFT_TILE * size * TFT_TILE;
     struct stretch keys[2] = {
-        {n_keys,  k[0] + from, v[0], wide},
-        {queries, k[1] + from, v[1], wide}
+        {n_keys,  room,        v[0]},
+        {queries, second_part, v[1]}
     };
+    gather_head(size, wide, n_keys, k[0] + from, room);
+    gather_head(size, wide, queries, k[1] + from, second_part);
     const float first = longest_key(size, &keys[0]), second = longest_key(size, &keys[1]);
     const float longest = (first > second ? first : second) + 0.0f * (first + second);
     for (size_t i = 0; i < queries; i++) {
@@ -502,21 +539,21 @@ LANES_INLINE void one_head(size_t heads, size_t size, size_t queries, size_t n_k
 }
 
 static void attend(size_t heads, size_t size, size_t queries, size_t n_keys, const float *q,
-                   const float *const k[2], const float *const v[2], float *y)
+                   const float *const k[2], const float *const v[2], float *head, float *y)
 {
     for (size_t a = 0; a < heads; a++) {
         switch (size) {
         case 1:
-            one_head(heads, 1, queries, n_keys, a, q, k, v, y);
+            one_head(heads, 1, queries, n_keys, a, q, k, v, head, y);
             break;
         case 2:
-            one_head(heads, 2, queries, n_keys, a, q, k, v, y);
+            one_head(heads, 2, queries, n_keys, a, q, k, v, head, y);
             break;
         case 4:
-            one_head(heads, 4, queries, n_keys, a, q, k, v, y);
+            one_head(heads, 4, queries, n_keys, a, q, k, v, head, y);
             break;
         default:
-            one_head(heads, size, queries, n_keys, a, q, k, v, y);
+            one_head(heads, size, queries, n_keys, a, q, k, v, head, y);
             break;
         }
     }

@@ -34,8 +34,8 @@ static void test_vector_functions(void **state)
                 elu_worst = fmax(elu_worst, lane_error(fv_elu(v), expm1((double)v[0]), false));
         }
     }
-    print_message("  exp2 %.2e (%.1f of 2^-24), short exp2 %.2e, sigmoid %.2e, elu %.2e\n", exp2_worst,
-                  exp2_worst * 0x1p24, short_worst, sigmoid_worst, elu_worst);
+    print_message("  exp2 %.2e (%.1f of 2^-24), short exp2 %.2e, sigmoid %.2e, elu %.2e\n",
+                  exp2_worst, exp2_worst * 0x1p24, short_worst, sigmoid_worst, elu_worst);
     CHECK_NEAR("exp2: relative", exp2_worst, 0.0, 3e-7);
     CHECK_NEAR("short exp2: relative", short_worst, 0.0, 6e-6);
     CHECK_NEAR("sigmoid: absolute", sigmoid_worst, 0.0, 3e-7);
@@ -309,8 +309,8 @@ static void check_attention(size_t heads, size_t size, size_t n_keys, size_t que
     fill(heads + n_keys);
     for (size_t i = 0; i < FLOATS; i++)
         in[i] *= factor;
-    t[0]->attend(heads, size, queries, n_keys, in, k, v, one);
-    t[1]->attend(heads, size, queries, n_keys, in, k, v, two);
+    t[0]->attend(heads, size, queries, n_keys, in, k, v, work, one);
+    t[1]->attend(heads, size, queries, n_keys, in, k, v, work, two);
     for (size_t q = 0; q < queries; q++) {
         for (size_t c = 0; c < size; c++) {
             const size_t at = (q / TFT_TILE * size + c) * TFT_TILE + q % TFT_TILE;
