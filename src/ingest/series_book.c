@@ -70,11 +70,6 @@ static void link_newest(struct series_book *book, struct series_target *target)
         book->oldest = target;
 }
 
-static size_t parts_bytes(const struct series_target *target)
-{
-    return target->part_cap * sizeof target->parts[0];
-}
-
 static void leave_server(struct series_book *book, struct series_server *server)
 {
     if (--server->targets > 0)
@@ -94,7 +89,7 @@ static void drop_target(struct series_book *book, struct series_target *target)
         link = &(*link)->next;
     *link = target->next;
     unlink_age(book, target);
-    book->counts.bytes -= sizeof *target + parts_bytes(target);
+    book->counts.bytes -= sizeof *target + series_target_bytes(target);
     book->counts.targets--;
     leave_server(book, target->server);
     series_target_fini(target);
@@ -133,7 +128,8 @@ static struct series_server *join_server(struct series_book *book, const struct 
 /* Room for a target of the usual size; silent ones make way, the longest silent first. */
 static bool make_room(struct series_book *book, int64_t now_ns)
 {
-    const size_t wanted = sizeof(struct series_target) + 64 * sizeof(struct series_part);
+    const size_t wanted = sizeof(struct series_target) + SERIES_SLOTS * sizeof(struct series_slot) +
+                          64 * sizeof(struct series_part);
     while (book->counts.bytes + wanted > book->options.bytes_max) {
         if (book->oldest == NULL ||
             now_ns - book->oldest->heard_ns < book->options.idle_ms * 1000000)
@@ -241,7 +237,7 @@ static void count_put(struct series_book *book, enum series_put put)
 static bool take_parts(struct series_book *book, struct series_target *target,
                        const struct series_sample *samples, size_t n, struct row *row)
 {
-    bool failed = false;
+    bool failed = false, asked = false;
     struct series_slot *slot = NULL;
     for (size_t i = 0; i < n; i++) {
         const struct series_sample *sample = &samples[i];
@@ -251,8 +247,9 @@ static bool take_parts(struct series_book *book, struct series_target *target,
             series_target_end(target, sample);
             continue;
         }
-        if (slot == NULL)
+        if (!asked)
             slot = series_target_slot(target, sample->time_ms, add_value, row, &failed);
+        asked = true;
         if (failed)
             return false;
         count_put(book, slot == NULL ? SERIES_LATE : series_target_put(target, slot, sample));
@@ -302,7 +299,7 @@ static bool take_target(struct series_book *book, const struct series_sample *sa
         if (target == NULL)
             book->counts.full += parts;
     }
-    const size_t bytes = target != NULL ? parts_bytes(target) : 0;
+    const size_t bytes = target != NULL ? series_target_bytes(target) : 0;
     if (target != NULL) /* what it has may stay, but its table grows no more when memory is out */
         target->parts_max =
             book->counts.bytes < book->options.bytes_max ? SERIES_PARTS_MAX : target->part_cap / 2;
@@ -314,7 +311,7 @@ static bool take_target(struct series_book *book, const struct series_sample *sa
     }
     if (target == NULL)
         return good && end_row(row);
-    book->counts.bytes += parts_bytes(target) - bytes;
+    book->counts.bytes += series_target_bytes(target) - bytes;
     target->heard_ns = now_ns;
     unlink_age(book, target);
     link_newest(book, target);

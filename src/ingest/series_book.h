@@ -22,7 +22,9 @@
 #include "ingest/series_names.h"
 
 enum {
-    SERIES_SLOTS = 4,        /* times of one target in the making; later pieces are dropped */
+    SERIES_SLOTS = 4,        /* times of one target in the making, to begin with; later pieces are
+                                dropped, and the number doubles */
+    SERIES_SLOTS_MAX = 64,   /* for a sender whose queues run far apart while it catches up */
     SERIES_PARTS_MAX = 16384 /* counters and file systems of one target */
 };
 

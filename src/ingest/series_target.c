@@ -56,7 +56,14 @@ static enum series_group group_of(int role)
 void series_target_fini(struct series_target *target)
 {
     fw_free(target->parts);
+    fw_free(target->slots);
     target->parts = NULL;
+    target->slots = NULL;
+}
+
+size_t series_target_bytes(const struct series_target *target)
+{
+    return target->part_cap * sizeof target->parts[0] + target->slot_cap * sizeof target->slots[0];
 }
 
 /* ---- parts ---- */
@@ -145,6 +152,28 @@ static void learn_interval(struct series_target *target, int64_t gap_ms)
     }
 }
 
+/* A piece came too late: the sender's queues run further apart than there are slots. */
+static void more_slots(struct series_target *target)
+{
+    if (target->slots_max < SERIES_SLOTS_MAX)
+        target->slots_max *= 2;
+}
+
+static bool room_for_slot(struct series_target *target)
+{
+    if (target->slots_max == 0)
+        target->slots_max = SERIES_SLOTS;
+    if (target->slot_count < target->slot_cap)
+        return true;
+    const size_t cap = target->slot_cap == 0 ? SERIES_SLOTS : target->slot_cap * 2;
+    struct series_slot *slots = fw_realloc_array(target->slots, cap, sizeof *slots);
+    if (slots == NULL)
+        return false;
+    target->slots = slots;
+    target->slot_cap = cap;
+    return true;
+}
+
 static void add_slot(struct series_target *target, size_t at, int64_t time_ms)
 {
     unsigned serial;
@@ -171,12 +200,20 @@ struct series_slot *series_target_slot(struct series_target *target, int64_t tim
         if (target->slots[at].time_ms == time_ms)
             return &target->slots[at];
     }
-    if (target->slot_count == SERIES_SLOTS) {
-        if (at == 0)
-            return NULL;
+    const bool full = target->slot_count > 0 && target->slot_count >= target->slots_max;
+    if (time_ms <= target->over_ms || (full && at == 0)) {
+        more_slots(target);
+        return NULL;
+    }
+    if (full) {
+        target->over_ms = target->slots[0].time_ms;
         target->slot_count--;
         at--;
         memmove(&target->slots[0], &target->slots[1], target->slot_count * sizeof target->slots[0]);
+    }
+    if (!room_for_slot(target)) {
+        *failed = true;
+        return NULL;
     }
     add_slot(target, at, time_ms);
     if (!series_target_settle(target, false, give, ctx)) {

@@ -59,8 +59,10 @@ struct series_target {
     unsigned gaps;                  /* in a row */
     int64_t interval_ms;            /* the usual one; 0: not known yet */
     uint32_t expected[GROUP_COUNT]; /* members of the newest settled time; 0: none is settled */
-    struct series_slot slots[SERIES_SLOTS]; /* ascending by time */
-    size_t slot_count;
+    struct series_slot *slots;      /* ascending by time */
+    size_t slot_count, slot_cap;
+    size_t slots_max;          /* SERIES_SLOTS to SERIES_SLOTS_MAX */
+    int64_t over_ms;           /* the newest time whose slot was given up; 0: none */
     struct series_part *parts; /* open addressing; cap is a power of two or 0 */
     size_t part_count, part_cap;
     size_t parts_max; /* at most SERIES_PARTS_MAX; less when the book has no memory left */
@@ -70,6 +72,8 @@ struct series_target {
 typedef bool (*series_value_fn)(void *ctx, int64_t time_ms, int metric, double value);
 
 void series_target_fini(struct series_target *target);
+/* Of what it has allocated, itself not counted. */
+size_t series_target_bytes(const struct series_target *target);
 
 /* The slot of a time, made when it is new; older slots then grow older and what is whole is given
  * out. NULL: the time is over, or `give` failed and *failed is set. */

@@ -4,6 +4,7 @@
 
 #include "../ingest/write_request.h"
 #include "api/api_internal.h"
+#include "ingest/series_book.h"
 
 #include <errno.h>
 #include <snappy-c.h>
@@ -220,6 +221,58 @@ static void test_large(void **state)
     stack_stop(&s);
 }
 
+/* Four queues of one sender at once: pieces of the same scrapes, a server of its own for each. */
+enum { QUEUES = 4, SCRAPES = 40 };
+
+struct queue {
+    const struct stack *stack;
+    int number, taken;
+};
+
+static void *run_queue(void *ctx)
+{
+    struct queue *q = ctx;
+    struct fw_buf request;
+    char labels[128];
+    fw_buf_init(&request, 1 << 20);
+    for (int i = 0; i < SCRAPES; i++) {
+        const int64_t time_ms = NOW_MS - (SCRAPES - i) * INT64_C(1000);
+        snprintf(labels, sizeof labels,
+                 "node_network_receive_bytes_total{device=\"eth%d\",instance=\"db1:9100\"}",
+                 q->number);
+        pb_put(&request, labels, 1048576.0 * i, time_ms);
+        snprintf(labels, sizeof labels, "node_load1{instance=\"q%d\"}", q->number);
+        pb_put(&request, labels, i, time_ms);
+        q->taken += status_of(write_right(q->stack, &request)) == 204;
+    }
+    fw_buf_fini(&request);
+    return NULL;
+}
+
+static void test_queues(void **state)
+{
+    struct stack s;
+    struct queue queues[QUEUES];
+    pthread_t threads[QUEUES];
+    struct series_counts counts;
+    (void)state;
+    stack_start(&s, &(struct api_options){0}, true);
+    for (int i = 0; i < QUEUES; i++) {
+        queues[i] = (struct queue){&s, i, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, run_queue, &queues[i]), 0);
+    }
+    for (int i = 0; i < QUEUES; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        CHECK_EQ("taken", queues[i].taken, SCRAPES);
+    }
+    series_book_counts(api_remote_write_book(s.api->remote_write), &counts);
+    CHECK_EQ("all accounted for", counts.mapped + counts.late, 2 * QUEUES * SCRAPES);
+    CHECK_EQ("nothing twice", counts.repeated, 0);
+    const double in = held(&s, METRIC_NET_IN, NOW_MS - 1000);
+    CHECK_TRUE("each piece at most once", in > 0 && in <= QUEUES);
+    stack_stop(&s);
+}
+
 static void test_starting(void **state)
 {
     struct stack s;
@@ -241,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_nothing_to_store),
         cmocka_unit_test(test_refused_by_the_journal),
         cmocka_unit_test(test_large),
+        cmocka_unit_test(test_queues),
         cmocka_unit_test(test_starting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

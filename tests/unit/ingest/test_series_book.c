@@ -315,6 +315,33 @@ static void test_overtaken_pieces(void **state)
     stage_close(&s);
 }
 
+/* A sender that catches up by several queues, one of them 40 scrapes behind: what is too late at
+ * first makes room for what comes later, and then every value is right in the end. */
+static void test_queues_far_apart(void **state)
+{
+    enum { BEHIND = 40, TIMES = 300 };
+    struct stage s;
+    double last[TIMES];
+    (void)state;
+    stage_open(&s, &(struct series_book_options){0});
+    for (int i = 0; i < TIMES; i++)
+        last[i] = (double)NAN;
+    for (int i = 0; i < TIMES + BEHIND; i++) {
+        if (i < TIMES)
+            put_net(&s, i, "eth0", 1048576.0 * 10 * i, 0);
+        if (i >= BEHIND)
+            put_net(&s, i - BEHIND, "eth1", 1048576.0 * 30 * (i - BEHIND), 0);
+        send(&s);
+        for (int k = 0; k < TIMES; k++) {
+            const double value = given(&s, "db1", time_of(k), METRIC_NET_IN);
+            last[k] = isnan(value) ? last[k] : value;
+        }
+    }
+    for (int k = TIMES / 2; k < TIMES; k++)
+        CHECK_NEAR("in", last[k], 4, 1e-6);
+    stage_close(&s);
+}
+
 /* Many times in one request, series by series, as a back-filling sender has them. */
 static void test_backfill_series_by_series(void **state)
 {
@@ -723,6 +750,7 @@ int main(void)
         cmocka_unit_test(test_a_host),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_overtaken_pieces),
+        cmocka_unit_test(test_queues_far_apart),
         cmocka_unit_test(test_backfill_series_by_series),
         cmocka_unit_test(test_repeats_change_nothing),
         cmocka_unit_test(test_start_inside_a_scrape),
