@@ -242,6 +242,31 @@ static void test_refusals(void **state)
     }
 }
 
+/* Each allocation fails in turn, from reading the data to writing the model. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    char out[96];
+    (void)snprintf(out, sizeof out, "%s/memory", dir);
+    for (long n = 1;; n++) {
+        struct train_options o = options_for(out, 2);
+        struct train_result result;
+        struct fw_error err = {0};
+        struct watch w = {.stop_at = 2};
+        fw_alloc_fail_at(n);
+        const enum fw_status status = run(&o, &w, &result, &err);
+        fw_alloc_fail_at(0);
+        remove_model(out);
+        if (status == FW_OK) {
+            CHECK_TRUE("some allocations were made to fail", n > 50);
+            print_message("  %ld allocations\n", n - 1);
+            return;
+        }
+        if (status != FW_ENOMEM)
+            fail_msg("allocation %ld: %s: %s", n, fw_status_name(status), err.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_threads_and_resume),
         cmocka_unit_test(test_cut_at_once_and_from),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
