@@ -48,7 +48,7 @@ static void put_static_reals(const struct train_form *f, struct fw_buf *b, bool 
 {
     item(b, first, "encoder_length");
     for (size_t i = 0; i < f->n_targets; i++) {
-        if (f->bounded[i]) {
+        if (f->level[i]) {
             joined(b, first, f->targets[i], "_center");
             joined(b, first, f->targets[i], "_scale");
         }
@@ -140,7 +140,7 @@ static void put_scalers(const struct train_form *f, struct fw_buf *b)
     for (size_t i = 0; i < calendar_inputs(f); i++)
         put_scaler(b, &first, calendar[i], "", &calendar_scaler[i]);
     for (size_t i = 0; i < f->n_targets; i++) {
-        if (f->bounded[i]) {
+        if (f->level[i]) {
             put_scaler(b, &first, f->targets[i], "_center", &f->center[i]);
             put_scaler(b, &first, f->targets[i], "_scale", &f->scale[i]);
         }

@@ -11,12 +11,12 @@
 struct train_form {
     size_t n_targets;
     const char *targets[TFT_TARGETS_MAX];
-    bool bounded[TFT_TARGETS_MAX]; /* its level is an input of its own: near a bound it matters */
+    bool level[TFT_TARGETS_MAX];          /* whether its center and scale are inputs of their own */
     size_t center_steps[TFT_TARGETS_MAX]; /* 0: the whole history's mean */
     bool weekly; /* whether the days of the week are inputs: only where each was seen twice */
     bool status; /* whether the data tells the servers' status */
     size_t history, history_min, horizon;
-    /* Of the windows' own centers and scales, which are inputs where bounded. */
+    /* Of the windows' own centers and scales, which are inputs where level[] says so. */
     struct tft_scaler center[TFT_TARGETS_MAX], scale[TFT_TARGETS_MAX];
 };
 

@@ -28,8 +28,9 @@ enum {
     STEPS_MAX = 250,
     WINDOWS_PER_SAMPLE = 24, /* an epoch draws one in so many of the windows there are */
     PLATEAU_PATIENCE = 4,
-    CENTER_STEPS = 3, /* of a target whose level moves slowly */
-    WEEKLY_DAYS = 14, /* of training data before the day of the week is an input */
+    CENTER_STEPS = 3,     /* of a target whose level moves slowly */
+    LEVELS_SERVERS = 200, /* from which on a target's level is an input of its own */
+    WEEKLY_DAYS = 14,     /* of training data before the day of the week is an input */
 };
 #define RATE_MIN 1e-5
 
@@ -150,7 +151,9 @@ static enum fw_status choose_targets(struct trainer *t)
             continue;
         const size_t k = t->form.n_targets++;
         t->form.targets[k] = d->column[c];
-        t->form.bounded[k] = metric >= 0 && isfinite(schema.metrics[metric].max);
+        /* Levels tell a few servers apart, and the network would learn their past by heart. */
+        t->form.level[k] =
+            metric >= 0 && isfinite(schema.metrics[metric].max) && d->n_series >= LEVELS_SERVERS;
         t->form.center[k] = t->form.scale[k] = (struct tft_scaler){0.0, 1.0};
         if (metric < 0)
             note(t,
