@@ -89,7 +89,10 @@ static void put_family(struct body *body, const char *format, int from, int to, 
 {
     for (int i = from; i < to; i++) {
         char name[128];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
         snprintf(name, sizeof name, format, i);
+#pragma GCC diagnostic pop
         for (size_t k = 0; k < n; k++)
             put_series(body, name, label, values[k], number * (double)(k + 1));
     }
