@@ -11,6 +11,7 @@ int cli_serve(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 int cli_agent(int argc, char **argv);
 int cli_simulate(int argc, char **argv);
+int cli_train(int argc, char **argv);
 int cli_model(int argc, char **argv);
 int cli_store(int argc, char **argv);
 int cli_bench(int argc, char **argv);

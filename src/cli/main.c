@@ -12,6 +12,7 @@ static const struct {
     {"demo",         cli_demo,         "a simulated fleet that gets into trouble, in a temporary directory"},
     {"agent",        cli_agent,        "send this host's own metrics to a daemon"                          },
     {"simulate",     cli_simulate,     "make a believable fleet: CSV, or a feeder"                         },
+    {"train",        cli_train,        "train a model from CSV history"                                    },
     {"model",        cli_model,        "info, check, run and import of model files"                        },
     {"store",        cli_store,        "check, backup and compact of a data directory"                     },
     {"bench",        cli_bench,        "measure ingest, http, store and forecast"                          },

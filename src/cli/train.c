@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-int cli_train(int argc, char **argv);
-
 enum { PATHS_MAX = 256, BAR_WIDTH = 24, MINUTES_MAX = 525600 };
 
 static const char usage_text[] =
@@ -242,9 +240,12 @@ int cli_train(int argc, char **argv)
     listen_to_signals();
     if (train_run(&options, &hooks, &result, &err) != FW_OK)
         return cli_failure("train", "%s", err.text);
-    (void)fprintf(stderr, "%s%s: %zu epochs, best validation loss %.5f in epoch %zu\n",
-                  screen.terminal ? "\r\033[K" : "", options.out, result.epochs, result.best,
-                  result.best_epoch);
+    (void)fprintf(stderr, "%s%s: %zu epochs", screen.terminal ? "\r\033[K" : "", options.out,
+                  result.epochs);
+    if (result.best_epoch != 0)
+        (void)fprintf(stderr, ", best validation loss %.5f in epoch %zu", result.best,
+                      result.best_epoch);
+    (void)fprintf(stderr, "\n");
     if (result.interrupted)
         (void)fprintf(stderr, "stopped; forewarn train --resume goes on from here\n");
     return CLI_OK;
