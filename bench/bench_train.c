@@ -86,6 +86,14 @@ static struct samples make_samples(const struct tft_spec *spec)
     return s;
 }
 
+static double cpu_s(void)
+{
+    struct rusage u;
+    (void)getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
+}
+
 static int rising(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -95,7 +103,7 @@ static int rising(const void *a, const void *b)
 static void bench(size_t batch, size_t threads, size_t rounds)
 {
     const struct tft_learner_sizes sizes = {32, 8, 1, 16};
-    double took[ROUNDS_MAX], loss = 0.0;
+    double took[ROUNDS_MAX], loss = 0.0, cpu = 0.0;
     struct tft_learner *l;
     struct fw_error err;
     struct rusage usage;
@@ -112,14 +120,18 @@ static void bench(size_t batch, size_t threads, size_t rounds)
         (void)tft_learner_step(l, 0.01, 0.1);
         if (i > 0)
             took[i - 1] = now_s() - start;
+        else
+            cpu = cpu_s();
     }
+    cpu = (cpu_s() - cpu) / (double)(rounds * batch);
     qsort(took, rounds, sizeof *took, rising);
     (void)getrusage(RUSAGE_SELF, &usage);
     printf("{\"bench\":\"train\",\"threads\":%zu,\"batch\":%zu,\"parameters\":%zu,"
            "\"median_s\":%.4f,\"min_s\":%.4f,\"runs\":%zu,\"sequences_per_s\":%.1f,"
-           "\"best_sequences_per_s\":%.1f,\"rss_bytes\":%lld,\"loss\":%.4f}\n",
+           "\"best_sequences_per_s\":%.1f,\"sequences_per_cpu_s\":%.1f,\"rss_bytes\":%lld,\"loss\":"
+           "%.4f}\n",
            threads, batch, tft_learner_net(l)->n_parameters, took[rounds / 2], took[0], rounds,
-           (double)batch / took[rounds / 2], (double)batch / took[0],
+           (double)batch / took[rounds / 2], (double)batch / took[0], 1.0 / cpu,
            (long long)usage.ru_maxrss * 1024, loss);
     (void)fflush(stdout);
     fw_free(s.codes);
