@@ -1,5 +1,5 @@
 /* A register of floats (fv), in one notation for every instruction set: a file of kernels written
- * with these operations is compiled once as plain C and once for AVX2 and FMA (tiles_body.h).
+ * with these operations is compiled once as plain C and once for AVX2 and FMA (tiles_body.inc).
  *
  * exp2 splits x = n + r, |r| <= 1/2, and takes 2^r from a polynomial. Relative error, the rounding
  * of single precision included, as measured by tests/unit/tft/test_compile_kernels.c: 3e-7 with

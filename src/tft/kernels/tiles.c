@@ -2,7 +2,7 @@
 
 #define TILES_TABLE plain_table
 #define TILES_NAME "plain"
-#include "tft/kernels/tiles_body.h"
+#include "tft/kernels/tiles_body.inc"
 
 const struct tft_tiles *tft_tiles_plain(void)
 {

@@ -4,7 +4,7 @@
 
 #define TILES_TABLE avx2_table
 #define TILES_NAME "avx2"
-#include "tft/kernels/tiles_body.h"
+#include "tft/kernels/tiles_body.inc"
 
 const struct tft_tiles *tft_tiles_avx2(void)
 {
