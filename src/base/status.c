@@ -16,7 +16,7 @@ static void fill(struct fw_error *err, enum fw_status status, uint64_t offset, c
     vsnprintf(err->text, sizeof err->text, format, args);
 }
 
-enum fw_status fw_fail(struct fw_error *err, enum fw_status status, const char *format, ...)
+enum fw_status(fw_fail)(struct fw_error *err, enum fw_status status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -25,8 +25,8 @@ enum fw_status fw_fail(struct fw_error *err, enum fw_status status, const char *
     return status;
 }
 
-enum fw_status fw_fail_at(struct fw_error *err, enum fw_status status, uint64_t offset,
-                          const char *format, ...)
+enum fw_status(fw_fail_at)(struct fw_error *err, enum fw_status status, uint64_t offset,
+                           const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -44,6 +44,14 @@ enum fw_status fw_fail(struct fw_error *err, enum fw_status status, const char *
 enum fw_status fw_fail_at(struct fw_error *err, enum fw_status status, uint64_t offset,
                           const char *format, ...) FW_PRINTF(4, 5);
 
+/* The static analyzer reads one source at a time; without this it takes every failure for a
+ * possible FW_OK and follows paths that cannot be. */
+#ifdef __clang_analyzer__
+#define fw_fail(err, status, ...) ((void)(fw_fail)(err, status, __VA_ARGS__), (status))
+#define fw_fail_at(err, status, offset, ...)                                                       \
+    ((void)(fw_fail_at)(err, status, offset, __VA_ARGS__), (status))
+#endif
+
 /* "ok", "invalid", ... Never NULL. */
 const char *fw_status_name(enum fw_status status);
 
