@@ -324,9 +324,10 @@ bool remote_write_next(const struct remote_write_series *series, const unsigned 
     while (*at < series->end) {
         if (!get_field(at, series->end, &field))
             return false;
-        const unsigned char *inner = field.bytes;
-        if (is_message(&field, 2))
+        if (is_message(&field, 2)) {
+            const unsigned char *inner = field.bytes;
             return get_sample(&inner, *at, sample);
+        }
     }
     return false;
 }
