@@ -12,6 +12,11 @@
  *   climatology   mean at that time of day + gain * (level now - mean at this time of day)
  *   trend         newest value             + gain * (slope * steps)
  *
+ * An edge of the band that most of the newest errors (of two hours) lie beyond is moved out to
+ * their median: what changed an hour ago weighs little among three days, and the band must not be
+ * narrow while it is wrong. Weighing recent origins more in the study itself was tried and measured
+ * no better.
+ *
  * With little history the horizons that could not be replayed are extended from those that could,
  * growing with the square root of the horizon; with almost none the width is a documented prior
  * (study.c). Everything is a pure function of its arguments. No allocation. */

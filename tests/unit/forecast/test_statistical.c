@@ -254,6 +254,23 @@ static void a_constant_stays(void **state)
     CHECK_NEAR("covered", path.coverage, 1.0, 0.0);
 }
 
+/* Three days of noise, then two hours in which every reading is beyond what was promised. */
+static void a_band_that_fails_is_widened(void **state)
+{
+    (void)state;
+    float values[864];
+    struct forecast_path path, before;
+    struct fw_rng rng;
+    fw_rng_init(&rng, 5);
+    for (size_t t = 0; t < 864; t++)
+        values[t] =
+            (float)(50.0 + 0.1 * fw_rng_normal(&rng) + (t < 836 ? 0.0 : 0.5 * (double)(t - 835)));
+    forecast(values, 836, 300, &schema.metrics[METRIC_CPU_USER], &before);
+    forecast(values, 864, 300, &schema.metrics[METRIC_CPU_USER], &path);
+    CHECK_TRUE("at rest", before.p90[11] - before.p10[11] < 1.0f);
+    CHECK_TRUE("the newest errors count", path.p90[15] - path.p10[15] > 3.0f);
+}
+
 /* Mostly nothing, sometimes much: the likely value is exactly nothing, and the band has room. */
 static void bursts_out_of_zero(void **state)
 {
@@ -314,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_straight_ramp_has_a_narrow_band),
         cmocka_unit_test(a_reset_counter_counts_on),
         cmocka_unit_test(a_constant_stays),
+        cmocka_unit_test(a_band_that_fails_is_widened),
         cmocka_unit_test(bursts_out_of_zero),
         cmocka_unit_test(candidates_meet_in_one_place),
     };
