@@ -26,7 +26,7 @@ static const char usage_text[] =
     "  --metrics a,b       targets and inputs (all that the data and the schema have)\n"
     "  --batch N           samples a step (32)\n"
     "  --learning-rate X   (0.003) halved when the validation loss stops falling\n"
-    "  --dropout X         (0.1)\n"
+    "  --dropout X         (0.2)\n"
     "  --history N         steps of 5 minutes that the model sees (288)\n"
     "  --horizon N         steps that it forecasts (96, the only one that the daemon serves)\n"
     "  --max-minutes M     stop after that time\n";

@@ -64,7 +64,7 @@ void train_options_default(struct train_options *o)
         .horizon = 96,
         .seed = 1,
         .rate = 3e-3,
-        .dropout = 0.1,
+        .dropout = 0.2,
         .clip = 0.1,
         .validation = 0.15,
         .patience = 12,
@@ -307,6 +307,7 @@ static enum fw_status own_form(struct trainer *t)
     if (status == FW_OK)
         status = fit_form(t, of_newest);
     for (size_t k = 0; k < t->form.n_targets && status == FW_OK; k++)
+        /* cppcheck-suppress uninitvar; FW_OK: both fits have filled their lists */
         t->form.center_steps[k] = of_newest[k] < of_mean[k] ? CENTER_STEPS : 0;
     if (status == FW_OK)
         status = fit_form(t, of_mean);
