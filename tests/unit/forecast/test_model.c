@@ -472,6 +472,41 @@ static void levels_between_the_models_own(void **state)
     fw_free(scratch);
 }
 
+/* A model forecasts by the compiled path; the plain one, when asked for, says the same. */
+static void both_paths_agree(void **state)
+{
+    (void)state;
+    enum { STEPS = 300, OUT = 3 * FORECAST_HORIZON };
+    struct schema schema;
+    if (!golden_there("argus-single"))
+        skip();
+    schema_default(&schema);
+    struct forecast_model *models[2] = {open_golden("argus-single", &schema, STEP_S),
+                                        open_golden("argus-single", &schema, STEP_S)};
+    assert_null(forecast_model_info(models[0]).plain_reason);
+    forecast_model_use_plain(models[1]);
+    assert_non_null(forecast_model_info(models[1]).plain_reason);
+    float *values = fw_calloc(schema.count * STEPS, sizeof *values);
+    const uint8_t statuses[STEPS] = {0};
+    for (size_t i = 0; i < schema.count * STEPS; i++)
+        values[i] = i % 11 == 0 ? NAN : 0.2f + 0.5f * (float)(i % 97);
+    const struct forecast_window window = {.name = "a",
+                                           .newest_step = 5800000,
+                                           .steps = STEPS,
+                                           .values = values,
+                                           .statuses = statuses};
+    static float out[2][OUT];
+    for (size_t i = 0; i < COUNT_OF(models); i++) {
+        const size_t bytes = forecast_model_scratch_bytes(models[i], 1);
+        void *scratch = fw_alloc_aligned(bytes, 1);
+        forecast_model_run(models[i], 1, &window, arena_over(scratch, bytes), out[i]);
+        forecast_model_release(models[i]);
+        fw_free(scratch);
+    }
+    check_floats("compiled", out[0], out[1], OUT, 1.0, 1e-3);
+    fw_free(values);
+}
+
 /* Models come and go while runs go on: each run uses one of them throughout. */
 struct swapper {
     struct forecaster *forecaster;
@@ -537,6 +572,7 @@ int main(void)
         cmocka_unit_test(a_model_that_does_not_fit_is_refused),
         cmocka_unit_test(servers_and_steps_that_it_cannot_serve),
         cmocka_unit_test(levels_between_the_models_own),
+        cmocka_unit_test(both_paths_agree),
         cmocka_unit_test(memory_may_end_while_it_opens),
         cmocka_unit_test(models_are_swapped_during_runs),
     };
