@@ -62,6 +62,10 @@ static bool next_line(struct file *f, size_t *len, enum fw_status *status)
         *status = wrong(f, FW_ELIMIT, "the line is too long", NULL);
         return false;
     }
+    if ((*len == 0 || f->line[*len - 1] != '\n') && !gzeof(f->gz)) {
+        *status = wrong(f, FW_EINVAL, "the line holds a NUL", NULL);
+        return false;
+    }
     while (*len > 0 && (f->line[*len - 1] == '\n' || f->line[*len - 1] == '\r'))
         f->line[--*len] = '\0';
     return true;
@@ -143,6 +147,7 @@ static enum fw_status read_number(struct file *f, int column, const struct field
     char text[64], *end;
     const char *name = f->data->column[column];
     *missing = field->len == 0 || is(field, "nan") || is(field, "NaN") || is(field, "null");
+    *value = NAN; /* until one is read */
     if (*missing)
         return FW_OK;
     if (field->len >= sizeof text)
@@ -150,7 +155,7 @@ static enum fw_status read_number(struct file *f, int column, const struct field
     memcpy(text, field->text, field->len);
     text[field->len] = '\0';
     *value = strtod(text, &end);
-    if (*end != '\0' || end == text)
+    if (end == text || end != text + field->len) /* a NUL ends no number */
         return wrong(f, FW_EINVAL, "not a number", field);
     const int metric = schema_find(f->schema, name, strlen(name));
     if (!isfinite(*value) || fabs(*value) > 1e15 ||
@@ -238,15 +243,17 @@ static enum fw_status read_lines(struct file *f, bool skip)
 
 static enum fw_status read_file(struct file *f, const char *path, bool skip)
 {
-    f->path = path;
-    f->number = 0;
+    errno = 0;
     f->gz = gzopen(path, "rb");
     if (f->gz == NULL)
         return fw_fail(f->err, errno == ENOENT ? FW_ENOTFOUND : FW_EIO, "%.200s: %s", path,
                        errno == 0 ? "no memory" : strerror(errno));
+    f->path = path;
+    f->number = 0;
     (void)gzbuffer(f->gz, GZ_BUFFER);
     const enum fw_status status = read_lines(f, skip);
     (void)gzclose(f->gz);
+    f->path = NULL; /* the caller's, and perhaps gone before the next file */
     return status;
 }
 
@@ -267,8 +274,10 @@ static enum fw_status read_directory(struct file *f, const char *dir)
     if (n < 0)
         return fw_fail(f->err, FW_EIO, "%.200s: %s", dir, strerror(errno));
     for (int i = 0; i < n; i++) {
-        if (status == FW_OK &&
-            snprintf(path, sizeof path, "%s/%s", dir, entries[i]->d_name) < (int)sizeof path)
+        const int len = snprintf(path, sizeof path, "%s/%s", dir, entries[i]->d_name);
+        if (status == FW_OK && len >= (int)sizeof path)
+            status = fw_fail(f->err, FW_ELIMIT, "%.200s: the path is too long", dir);
+        else if (status == FW_OK)
             status = read_file(f, path, true);
         free(entries[i]); /* scandir's own */
     }

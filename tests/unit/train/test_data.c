@@ -120,6 +120,23 @@ static void test_refusals(void **state)
     }
 }
 
+/* What stands behind a NUL is part of the field. */
+static void test_nul_in_a_number(void **state)
+{
+    (void)state;
+    static const char text[] = "timestamp,server_name,x\n2026-01-05,a,1\0x\n";
+    struct train_data *d;
+    struct fw_error err = {0};
+    const char *path = write_text("bad.csv", "");
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, sizeof text - 1, file), sizeof text - 1);
+    fclose(file);
+    CHECK_EQ("NUL", train_data_read(1, &path, &d, &err), FW_EINVAL);
+    CHECK_EQ("NUL", err.offset, 2);
+    CHECK_TRUE("NUL", d == NULL);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -146,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_directory),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_nul_in_a_number),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
