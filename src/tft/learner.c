@@ -268,6 +268,7 @@ static void *work(void *arg)
 static void run_job(struct job *job)
 {
     struct worker workers[TFT_LEARNER_THREADS_MAX] = {0};
+    assert(job->l->threads > 0);
     for (size_t i = 0; i < job->l->threads; i++) {
         workers[i].job = job;
         workers[i].index = i;
