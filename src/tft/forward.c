@@ -132,8 +132,9 @@ static float softplus(float x)
     return x > 20.0f ? x : log1pf(expf(x));
 }
 
-void tft_write_prediction(const struct tft_model *model, const float *raw, const float *scale,
-                          size_t steps, size_t all_steps, float *prediction)
+/* Back to the targets' units. */
+static void write_prediction(const struct tft_model *model, const float *raw, const float *scale,
+                             size_t steps, size_t all_steps, float *prediction)
 {
     const struct tft_spec *spec = model->spec;
     const size_t q = spec->n_quantiles, wide = spec->n_targets * q;
@@ -201,8 +202,8 @@ static void one_series(const struct tft_model *model, const struct tft_input *in
     if (out->attention != NULL)
         write_attention(net, acts, &s, in, out->attention + i * d * net->heads * (e + d));
     if (out->prediction != NULL)
-        tft_write_prediction(model, acts->raw, in->output_scale + i * 2 * net->n_targets, s.horizon,
-                             d, out->prediction + i * d * wide);
+        write_prediction(model, acts->raw, in->output_scale + i * 2 * net->n_targets, s.horizon, d,
+                         out->prediction + i * d * wide);
 }
 
 static size_t scratch_bytes(const struct tft_model *model, size_t history_steps,

@@ -48,9 +48,4 @@ void tft_forward_series(const struct tft_run *run, const struct tft_series_input
                         struct tft_acts *acts, float *static_weights, float *history_weights,
                         float *horizon_weights);
 
-/* From the network's outputs (steps, targets * quantiles) back to the targets' units; scale
- * (targets, 2) as in struct tft_input. The steps from there to all_steps become 0. */
-void tft_write_prediction(const struct tft_model *model, const float *raw, const float *scale,
-                          size_t steps, size_t all_steps, float *prediction);
-
 #endif

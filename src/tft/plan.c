@@ -1,6 +1,5 @@
 #include "tft/plan.h"
 
-#include "tft/forward_internal.h"
 #include "tft/model_internal.h"
 #include "tft/plan_internal.h"
 
@@ -79,7 +78,6 @@ void tft_plan_carve(struct tft_carver *carver, const struct tft_plan *plan, size
     acts->fed_forward = tft_carve(carver, horizon * hidden);
     acts->final = tft_carve(carver, horizon * hidden);
     acts->raw = tft_carve(carver, horizon * plan->output.n_out);
-    acts->raw_rows = tft_carve(carver, horizon * plan->output.n_out);
 }
 
 size_t tft_plan_scratch_bytes(const struct tft_plan *plan, size_t history_steps,
@@ -355,7 +353,6 @@ void tft_plan_finish(const struct tft_plan *plan, struct tft_plan_acts *acts,
 {
     const struct tft_tiles *k = plan->tiles;
     const size_t tiles = tiles_of(s->horizon), from = horizon_at(s) * plan->model->net->hidden;
-    const size_t n = plan->output.n_out;
     k->dense(&plan->attended, tiles, acts->seen, acts->attended);
     k->gate(&plan->post_attention, tiles, acts->attended, acts->enriched + from, acts->work,
             acts->attended_gated);
@@ -364,11 +361,6 @@ void tft_plan_finish(const struct tft_plan *plan, struct tft_plan_acts *acts,
     k->gate(&plan->pre_output, tiles, acts->fed_forward, acts->gated + from, acts->work,
             acts->final);
     k->dense(&plan->output, tiles, acts->final, acts->raw);
-    for (size_t t = 0; t < s->horizon; t++) {
-        const float *tile = acts->raw + t / TFT_TILE * n * TFT_TILE + t % TFT_TILE;
-        for (size_t j = 0; j < n; j++)
-            acts->raw_rows[t * n + j] = tile[j * TFT_TILE];
-    }
 }
 
 /* ---- a batch ---- */
@@ -391,17 +383,35 @@ void tft_plan_group(const struct tft_plan *plan, const struct tft_input *in, siz
     }
 }
 
-/* In the targets' units; the network's own (for the comparison at load) where there is no scale. */
+/* One output of a tile's steps in its target's units; the network's own (for the comparison at
+ * load) where there is no scale. */
+static void write_output(const struct tft_plan *plan, const float *raw, size_t target,
+                         const float *scale, float *y)
+{
+    memcpy(y, raw, TFT_TILE * sizeof *y);
+    if (scale == NULL)
+        return;
+    for (size_t t = 0; t < TFT_TILE; t++)
+        y[t] = y[t] * scale[2 * target + 1] + scale[2 * target];
+    if (plan->model->spec->normalizers[target].transform == TFT_SOFTPLUS)
+        plan->tiles->softplus(y);
+}
+
 static void write_series(const struct tft_plan *plan, const struct tft_input *in, size_t i,
                          const struct tft_plan_acts *acts, size_t horizon, float *prediction)
 {
-    const size_t wide = plan->output.n_out, targets = plan->model->net->n_targets;
-    float *to = prediction + i * in->horizon_steps * wide;
-    if (in->output_scale != NULL)
-        tft_write_prediction(plan->model, acts->raw_rows, in->output_scale + i * 2 * targets,
-                             horizon, in->horizon_steps, to);
-    else
-        memcpy(to, acts->raw_rows, horizon * wide * sizeof *to);
+    const struct tft_net *net = plan->model->net;
+    const size_t wide = plan->output.n_out, steps = in->horizon_steps;
+    const float *scale =
+        in->output_scale == NULL ? NULL : in->output_scale + i * 2 * net->n_targets;
+    float *to = prediction + i * steps * wide, y[TFT_TILE];
+    for (size_t row = 0; row < tiles_of(horizon) * wide; row++) {
+        const size_t from = row / wide * TFT_TILE, output = row % wide;
+        write_output(plan, acts->raw + row * TFT_TILE, output / net->n_quantiles, scale, y);
+        for (size_t t = from; t < horizon && t < from + TFT_TILE; t++)
+            to[t * wide + output] = y[t - from];
+    }
+    memset(to + horizon * wide, 0, (steps - horizon) * wide * sizeof *to);
 }
 
 void tft_plan_run(const struct tft_plan *plan, const struct tft_input *in, float *prediction,

@@ -56,8 +56,7 @@ struct tft_plan_acts {
     float *recurrent_tile, *selected_tile;
     float *gated, *enriched, *q, *k, *head, *v, *seen, *attended, *attended_gated, *fed_forward,
         *final, *raw;
-    float *raw_rows; /* (horizon, outputs) */
-    size_t padded;   /* P at most */
+    size_t padded; /* P at most */
 };
 
 void tft_plan_carve(struct tft_carver *carver, const struct tft_plan *plan, size_t history_steps,
@@ -68,7 +67,7 @@ void tft_plan_contexts(const struct tft_plan *plan, struct tft_plan_acts *acts, 
 void tft_plan_select(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n);
 void tft_plan_recur(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n);
 /* Of one series: the gate after the LSTM and the enrichment; the attention; from there to
- * acts->raw_rows. */
+ * acts->raw. */
 void tft_plan_enrich(const struct tft_plan *plan, struct tft_plan_acts *acts,
                      const struct tft_plan_series *s);
 void tft_plan_attend(const struct tft_plan *plan, struct tft_plan_acts *acts,

@@ -218,6 +218,24 @@ LANES_INLINE fv fv_sigmoid(fv x)
     return one / (one + fv_exp_cut(x, -1.0f, 120.0f));
 }
 
+/* log(1 + e^x) = max(x, 0) + log(1 + u), u = e^-|x|, and log(1 + u) = 2 atanh(u / (2 + u)) by its
+ * series: relative error 4e-6 at x = -80, where x / ln 2 has few bits left behind the point, less
+ * above. */
+LANES_INLINE fv fv_softplus(fv x)
+{
+    const fv zero = fv_all(0.0f);
+    const fv u = fv_exp_cut(fv_select(x > zero, zero - x, x), 1.0f, 120.0f);
+    const fv s = u / (fv_all(2.0f) + u), s2 = s * s;
+    fv p = fv_all(1.0f / 13.0f);
+    p = fv_fma(p, s2, fv_all(1.0f / 11.0f));
+    p = fv_fma(p, s2, fv_all(1.0f / 9.0f));
+    p = fv_fma(p, s2, fv_all(1.0f / 7.0f));
+    p = fv_fma(p, s2, fv_all(1.0f / 5.0f));
+    p = fv_fma(p, s2, fv_all(1.0f / 3.0f));
+    p = fv_fma(p, s2, fv_all(1.0f));
+    return fv_fma(p, s + s, fv_select(x > zero, x, zero));
+}
+
 /* x if x > 0, else e^x - 1 (to 1e-7 of 1: near 0 the difference cancels). */
 LANES_INLINE fv fv_elu(fv x)
 {

@@ -127,6 +127,9 @@ struct tft_tiles {
      * both stretches, size, TILE): room. y (tiles, size, TILE): the heads' average. */
     void (*attend)(size_t heads, size_t size, size_t queries, size_t n_keys, const float *q,
                    const float *const k[2], const float *const v[2], float *head, float *y);
+
+    /* In place, one row of TILE floats: log(1 + e^x). */
+    void (*softplus)(float *x);
 };
 
 /* Plain C, on any machine. */

@@ -20,6 +20,7 @@ static double lane_error(fv got, double exact, bool relative)
 static void test_vector_functions(void **state)
 {
     double exp2_worst = 0.0, short_worst = 0.0, sigmoid_worst = 0.0, elu_worst = 0.0;
+    double softplus_worst = 0.0;
     (void)state;
     for (uint32_t bits = 0x30000000u; bits < 0x42f80000u; bits += 499) { /* 5e-10 to 124 */
         float x;
@@ -30,15 +31,22 @@ static void test_vector_functions(void **state)
             exp2_worst = fmax(exp2_worst, lane_error(fv_exp2(v), exact, true));
             short_worst = fmax(short_worst, lane_error(fv_exp2_short(v), exact, true));
             sigmoid_worst = fmax(sigmoid_worst, lane_error(fv_sigmoid(v), 1.0 / (1.0 + e), false));
+            if (v[0] > -80.0f)
+                softplus_worst =
+                    fmax(softplus_worst,
+                         lane_error(fv_softplus(v),
+                                    v[0] > 40.0f ? (double)v[0] : log1p(exp((double)v[0])), true));
             if (v[0] < 0.0f)
                 elu_worst = fmax(elu_worst, lane_error(fv_elu(v), expm1((double)v[0]), false));
         }
     }
-    print_message("  exp2 %.2e (%.1f of 2^-24), short exp2 %.2e, sigmoid %.2e, elu %.2e\n",
-                  exp2_worst, exp2_worst * 0x1p24, short_worst, sigmoid_worst, elu_worst);
+    print_message(
+        "  exp2 %.2e (%.1f of 2^-24), short exp2 %.2e, sigmoid %.2e, elu %.2e, softplus %.2e\n",
+        exp2_worst, exp2_worst * 0x1p24, short_worst, sigmoid_worst, elu_worst, softplus_worst);
     CHECK_NEAR("exp2: relative", exp2_worst, 0.0, 3e-7);
     CHECK_NEAR("short exp2: relative", short_worst, 0.0, 6e-6);
     CHECK_NEAR("sigmoid: absolute", sigmoid_worst, 0.0, 3e-7);
+    CHECK_NEAR("softplus: relative", softplus_worst, 0.0, 5e-6);
     CHECK_NEAR("elu: absolute", elu_worst, 0.0, 3e-7);
 }
 
