@@ -1,6 +1,6 @@
-/* Those bodies of the backward kernels that a compiler turns into vector code by itself: included by
- * backward.c and, compiled for AVX2, by backward_avx2.c. Sums go over eight lanes, which are part
- * of the definition, so both give the same bits. */
+/* Those bodies of the backward kernels that a compiler turns into vector code by itself: included
+ * by backward.c and, compiled for AVX2, by backward_avx2.c. Sums go over eight lanes, which are
+ * part of the definition, so both give the same bits. */
 #ifndef FW_TFT_KERNELS_BACKWARD_BODY_H
 #define FW_TFT_KERNELS_BACKWARD_BODY_H
 
