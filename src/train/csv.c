@@ -147,7 +147,7 @@ static enum fw_status read_number(struct file *f, int column, const struct field
     char text[64], *end;
     const char *name = f->data->column[column];
     *missing = field->len == 0 || is(field, "nan") || is(field, "NaN") || is(field, "null");
-    *value = NAN; /* until one is read */
+    *value = (double)NAN; /* until one is read */
     if (*missing)
         return FW_OK;
     if (field->len >= sizeof text)
