@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <string.h>
 #include <time.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { LIMITER_SLOTS = 65536, FAILURE_SLOTS = 65536, MINUTE_MS = 60000, PROVEN_MS = 3600000 };
@@ -401,14 +402,18 @@ void http_server_stop(struct http_server *server, unsigned grace_ms)
     if (server == NULL)
         return;
     atomic_store(&server->draining, true);
+    /* New connections are refused from here on. The descriptor is closed when the workers are gone:
+     * one of them may be about to take it out of its epoll set. */
     const int fd = MHD_quiesce_daemon(server->mhd);
     if (fd >= 0)
-        close(fd);
+        (void)shutdown(fd, SHUT_RDWR);
     http_connections_wake(server); /* idle ones go at once */
     wait_quiet(server, grace_ms);
     abort_deferred(server);
     wait_quiet(server, grace_ms < 500 ? grace_ms : 500);
     MHD_stop_daemon(server->mhd);
+    if (fd >= 0)
+        close(fd);
     http_connections_fini(server);
     http_server_unref(server);
 }
