@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "forecast/model.h"
 #include "forecast/statistical.h"
-#include "train/data.h"
+#include "history/history.h"
 #include "train/sample.h"
 
 #include <math.h>
@@ -28,7 +28,7 @@ struct score {
 
 struct bench {
     struct schema schema;
-    struct train_data *data;
+    struct history *data;
     struct forecast_model *model;
     struct score score[SCHEMA_METRICS_MAX];
     float *values; /* (metrics, WINDOW) */
@@ -70,11 +70,11 @@ static void count(struct score *score, size_t method, const float *q, const floa
     }
 }
 
-static size_t fill_window(struct bench *b, const struct train_series *s, size_t origin)
+static size_t fill_window(struct bench *b, const struct history_series *s, size_t origin)
 {
     const size_t steps = origin + 1 < WINDOW ? origin + 1 : WINDOW, from = origin + 1 - steps;
     for (size_t m = 0; m < b->schema.count; m++) {
-        const int c = train_data_column(b->data, b->schema.metrics[m].name);
+        const int c = history_column(b->data, b->schema.metrics[m].name);
         for (size_t t = 0; t < steps; t++)
             b->values[m * steps + t] = c < 0 || s->value[c] == NULL ? NAN : s->value[c][from + t];
     }
@@ -86,7 +86,7 @@ static size_t fill_window(struct bench *b, const struct train_series *s, size_t 
 static void one_metric(struct bench *b, size_t m, size_t steps, const float *truth)
 {
     const struct schema_metric *metric = &b->schema.metrics[m];
-    const struct series series = {b->values + m * steps, steps, TRAIN_STEP_S, metric};
+    const struct series series = {b->values + m * steps, steps, HISTORY_STEP_S, metric};
     const int target = forecast_model_target(b->model, (int)m);
     struct statistical_study study;
     float q[3 * H];
@@ -105,7 +105,7 @@ static void one_metric(struct bench *b, size_t m, size_t steps, const float *tru
     count(&b->score[m], 1, q, truth);
 }
 
-static void one_origin(struct bench *b, const struct train_series *s, size_t origin)
+static void one_origin(struct bench *b, const struct history_series *s, size_t origin)
 {
     const size_t steps = fill_window(b, s, origin);
     const struct forecast_window window = {.name = s->name,
@@ -118,7 +118,7 @@ static void one_origin(struct bench *b, const struct train_series *s, size_t ori
         return;
     forecast_model_run(b->model, 1, &window, arena_over(b->scratch, b->scratch_bytes), b->paths);
     for (size_t m = 0; m < b->schema.count; m++) {
-        const int c = train_data_column(b->data, b->schema.metrics[m].name);
+        const int c = history_column(b->data, b->schema.metrics[m].name);
         if (c >= 0 && s->value[c] != NULL)
             one_metric(b, m, steps, s->value[c] + origin + 1);
     }
@@ -128,7 +128,7 @@ static void run(struct bench *b)
 {
     const struct train_split split = train_split_of(b->data, 0.15, H);
     for (size_t i = 0; i < b->data->n_series; i++) {
-        const struct train_series *s = &b->data->series[i];
+        const struct history_series *s = &b->data->series[i];
         int64_t origin = split.validation_from - s->first - 1;
         for (origin = origin < 24 ? 24 : origin; origin + H < (int64_t)s->steps; origin += EVERY)
             one_origin(b, s, (size_t)origin);
@@ -168,8 +168,9 @@ int main(int argc, char **argv)
     for (int i = 2; i < argc; i++)
         paths[i - 2] = argv[i];
     schema_default(&b.schema);
-    if (train_data_read((size_t)argc - 2, paths, &b.data, &err) != FW_OK ||
-        forecast_model_open(argv[1], &b.schema, TRAIN_STEP_S, NULL, &b.model, &err) != FW_OK)
+    if (history_read(&(struct history_options){.step_s = HISTORY_STEP_S}, (size_t)argc - 2, paths,
+                     &b.data, &err) != FW_OK ||
+        forecast_model_open(argv[1], &b.schema, HISTORY_STEP_S, NULL, &b.model, &err) != FW_OK)
         fail(err.text);
     const size_t model_bytes = forecast_model_scratch_bytes(b.model, 1),
                  study_bytes = statistical_scratch_bytes(WINDOW);
@@ -185,6 +186,6 @@ int main(int argc, char **argv)
     fw_free(b.values);
     fw_free(b.paths);
     forecast_model_release(b.model);
-    train_data_free(b.data);
+    history_free(b.data);
     return 0;
 }

@@ -30,7 +30,7 @@ struct room {
 };
 
 struct train_sampler {
-    const struct train_data *data;
+    const struct history *data;
     const struct tft_spec *spec;
     struct train_split split;
     size_t workers;
@@ -43,11 +43,11 @@ struct train_sampler {
     uint64_t *before; /* (n_series + 1) training windows of the series before */
 };
 
-struct train_split train_split_of(const struct train_data *data, double share, size_t horizon)
+struct train_split train_split_of(const struct history *data, double share, size_t horizon)
 {
     struct train_split s = {INT64_MAX, INT64_MIN, 0};
     for (size_t i = 0; i < data->n_series; i++) {
-        const struct train_series *one = &data->series[i];
+        const struct history_series *one = &data->series[i];
         const int64_t last = one->first + (int64_t)one->steps - 1;
         s.first = one->first < s.first ? one->first : s.first;
         s.last = last > s.last ? last : s.last;
@@ -61,7 +61,7 @@ struct train_split train_split_of(const struct train_data *data, double share, s
 /* ---- which windows there are ---- */
 
 /* Origins of a series from *low up to but not with *high whose whole horizon lies in [from, to). */
-static void origins(const struct train_sampler *s, const struct train_series *one, int64_t from,
+static void origins(const struct train_sampler *s, const struct history_series *one, int64_t from,
                     int64_t to, size_t *low, size_t *high)
 {
     const int64_t horizon = (int64_t)s->spec->horizon;
@@ -142,16 +142,16 @@ static enum fw_status tie(struct train_sampler *s, struct fw_error *err)
         const struct tft_real *real = &spec->reals[i];
         s->sources[i] = (struct source){TFT_NO_CALENDAR, -1};
         if (real->source == TFT_FROM_TARGET)
-            s->sources[i].column = train_data_column(s->data, spec->targets[real->target]);
+            s->sources[i].column = history_column(s->data, spec->targets[real->target]);
         if (real->source != TFT_FROM_COLUMN)
             continue;
         s->sources[i].calendar = tft_calendar_kind(real->name);
-        s->sources[i].column = train_data_column(s->data, real->name);
+        s->sources[i].column = history_column(s->data, real->name);
         if (s->sources[i].calendar == TFT_NO_CALENDAR && real->known)
             return fw_fail(err, FW_EINVAL, "the model wants \"%.64s\" ahead of time", real->name);
     }
     for (size_t i = 0; i < spec->n_targets; i++)
-        s->target_column[i] = train_data_column(s->data, spec->targets[i]);
+        s->target_column[i] = history_column(s->data, spec->targets[i]);
     for (size_t i = 0; i < spec->n_categoricals; i++) {
         const struct tft_vocabulary *v = &spec->categoricals[i];
         s->is_status[i] = strcmp(v->name, "status") == 0;
@@ -201,7 +201,7 @@ static void free_room(struct room *r)
         fw_free(all[i]);
 }
 
-enum fw_status train_sampler_new(const struct train_data *data, const struct tft_spec *spec,
+enum fw_status train_sampler_new(const struct history *data, const struct tft_spec *spec,
                                  const struct train_split *split, size_t workers,
                                  struct train_sampler **out, struct fw_error *err)
 {
@@ -260,7 +260,7 @@ void train_sampler_set_scales(struct train_sampler *s, const double *scales)
 
 /* ---- one window ---- */
 
-static bool step_observed(const struct train_data *data, const struct train_series *one, size_t t)
+static bool step_observed(const struct history *data, const struct history_series *one, size_t t)
 {
     for (size_t c = 0; c < data->n_columns; c++) {
         if (one->value[c] != NULL && !isnan(one->value[c][t]))
@@ -270,7 +270,7 @@ static bool step_observed(const struct train_data *data, const struct train_seri
 }
 
 /* Rows that hold anything, the origin, then the horizon. Returns the history's rows. */
-static size_t gather_rows(const struct train_sampler *s, const struct train_series *one,
+static size_t gather_rows(const struct train_sampler *s, const struct history_series *one,
                           const struct train_window *w, struct room *r)
 {
     size_t from = w->origin + 1 > w->history ? w->origin + 1 - w->history : 0, rows = 0;
@@ -286,11 +286,11 @@ static size_t gather_rows(const struct train_sampler *s, const struct train_seri
     for (size_t h = 0; h < s->spec->horizon; h++)
         r->step[rows + h] = one->first + (int64_t)(w->origin + 1 + h);
     for (size_t i = 0; i < rows + s->spec->horizon; i++)
-        r->time_ms[i] = r->step[i] * TRAIN_STEP_S * 1000;
+        r->time_ms[i] = r->step[i] * HISTORY_STEP_S * 1000;
     return rows;
 }
 
-static void gather_columns(const struct train_sampler *s, const struct train_series *one,
+static void gather_columns(const struct train_sampler *s, const struct history_series *one,
                            size_t rows, struct room *r)
 {
     const struct tft_spec *spec = s->spec;
@@ -330,7 +330,7 @@ static bool column_seen(const struct tft_column *c)
     return false;
 }
 
-static void gather_targets(const struct train_sampler *s, const struct train_series *one,
+static void gather_targets(const struct train_sampler *s, const struct history_series *one,
                            const struct train_window *w, double share, struct room *r)
 {
     const struct tft_spec *spec = s->spec;
@@ -349,7 +349,7 @@ void train_sampler_fetch(struct train_sampler *s, const struct train_window *w, 
                          double share, struct tft_gradient_series *out)
 {
     const struct tft_spec *spec = s->spec;
-    const struct train_series *one = &s->data->series[w->series];
+    const struct history_series *one = &s->data->series[w->series];
     struct room *r = &s->rooms[worker];
     struct tft_scales scales;
     assert(worker < s->workers && w->origin + spec->horizon < one->steps);

@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 #include "tft/gradient.h"
-#include "train/data.h"
+#include "history/history.h"
 
 #include <stdbool.h>
 
@@ -18,7 +18,7 @@ struct train_split {
 };
 
 /* The last `share` of the time, but at least room for one horizon. */
-struct train_split train_split_of(const struct train_data *data, double share, size_t horizon);
+struct train_split train_split_of(const struct history *data, double share, size_t horizon);
 
 struct train_window {
     size_t series, origin; /* index of the history's last step */
@@ -30,7 +30,7 @@ struct train_sampler; /* opaque; immutable once made, but for the workers' rooms
 /* Ties a spec to the data: targets and plain reals are columns of the data or calendar values, or
  * the column is missing throughout; categoricals are profile and status. *out keeps spec and data.
  * FW_EINVAL: the spec wants another input; FW_ENOMEM. */
-FW_MUST_CHECK enum fw_status train_sampler_new(const struct train_data *data,
+FW_MUST_CHECK enum fw_status train_sampler_new(const struct history *data,
                                                const struct tft_spec *spec,
                                                const struct train_split *split, size_t workers,
                                                struct train_sampler **out, struct fw_error *err);

@@ -37,7 +37,7 @@ enum {
 struct trainer {
     const struct train_options *o;
     const struct train_hooks *hooks;
-    struct train_data *data;
+    struct history *data;
     struct train_form form;
     struct train_split split;
     struct fw_buf spec;
@@ -109,7 +109,7 @@ static bool forecastable(int metric)
     return metric >= 0 && metric != METRIC_UPTIME_DAYS && metric != METRIC_CASCADE_IMPACT;
 }
 
-static bool ever_seen(const struct train_data *d, size_t column)
+static bool ever_seen(const struct history *d, size_t column)
 {
     for (size_t i = 0; i < d->n_series; i++) {
         if (d->series[i].value[column] != NULL)
@@ -120,14 +120,14 @@ static bool ever_seen(const struct train_data *d, size_t column)
 
 static enum fw_status check_wanted(const struct trainer *t)
 {
-    char name[TRAIN_COLUMN_NAME_MAX + 1];
+    char name[HISTORY_COLUMN_NAME_MAX + 1];
     for (const char *at = t->o->metrics; at != NULL && *at != '\0';) {
         const size_t len = strcspn(at, ",");
         if (len == 0 || len >= sizeof name)
             return fw_fail(t->err, FW_EINVAL, "--metrics holds an empty or overlong name");
         memcpy(name, at, len);
         name[len] = '\0';
-        if (train_data_column(t->data, name) < 0)
+        if (history_column(t->data, name) < 0)
             return fw_fail(t->err, FW_EINVAL, "the data has no column %s", name);
         at += len + (at[len] == ',');
     }
@@ -137,7 +137,7 @@ static enum fw_status check_wanted(const struct trainer *t)
 static enum fw_status choose_targets(struct trainer *t)
 {
     struct schema schema;
-    const struct train_data *d = t->data;
+    const struct history *d = t->data;
     bool known = false;
     schema_default(&schema);
     enum fw_status status = check_wanted(t);
@@ -173,7 +173,7 @@ static enum fw_status choose_lengths(struct trainer *t)
     t->form.horizon = t->o->horizon;
     t->split = train_split_of(t->data, t->o->validation, t->o->horizon);
     for (size_t i = 0; i < t->data->n_series; i++) {
-        const struct train_series *s = &t->data->series[i];
+        const struct history_series *s = &t->data->series[i];
         const int64_t steps = t->split.validation_from - s->first;
         const size_t n = steps < 0 ? 0 : (size_t)steps < s->steps ? (size_t)steps : s->steps;
         longest = n > longest ? n : longest;
@@ -181,15 +181,15 @@ static enum fw_status choose_lengths(struct trainer *t)
     if (longest < HISTORY_MIN + t->o->horizon + 1)
         return fw_fail(t->err, FW_EINVAL,
                        "the longest series has %zu steps of %d s to learn from, and %zu are needed",
-                       longest, TRAIN_STEP_S, HISTORY_MIN + t->o->horizon + 1);
+                       longest, HISTORY_STEP_S, HISTORY_MIN + t->o->horizon + 1);
     const size_t room = (longest - t->o->horizon) * 3 / 4;
     t->form.history = t->o->history < room ? t->o->history : room;
     if (t->form.history < HISTORY_MIN)
         t->form.history = HISTORY_MIN;
     t->form.history_min = HISTORY_MIN;
     t->form.status = t->data->has_status;
-    t->form.weekly =
-        (t->split.validation_from - t->split.first) * TRAIN_STEP_S >= (int64_t)WEEKLY_DAYS * 86400;
+    t->form.weekly = (t->split.validation_from - t->split.first) * HISTORY_STEP_S >=
+                     (int64_t)WEEKLY_DAYS * 86400;
     if (t->form.history < t->o->history)
         note(t, "short data: the model sees %zu steps of history instead of %zu", t->form.history,
              t->o->history);
@@ -595,7 +595,8 @@ static enum fw_status set_up(struct trainer *t)
 {
     enum fw_status status = open_out(t);
     if (status == FW_OK)
-        status = train_data_read(t->o->n_paths, t->o->paths, &t->data, t->err);
+        status = history_read(&(struct history_options){.step_s = HISTORY_STEP_S}, t->o->n_paths,
+                              t->o->paths, &t->data, t->err);
     if (status != FW_OK)
         return status;
     note(t, "%zu servers, %llu rows, %llu values from %zu files", t->data->n_series,
@@ -625,7 +626,7 @@ static void tear_down(struct trainer *t)
 {
     train_sampler_free(t->sampler);
     tft_learner_free(t->learner);
-    train_data_free(t->data);
+    history_free(t->data);
     fw_free(t->validation);
     fw_free(t->drawn);
     fw_free(t->losses);

@@ -60,7 +60,7 @@ struct train_result {
 
 /* Reads, trains, and writes the best model whenever it improves, and a checkpoint after every epoch
  * and on the way out. The same seed, data and options give the same bits, whatever the number of
- * threads, and whether the run was cut by stop and resumed or not. Statuses as train_data_read();
+ * threads, and whether the run was cut by stop and resumed or not. Statuses as history_read();
  * FW_EINVAL where the data is too short or has nothing to forecast; FW_EIO, FW_ENOSPC on writing.
  */
 FW_MUST_CHECK enum fw_status train_run(const struct train_options *options,

@@ -9,7 +9,7 @@
 
 enum { STEPS = 200, HORIZON = 4, HISTORY = 20 };
 
-static struct train_data *data;
+static struct history *data;
 static struct tft_spec *spec;
 static struct train_split split;
 static struct train_sampler *sampler;
@@ -28,6 +28,7 @@ static int set_up(void **state)
 {
     char path[] = "/tmp/forewarn-test-XXXXXX";
     const char *paths[1] = {path};
+    const struct history_options five_minutes = {.step_s = HISTORY_STEP_S};
     const int fd = mkstemp(path);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
     (void)state;
@@ -40,7 +41,7 @@ static int set_up(void **state)
         if (t < 60)
             fprintf(file, "2026-01-05T%02d:%02d:00Z,b,%d,\n", t / 12, t % 12 * 5, t % 2 * 10);
     }
-    if (fclose(file) != 0 || train_data_read(1, paths, &data, NULL) != FW_OK)
+    if (fclose(file) != 0 || history_read(&five_minutes, 1, paths, &data, NULL) != FW_OK)
         return -1;
     (void)unlink(path);
     split = train_split_of(data, 0.1, HORIZON);
@@ -54,7 +55,7 @@ static int tear_down(void **state)
     (void)state;
     train_sampler_free(sampler);
     tft_spec_free(spec);
-    train_data_free(data);
+    history_free(data);
     return 0;
 }
 

@@ -1,17 +1,17 @@
-#include "train/data.h"
+#include "history/history.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "domain/identity.h"
-#include "train/data_internal.h"
+#include "history/history_internal.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static size_t *bucket_of(const struct train_data *d, const char *name, size_t len)
+static size_t *bucket_of(const struct history *d, const char *name, size_t len)
 {
     size_t at = fw_hash_stable(name, len) & (d->n_buckets - 1);
     while (d->bucket[at] != 0) {
@@ -23,10 +23,10 @@ static size_t *bucket_of(const struct train_data *d, const char *name, size_t le
     return &d->bucket[at];
 }
 
-static bool grow_table(struct train_data *d)
+static bool grow_table(struct history *d)
 {
     const size_t wanted = d->capacity == 0 ? 64 : d->capacity * 2;
-    struct train_series *series = fw_realloc_array(d->series, wanted, sizeof *series);
+    struct history_series *series = fw_realloc_array(d->series, wanted, sizeof *series);
     if (series == NULL)
         return false;
     d->series = series;
@@ -41,8 +41,8 @@ static bool grow_table(struct train_data *d)
     return true;
 }
 
-struct train_series *train_data_series(struct train_data *d, const char *name, size_t len,
-                                       struct fw_error *err)
+struct history_series *history_series_of(struct history *d, const char *name, size_t len,
+                                         struct fw_error *err)
 {
     if (d->n_series == d->capacity && !grow_table(d)) {
         (void)fw_fail(err, FW_ENOMEM, "no memory for more servers");
@@ -51,11 +51,11 @@ struct train_series *train_data_series(struct train_data *d, const char *name, s
     size_t *bucket = bucket_of(d, name, len);
     if (*bucket != 0)
         return &d->series[*bucket - 1];
-    if (d->n_series == TRAIN_SERIES_MAX) {
-        (void)fw_fail(err, FW_ELIMIT, "more than %d servers", TRAIN_SERIES_MAX);
+    if (d->n_series == HISTORY_SERIES_MAX) {
+        (void)fw_fail(err, FW_ELIMIT, "more than %d servers", HISTORY_SERIES_MAX);
         return NULL;
     }
-    struct train_series *s = &d->series[d->n_series];
+    struct history_series *s = &d->series[d->n_series];
     memset(s, 0, sizeof *s);
     s->name = fw_malloc(len + 1);
     if (s->name == NULL) {
@@ -85,15 +85,18 @@ static bool move_column(void **array, size_t size, size_t steps, size_t shift, s
     return true;
 }
 
-static bool resize(struct train_series *s, size_t shift, size_t capacity)
+static bool resize(struct history_series *s, size_t shift, size_t capacity)
 {
     bool ok = true;
-    for (size_t i = 0; i < TRAIN_COLUMNS_MAX && ok; i++) {
+    for (size_t i = 0; i < HISTORY_COLUMNS_MAX && ok; i++) {
         void *value = s->value[i], *count = s->count[i];
         ok = move_column(&value, sizeof(float), s->steps, shift, capacity, 0xff);
         s->value[i] = value;
         ok = ok && move_column(&count, 1, s->steps, shift, capacity, 0);
         s->count[i] = count;
+        void *exact = s->exact[i];
+        ok = ok && move_column(&exact, sizeof(double), s->steps, shift, capacity, 0xff);
+        s->exact[i] = exact;
     }
     void *status = s->status;
     ok = ok && move_column(&status, 1, s->steps, shift, capacity, 0);
@@ -103,23 +106,23 @@ static bool resize(struct train_series *s, size_t shift, size_t capacity)
     return ok;
 }
 
-enum fw_status train_series_reach(struct train_series *s, int64_t step, size_t *at,
-                                  struct fw_error *err)
+enum fw_status history_series_reach(struct history_series *s, int64_t step, size_t *at,
+                                    struct fw_error *err)
 {
     size_t shift = 0, steps = s->steps;
     if (steps == 0)
         s->first = step;
     const int64_t ahead = step - s->first;
-    if (ahead > TRAIN_STEPS_MAX || ahead < -(int64_t)TRAIN_STEPS_MAX)
+    if (ahead > HISTORY_STEPS_MAX || ahead < -(int64_t)HISTORY_STEPS_MAX)
         return fw_fail(err, FW_ELIMIT, "the times of a server span more than %d steps",
-                       TRAIN_STEPS_MAX);
+                       HISTORY_STEPS_MAX);
     if (ahead < 0)
         shift = (size_t)-ahead;
     else if ((size_t)ahead >= steps)
         steps = (size_t)ahead + 1;
-    if (shift + steps > TRAIN_STEPS_MAX)
+    if (shift + steps > HISTORY_STEPS_MAX)
         return fw_fail(err, FW_ELIMIT, "the times of a server span more than %d steps",
-                       TRAIN_STEPS_MAX);
+                       HISTORY_STEPS_MAX);
     if (shift != 0 || steps > s->capacity) {
         const size_t capacity = (shift + steps) * 3 / 2 + 64;
         if (!resize(s, shift, capacity))
@@ -131,33 +134,44 @@ enum fw_status train_series_reach(struct train_series *s, int64_t step, size_t *
     return FW_OK;
 }
 
-static void *column_new(const struct train_series *s, size_t size, int fill)
+static void *column_new(const struct history_series *s, size_t size, int fill)
 {
     void *array = fw_malloc(s->capacity * size);
     return array == NULL ? NULL : memset(array, fill, s->capacity * size);
 }
 
-/* Running mean: the count goes up to 255 and stays there. */
-enum fw_status train_series_add(struct train_series *s, size_t column, size_t at, double value,
-                                struct fw_error *err)
+static bool column_made(struct history_series *s, size_t column, bool exact)
 {
-    if (s->value[column] == NULL) {
-        s->value[column] = column_new(s, sizeof(float), 0xff);
-        s->count[column] = column_new(s, 1, 0);
-        if (s->value[column] == NULL || s->count[column] == NULL)
-            return fw_fail(err, FW_ENOMEM, "no memory for the values");
-    }
+    if (s->value[column] != NULL)
+        return true;
+    s->value[column] = column_new(s, sizeof(float), 0xff);
+    s->count[column] = column_new(s, 1, 0);
+    if (exact)
+        s->exact[column] = column_new(s, sizeof(double), 0xff);
+    return s->value[column] != NULL && s->count[column] != NULL &&
+           (!exact || s->exact[column] != NULL);
+}
+
+/* Running mean: the count goes up to 255 and stays there. Exact ones are sums until the end. */
+enum fw_status history_series_add(struct history_series *s, size_t column, size_t at, bool exact,
+                                  double value, struct fw_error *err)
+{
+    if (!column_made(s, column, exact))
+        return fw_fail(err, FW_ENOMEM, "no memory for the values");
     float *to = &s->value[column][at];
     uint8_t *count = &s->count[column][at];
-    if (*count < UINT8_MAX)
+    if (*count < UINT8_MAX) {
         ++*count;
+        if (exact)
+            s->exact[column][at] = *count == 1 ? value : s->exact[column][at] + value;
+    }
     *to =
         *count == 1 ? (float)value : (float)((double)*to + (value - (double)*to) / (double)*count);
     return FW_OK;
 }
 
-enum fw_status train_series_status(struct train_series *s, size_t at, uint8_t status,
-                                   struct fw_error *err)
+enum fw_status history_series_status(struct history_series *s, size_t at, uint8_t status,
+                                     struct fw_error *err)
 {
     if (s->status == NULL)
         s->status = column_new(s, 1, 0);
@@ -169,10 +183,11 @@ enum fw_status train_series_status(struct train_series *s, size_t at, uint8_t st
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct train_series *)a)->name, ((const struct train_series *)b)->name);
+    return strcmp(((const struct history_series *)a)->name,
+                  ((const struct history_series *)b)->name);
 }
 
-void train_data_finish(struct train_data *d)
+void history_finish(struct history *d)
 {
     struct profile_rules rules;
     profile_rules_default(&rules);
@@ -181,24 +196,29 @@ void train_data_finish(struct train_data *d)
     if (d->n_series != 0)
         qsort(d->series, d->n_series, sizeof *d->series, by_name);
     for (size_t i = 0; i < d->n_series; i++) {
-        struct train_series *s = &d->series[i];
+        struct history_series *s = &d->series[i];
         if (!s->profile_given)
             s->profile = (uint8_t)profile_resolve(&rules, s->name);
-        for (size_t c = 0; c < TRAIN_COLUMNS_MAX; c++) {
+        for (size_t c = 0; c < HISTORY_COLUMNS_MAX; c++) {
+            for (size_t t = 0; s->exact[c] != NULL && t < s->steps; t++) {
+                if (s->count[c][t] > 1)
+                    s->exact[c][t] /= (double)s->count[c][t];
+            }
             fw_free(s->count[c]);
             s->count[c] = NULL;
         }
     }
 }
 
-void train_data_free(struct train_data *d)
+void history_free(struct history *d)
 {
     if (d == NULL)
         return;
     for (size_t i = 0; i < d->n_series; i++) {
-        struct train_series *s = &d->series[i];
-        for (size_t c = 0; c < TRAIN_COLUMNS_MAX; c++) {
+        struct history_series *s = &d->series[i];
+        for (size_t c = 0; c < HISTORY_COLUMNS_MAX; c++) {
             fw_free(s->value[c]);
+            fw_free(s->exact[c]);
             fw_free(s->count[c]);
         }
         fw_free(s->status);
@@ -209,7 +229,7 @@ void train_data_free(struct train_data *d)
     fw_free(d);
 }
 
-int train_data_column(const struct train_data *d, const char *name)
+int history_column(const struct history *d, const char *name)
 {
     for (size_t i = 0; i < d->n_columns; i++) {
         if (strcmp(d->column[i], name) == 0)

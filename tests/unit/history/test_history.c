@@ -3,12 +3,13 @@
 
 #include "base/alloc.h"
 #include "domain/identity.h"
-#include "train/data.h"
+#include "history/history.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 #include <zlib.h>
 
+static const struct history_options five_minutes = {.step_s = HISTORY_STEP_S};
 static char dir[64];
 
 static const char *write_text(const char *name, const char *text)
@@ -52,7 +53,7 @@ static int tear_down(void **state)
 static void test_directory(void **state)
 {
     (void)state;
-    struct train_data *d;
+    struct history *d;
     struct fw_error err = {0};
     const char *paths[1] = {dir};
     write_text("a.csv", "timestamp,server_name,status,cpu_user_pct,odd\n"
@@ -63,16 +64,15 @@ static void test_directory(void **state)
     write_text("b.csv.gz", "timestamp,server_name,profile,mem_used_pct\r\n"
                            "2026-01-05T00:00:00Z,zz,database,55.5\r\n\n");
     write_text("servers.csv", "server_name,rows\nx,1\n");
-    if (train_data_read(1, paths, &d, &err) != FW_OK)
+    if (history_read(&five_minutes, 1, paths, &d, &err) != FW_OK)
         fail_msg("%s", err.text);
     CHECK_EQ("files", d->files, 2);
     CHECK_EQ("skipped", d->files_skipped, 1);
     CHECK_EQ("servers", d->n_series, 2);
     CHECK_EQ("rows", d->rows, 5);
     CHECK_EQ("refused", d->refused, 1);
-    const struct train_series *s = &d->series[0];
-    const int cpu = train_data_column(d, "cpu_user_pct"),
-              mem = train_data_column(d, "mem_used_pct");
+    const struct history_series *s = &d->series[0];
+    const int cpu = history_column(d, "cpu_user_pct"), mem = history_column(d, "mem_used_pct");
     CHECK_STR("first by name", s->name, "ppdb001");
     CHECK_EQ("profile by name", s->profile, PROFILE_DATABASE);
     CHECK_EQ("steps", s->steps, 3);
@@ -86,7 +86,7 @@ static void test_directory(void **state)
     CHECK_NEAR("from gzip", d->series[1].value[mem][0], 55.5, 1e-6);
     CHECK_TRUE("an impossible value is missing",
                d->series[1].value[cpu] == NULL || isnan(d->series[1].value[cpu][1]));
-    train_data_free(d);
+    history_free(d);
 }
 
 static void test_refusals(void **state)
@@ -109,10 +109,10 @@ static void test_refusals(void **state)
          ":3: ",                                                                               FW_ELIMIT, 3},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct train_data *d;
+        struct history *d;
         struct fw_error err = {0};
         const char *path = write_text("bad.csv", rows[i].text);
-        CHECK_EQ(rows[i].name, train_data_read(1, &path, &d, &err), rows[i].status);
+        CHECK_EQ(rows[i].name, history_read(&five_minutes, 1, &path, &d, &err), rows[i].status);
         CHECK_EQ(rows[i].name, err.offset, rows[i].line);
         CHECK_TRUE(rows[i].name, strstr(err.text, "bad.csv") != NULL);
         CHECK_TRUE(rows[i].name, strstr(err.text, rows[i].said) != NULL);
@@ -120,19 +120,42 @@ static void test_refusals(void **state)
     }
 }
 
+/* A file that is one server, on a grid of hours, with the means kept unrounded. */
+static void test_one_server_a_file(void **state)
+{
+    (void)state;
+    const struct history_options hourly = {.step_s = 3600, .exact = true};
+    struct history *d;
+    struct fw_error err = {0};
+    const char *path = write_text("a.csv", "date,OT\n2016-07-01 00:00:00,0.1\n"
+                                           "2016-07-01 00:30:00,0.2\n2016-07-01 02:00:00,0.7\n");
+    if (history_read(&hourly, 1, &path, &d, &err) != FW_OK)
+        fail_msg("%s", err.text);
+    const struct history_series *s = &d->series[0];
+    CHECK_STR("named by the file", s->name, "a");
+    CHECK_STR("column", d->column[0], "OT");
+    CHECK_EQ("first step", s->first, 1467331200 / 3600);
+    CHECK_EQ("steps", s->steps, 3);
+    CHECK_TRUE("mean of doubles", s->exact[0][0] == (0.1 + 0.2) / 2);
+    CHECK_TRUE("unrounded", s->exact[0][2] == 0.7);
+    CHECK_TRUE("missing", isnan(s->exact[0][1]) && isnan(s->value[0][1]));
+    CHECK_NEAR("rounded", s->value[0][0], 0.15, 1e-7);
+    history_free(d);
+}
+
 /* What stands behind a NUL is part of the field. */
 static void test_nul_in_a_number(void **state)
 {
     (void)state;
     static const char text[] = "timestamp,server_name,x\n2026-01-05,a,1\0x\n";
-    struct train_data *d;
+    struct history *d;
     struct fw_error err = {0};
     const char *path = write_text("bad.csv", "");
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(text, 1, sizeof text - 1, file), sizeof text - 1);
     fclose(file);
-    CHECK_EQ("NUL", train_data_read(1, &path, &d, &err), FW_EINVAL);
+    CHECK_EQ("NUL", history_read(&five_minutes, 1, &path, &d, &err), FW_EINVAL);
     CHECK_EQ("NUL", err.offset, 2);
     CHECK_TRUE("NUL", d == NULL);
 }
@@ -140,18 +163,18 @@ static void test_nul_in_a_number(void **state)
 static void test_no_memory(void **state)
 {
     (void)state;
-    struct train_data *d;
+    struct history *d;
     struct fw_error err;
     const char *path = write_text("bad.csv", "timestamp,server_name,status,x\n"
                                              "2026-01-06,a,idle,1\n2026-01-05,b,idle,2\n"
                                              "2026-01-05,a,idle,2\n");
     for (long n = 1;; n++) {
         fw_alloc_fail_at(n);
-        const enum fw_status status = train_data_read(1, &path, &d, &err);
+        const enum fw_status status = history_read(&five_minutes, 1, &path, &d, &err);
         fw_alloc_fail_at(0);
         if (status == FW_OK) {
             CHECK_TRUE("some allocations were made to fail", n > 5);
-            train_data_free(d);
+            history_free(d);
             return;
         }
         CHECK_EQ("status", status, FW_ENOMEM);
@@ -161,9 +184,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_directory),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_nul_in_a_number),
+        cmocka_unit_test(test_directory),         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_one_server_a_file), cmocka_unit_test(test_nul_in_a_number),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

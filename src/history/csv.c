@@ -2,7 +2,7 @@
 #include "base/text.h"
 #include "domain/identity.h"
 #include "domain/schema.h"
-#include "train/data_internal.h"
+#include "history/history_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
-enum { FIELDS_MAX = TRAIN_COLUMNS_MAX + 4, PATH_BYTES = 4096, GZ_BUFFER = 1 << 17 };
+enum { FIELDS_MAX = HISTORY_COLUMNS_MAX + 4, PATH_BYTES = 4096, GZ_BUFFER = 1 << 17 };
 enum { ROLE_TIME = -1, ROLE_NAME = -2, ROLE_STATUS = -3, ROLE_PROFILE = -4, ROLE_UNUSED = -5 };
 
 struct field {
@@ -23,14 +23,15 @@ struct field {
 
 /* One file while it is read. */
 struct file {
-    struct train_data *data;
+    struct history *data;
     const struct schema *schema;
     const char *path;
     gzFile gz;
     char *line;
-    uint64_t number; /* of the line, from 1 */
-    size_t n_fields;
-    int role[FIELDS_MAX]; /* a column, or ROLE_ */
+    uint64_t number;         /* of the line, from 1 */
+    size_t n_fields, n_keys; /* keys: the fields before the metrics, time and perhaps name */
+    struct field own_name;   /* of a file that is one server */
+    int role[FIELDS_MAX];    /* a column, or ROLE_ */
     struct fw_error *err;
 };
 
@@ -50,7 +51,7 @@ static bool next_line(struct file *f, size_t *len, enum fw_status *status)
     int code;
     *status = FW_OK;
     f->number++;
-    if (gzgets(f->gz, f->line, TRAIN_LINE_MAX) == NULL) {
+    if (gzgets(f->gz, f->line, HISTORY_LINE_MAX) == NULL) {
         (void)gzerror(f->gz, &code);
         if (code != Z_OK && code != Z_STREAM_END)
             *status =
@@ -58,7 +59,7 @@ static bool next_line(struct file *f, size_t *len, enum fw_status *status)
         return false;
     }
     *len = strlen(f->line);
-    if (*len == TRAIN_LINE_MAX - 1) {
+    if (*len == HISTORY_LINE_MAX - 1) {
         *status = wrong(f, FW_ELIMIT, "the line is too long", NULL);
         return false;
     }
@@ -101,17 +102,17 @@ static bool is(const struct field *f, const char *word)
 
 static enum fw_status column_role(struct file *f, const struct field *name, int *role)
 {
-    struct train_data *d = f->data;
-    char text[TRAIN_COLUMN_NAME_MAX + 1];
-    if (name->len == 0 || name->len > TRAIN_COLUMN_NAME_MAX)
+    struct history *d = f->data;
+    char text[HISTORY_COLUMN_NAME_MAX + 1];
+    if (name->len == 0 || name->len > HISTORY_COLUMN_NAME_MAX)
         return wrong(f, FW_EINVAL, "a column's name is empty or too long", name);
     memcpy(text, name->text, name->len);
     text[name->len] = '\0';
-    *role = train_data_column(d, text);
+    *role = history_column(d, text);
     if (*role >= 0)
         return FW_OK;
-    if (d->n_columns == TRAIN_COLUMNS_MAX)
-        return wrong(f, FW_ELIMIT, "more than 64 different columns", name);
+    if (d->n_columns == HISTORY_COLUMNS_MAX)
+        return wrong(f, FW_ELIMIT, "more than 256 different columns", name);
     memcpy(d->column[d->n_columns], text, name->len + 1);
     *role = (int)d->n_columns++;
     return FW_OK;
@@ -121,7 +122,7 @@ static enum fw_status read_header(struct file *f, const struct field *fields, si
 {
     for (size_t i = 0; i < n; i++) {
         enum fw_status status = FW_OK;
-        if (i < 2)
+        if (i < f->n_keys)
             f->role[i] = i == 0 ? ROLE_TIME : ROLE_NAME;
         else if (is(&fields[i], "status"))
             f->role[i] = ROLE_STATUS;
@@ -129,7 +130,7 @@ static enum fw_status read_header(struct file *f, const struct field *fields, si
             f->role[i] = ROLE_PROFILE;
         else
             status = column_role(f, &fields[i], &f->role[i]);
-        for (size_t j = 2; status == FW_OK && j < i; j++) {
+        for (size_t j = f->n_keys; status == FW_OK && j < i; j++) {
             if (f->role[j] == f->role[i])
                 status = wrong(f, FW_EINVAL, "the column is there twice", &fields[i]);
         }
@@ -166,15 +167,15 @@ static enum fw_status read_number(struct file *f, int column, const struct field
     return FW_OK;
 }
 
-static enum fw_status read_field(struct file *f, struct train_series *s, size_t at, int role,
+static enum fw_status read_field(struct file *f, struct history_series *s, size_t at, int role,
                                  const struct field *field)
 {
     double value;
     bool missing;
     if (role == ROLE_STATUS) {
         f->data->has_status = true;
-        return train_series_status(s, at, (uint8_t)server_status_parse(field->text, field->len),
-                                   f->err);
+        return history_series_status(s, at, (uint8_t)server_status_parse(field->text, field->len),
+                                     f->err);
     }
     if (role == ROLE_PROFILE) {
         const enum profile p = profile_parse(field->text, field->len);
@@ -186,7 +187,7 @@ static enum fw_status read_field(struct file *f, struct train_series *s, size_t 
     if (status != FW_OK || missing)
         return status;
     f->data->values++;
-    return train_series_add(s, (size_t)role, at, value, f->err);
+    return history_series_add(s, (size_t)role, at, f->data->exact, value, f->err);
 }
 
 static enum fw_status read_row(struct file *f, const struct field *fields, size_t n)
@@ -198,18 +199,36 @@ static enum fw_status read_row(struct file *f, const struct field *fields, size_
         return wrong(f, FW_EINVAL, "the row has not as many fields as the header", NULL);
     if (!fw_time_parse(fields[0].text, fields[0].len, &ms))
         return wrong(f, FW_EINVAL, "not an ISO 8601 time", &fields[0]);
-    if (!server_name_valid(fields[1].text, fields[1].len))
-        return wrong(f, FW_EINVAL, "not a server's name", &fields[1]);
-    struct train_series *s = train_data_series(f->data, fields[1].text, fields[1].len, &inner);
+    const struct field *name = f->n_keys == 2 ? &fields[1] : &f->own_name;
+    if (!server_name_valid(name->text, name->len))
+        return wrong(f, FW_EINVAL, "not a server's name", name);
+    struct history_series *s = history_series_of(f->data, name->text, name->len, &inner);
     if (s == NULL)
         return wrong(f, inner.status, inner.text, NULL);
-    enum fw_status status = train_series_reach(s, ms / (TRAIN_STEP_S * 1000), &at, &inner);
+    enum fw_status status =
+        history_series_reach(s, ms / ((int64_t)f->data->step_s * 1000), &at, &inner);
     if (status != FW_OK)
         return wrong(f, status, inner.text, &fields[0]);
-    for (size_t i = 2; i < n && status == FW_OK; i++)
+    for (size_t i = f->n_keys; i < n && status == FW_OK; i++)
         status = read_field(f, s, at, f->role[i], &fields[i]);
     f->data->rows++;
     return status;
+}
+
+/* A file's name without folder and endings. */
+static struct field name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *text = slash == NULL ? path : slash + 1;
+    return (struct field){text, strcspn(text, ".")};
+}
+
+/* Which of the two layouts a header begins; 0: neither. */
+static size_t keys_of(const struct field *fields, size_t n)
+{
+    if (n >= 3 && is(&fields[0], "timestamp") && is(&fields[1], "server_name"))
+        return 2;
+    return n >= 2 && is(&fields[0], "date") ? 1 : 0;
 }
 
 /* skip: a file without our header is passed over. */
@@ -222,7 +241,9 @@ static enum fw_status read_lines(struct file *f, bool skip)
         return status != FW_OK || skip ? status : wrong(f, FW_EINVAL, "the file is empty", NULL);
     const size_t offset = strncmp(f->line, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     size_t n = split(f->line + offset, len - offset, fields);
-    if (n < 3 || !is(&fields[0], "timestamp") || !is(&fields[1], "server_name")) {
+    f->n_keys = n > FIELDS_MAX ? 2 : keys_of(fields, n);
+    f->own_name = name_of(f->path);
+    if (f->n_keys == 0) {
         if (!skip)
             return wrong(f, FW_EINVAL,
                          "the header must begin with timestamp,server_name and name a metric",
@@ -287,8 +308,8 @@ static enum fw_status read_directory(struct file *f, const char *dir)
     return status;
 }
 
-enum fw_status train_data_read(size_t n, const char *const *paths, struct train_data **out,
-                               struct fw_error *err)
+enum fw_status history_read(const struct history_options *options, size_t n,
+                            const char *const *paths, struct history **out, struct fw_error *err)
 {
     struct schema schema;
     struct stat st;
@@ -297,9 +318,13 @@ enum fw_status train_data_read(size_t n, const char *const *paths, struct train_
     schema_default(&schema);
     *out = NULL;
     f.data = fw_calloc(1, sizeof *f.data);
-    f.line = fw_malloc(TRAIN_LINE_MAX);
-    if (f.data == NULL || f.line == NULL)
+    f.line = fw_malloc(HISTORY_LINE_MAX);
+    if (f.data == NULL || f.line == NULL) {
         status = fw_fail(err, FW_ENOMEM, "no memory to read the data");
+    } else {
+        f.data->step_s = options->step_s;
+        f.data->exact = options->exact;
+    }
     for (size_t i = 0; i < n && status == FW_OK; i++) {
         if (stat(paths[i], &st) != 0)
             status = fw_fail(err, errno == ENOENT ? FW_ENOTFOUND : FW_EIO, "%.200s: %s", paths[i],
@@ -312,10 +337,10 @@ enum fw_status train_data_read(size_t n, const char *const *paths, struct train_
     if (status == FW_OK && f.data->n_series == 0)
         status = fw_fail(err, FW_EINVAL, "the data holds no rows");
     if (status == FW_OK) {
-        train_data_finish(f.data);
+        history_finish(f.data);
         *out = f.data;
         f.data = NULL;
     }
-    train_data_free(f.data);
+    history_free(f.data);
     return status;
 }

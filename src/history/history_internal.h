@@ -1,0 +1,23 @@
+/* How the reader of CSV files fills a struct history. Internal to the folder. */
+#ifndef FW_HISTORY_HISTORY_INTERNAL_H
+#define FW_HISTORY_HISTORY_INTERNAL_H
+
+#include "history/history.h"
+
+/* The series of that name, made when it is new. NULL and err: no memory, or too many. */
+struct history_series *history_series_of(struct history *data, const char *name, size_t len,
+                                         struct fw_error *err);
+
+/* Makes the series reach a step; *at is its index. */
+FW_MUST_CHECK enum fw_status history_series_reach(struct history_series *series, int64_t step,
+                                                  size_t *at, struct fw_error *err);
+FW_MUST_CHECK enum fw_status history_series_add(struct history_series *series, size_t column,
+                                                size_t at, bool exact, double value,
+                                                struct fw_error *err);
+FW_MUST_CHECK enum fw_status history_series_status(struct history_series *series, size_t at,
+                                                   uint8_t status, struct fw_error *err);
+
+/* After the last row. */
+void history_finish(struct history *data);
+
+#endif
