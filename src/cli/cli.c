@@ -37,3 +37,14 @@ bool cli_number(const char *text, long min, long max, long *out)
     *out = value;
     return true;
 }
+
+bool cli_real(const char *text, double min, double max, double *out)
+{
+    char *end;
+    errno = 0;
+    const double value = strtod(text, &end);
+    if (errno != 0 || end == text || *end != '\0' || !(value >= min && value <= max))
+        return false;
+    *out = value;
+    return true;
+}

@@ -12,6 +12,7 @@ int cli_demo(int argc, char **argv);
 int cli_agent(int argc, char **argv);
 int cli_simulate(int argc, char **argv);
 int cli_train(int argc, char **argv);
+int cli_forecast(int argc, char **argv);
 int cli_model(int argc, char **argv);
 int cli_store(int argc, char **argv);
 int cli_bench(int argc, char **argv);
@@ -27,5 +28,7 @@ int cli_failure(const char *command, const char *format, ...) FW_PRINTF(2, 3);
 
 /* A whole decimal number within [min, max]; false for anything else, overflow included. */
 bool cli_number(const char *text, long min, long max, long *out);
+/* The same for a decimal fraction. */
+bool cli_real(const char *text, double min, double max, double *out);
 
 #endif

@@ -13,6 +13,7 @@ static const struct {
     {"agent",        cli_agent,        "send this host's own metrics to a daemon"                          },
     {"simulate",     cli_simulate,     "make a believable fleet: CSV, or a feeder"                         },
     {"train",        cli_train,        "train a model from CSV history"                                    },
+    {"forecast",     cli_forecast,     "forecast from CSV history, or replay it"                           },
     {"model",        cli_model,        "info, check, run and import of model files"                        },
     {"store",        cli_store,        "check, backup and compact of a data directory"                     },
     {"bench",        cli_bench,        "measure ingest, http, store and forecast"                          },

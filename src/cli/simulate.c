@@ -62,17 +62,6 @@ struct arguments {
     bool listens;
 };
 
-static bool real_number(const char *text, double min, double max, double *out)
-{
-    char *end;
-    errno = 0;
-    const double value = strtod(text, &end);
-    if (errno != 0 || end == text || *end != '\0' || !(value >= min && value <= max))
-        return false;
-    *out = value;
-    return true;
-}
-
 /* HOST, HOST:PORT, [V6] or [V6]:PORT. */
 static bool parse_listen(const char *text, struct arguments *args)
 {
@@ -137,7 +126,7 @@ static bool take_option(int option, const char *value, struct arguments *args)
         args->fleet.servers = (unsigned)number;
         return true;
     case OPT_DAYS:
-        return real_number(value, 0, 3660, &args->days);
+        return cli_real(value, 0, 3660, &args->days);
     case OPT_SEED:
         if (!cli_number(value, 0, 0x7fffffffffffffff, &number))
             return false;
@@ -151,7 +140,7 @@ static bool take_option(int option, const char *value, struct arguments *args)
     case OPT_SCENARIO:
         return simulate_scenario_parse(value, &args->fleet.scenario);
     case OPT_INCIDENTS:
-        return real_number(value, 0, 1000, &args->fleet.incidents);
+        return cli_real(value, 0, 1000, &args->fleet.incidents);
     case OPT_START:
         args->has_start = true;
         return fw_time_parse(value, strlen(value), &args->fleet.start_ms);
@@ -168,7 +157,7 @@ static bool take_option(int option, const char *value, struct arguments *args)
         args->key_file = value;
         return true;
     case OPT_SPEED:
-        return real_number(value, 1, 1e6, &args->speed);
+        return cli_real(value, 1, 1e6, &args->speed);
     default:
         return parse_listen(value, args);
     }

@@ -96,17 +96,6 @@ static void progress(void *ctx, const struct train_progress *p)
                   p->improved ? " (best)" : "", p->rate, p->sequences_per_s, p->seconds);
 }
 
-static bool real_number(const char *text, double min, double max, double *out)
-{
-    char *end;
-    errno = 0;
-    const double x = strtod(text, &end);
-    if (errno != 0 || end == text || *end != '\0' || !(x >= min && x <= max))
-        return false;
-    *out = x;
-    return true;
-}
-
 /* A value that did not fit its option. */
 static int refused(const char *option, const char *value)
 {
@@ -154,9 +143,8 @@ static int set_option(struct train_options *o, const char *name, const char *val
     }
     for (size_t i = 0; i < COUNT(reals); i++) {
         if (strcmp(name, reals[i].name) == 0)
-            return real_number(value, reals[i].min, reals[i].max, reals[i].to)
-                       ? CLI_OK
-                       : refused(name, value);
+            return cli_real(value, reals[i].min, reals[i].max, reals[i].to) ? CLI_OK
+                                                                            : refused(name, value);
     }
     for (size_t i = 0; i < COUNT(texts); i++) {
         if (strcmp(name, texts[i].name) == 0) {
