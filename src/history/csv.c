@@ -32,6 +32,8 @@ struct file {
     size_t n_fields, n_keys; /* keys: the fields before the metrics, time and perhaps name */
     struct field own_name;   /* of a file that is one server */
     int role[FIELDS_MAX];    /* a column, or ROLE_ */
+    const char *complement;  /* the options' */
+    int complemented;        /* its column; -1 until a header names it */
     struct fw_error *err;
 };
 
@@ -130,6 +132,8 @@ static enum fw_status read_header(struct file *f, const struct field *fields, si
             f->role[i] = ROLE_PROFILE;
         else
             status = column_role(f, &fields[i], &f->role[i]);
+        if (f->complement != NULL && is(&fields[i], f->complement))
+            f->complemented = f->role[i];
         for (size_t j = f->n_keys; status == FW_OK && j < i; j++) {
             if (f->role[j] == f->role[i])
                 status = wrong(f, FW_EINVAL, "the column is there twice", &fields[i]);
@@ -187,7 +191,8 @@ static enum fw_status read_field(struct file *f, struct history_series *s, size_
     if (status != FW_OK || missing)
         return status;
     f->data->values++;
-    return history_series_add(s, (size_t)role, at, f->data->exact, value, f->err);
+    const double exact = role == f->complemented ? 100.0 - value : value;
+    return history_series_add(s, (size_t)role, at, value, f->data->exact ? &exact : NULL, f->err);
 }
 
 static enum fw_status read_row(struct file *f, const struct field *fields, size_t n)
@@ -278,12 +283,16 @@ static enum fw_status read_file(struct file *f, const char *path, bool skip)
     return status;
 }
 
+bool history_file_named(const char *name)
+{
+    const size_t len = strlen(name);
+    return name[0] != '.' && ((len > 4 && strcmp(name + len - 4, ".csv") == 0) ||
+                              (len > 7 && strcmp(name + len - 7, ".csv.gz") == 0));
+}
+
 static int is_csv(const struct dirent *entry)
 {
-    const size_t len = strlen(entry->d_name);
-    return entry->d_name[0] != '.' &&
-           ((len > 4 && strcmp(entry->d_name + len - 4, ".csv") == 0) ||
-            (len > 7 && strcmp(entry->d_name + len - 7, ".csv.gz") == 0));
+    return history_file_named(entry->d_name);
 }
 
 static enum fw_status read_directory(struct file *f, const char *dir)
@@ -313,7 +322,7 @@ enum fw_status history_read(const struct history_options *options, size_t n,
 {
     struct schema schema;
     struct stat st;
-    struct file f = {.schema = &schema, .err = err};
+    struct file f = {.schema = &schema, .complemented = -1, .err = err};
     enum fw_status status = FW_OK;
     schema_default(&schema);
     *out = NULL;
@@ -324,6 +333,7 @@ enum fw_status history_read(const struct history_options *options, size_t n,
     } else {
         f.data->step_s = options->step_s;
         f.data->exact = options->exact;
+        f.complement = options->complement;
     }
     for (size_t i = 0; i < n && status == FW_OK; i++) {
         if (stat(paths[i], &st) != 0)

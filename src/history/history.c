@@ -92,11 +92,13 @@ static bool resize(struct history_series *s, size_t shift, size_t capacity)
         void *value = s->value[i], *count = s->count[i];
         ok = move_column(&value, sizeof(float), s->steps, shift, capacity, 0xff);
         s->value[i] = value;
-        ok = ok && move_column(&count, 1, s->steps, shift, capacity, 0);
+        ok = ok && move_column(&count, sizeof *s->count[i], s->steps, shift, capacity, 0);
         s->count[i] = count;
-        void *exact = s->exact[i];
+        void *exact = s->exact[i], *carry = s->carry[i];
         ok = ok && move_column(&exact, sizeof(double), s->steps, shift, capacity, 0xff);
         s->exact[i] = exact;
+        ok = ok && move_column(&carry, sizeof(double), s->steps, shift, capacity, 0);
+        s->carry[i] = carry;
     }
     void *status = s->status;
     ok = ok && move_column(&status, 1, s->steps, shift, capacity, 0);
@@ -145,25 +147,44 @@ static bool column_made(struct history_series *s, size_t column, bool exact)
     if (s->value[column] != NULL)
         return true;
     s->value[column] = column_new(s, sizeof(float), 0xff);
-    s->count[column] = column_new(s, 1, 0);
+    s->count[column] = column_new(s, sizeof *s->count[column], 0);
     if (exact)
         s->exact[column] = column_new(s, sizeof(double), 0xff);
     return s->value[column] != NULL && s->count[column] != NULL &&
            (!exact || s->exact[column] != NULL);
 }
 
-/* Running mean: the count goes up to 255 and stays there. Exact ones are sums until the end. */
-enum fw_status history_series_add(struct history_series *s, size_t column, size_t at, bool exact,
-                                  double value, struct fw_error *err)
+/* Exact means are compensated sums until the end (Kahan 1965). */
+static bool add_exact(struct history_series *s, size_t column, size_t at, bool first, double value)
 {
-    if (!column_made(s, column, exact))
+    double *sum = &s->exact[column][at];
+    if (first) {
+        *sum = value;
+        return true;
+    }
+    if (s->carry[column] == NULL)
+        s->carry[column] = column_new(s, sizeof(double), 0);
+    if (s->carry[column] == NULL)
+        return false;
+    double *carry = &s->carry[column][at];
+    const double more = value - *carry, wider = *sum + more;
+    *carry = wider - *sum - more;
+    *sum = wider;
+    return true;
+}
+
+/* Running mean: the count goes up to 65535 and stays there. */
+enum fw_status history_series_add(struct history_series *s, size_t column, size_t at, double value,
+                                  const double *exact, struct fw_error *err)
+{
+    if (!column_made(s, column, exact != NULL))
         return fw_fail(err, FW_ENOMEM, "no memory for the values");
     float *to = &s->value[column][at];
-    uint8_t *count = &s->count[column][at];
-    if (*count < UINT8_MAX) {
+    uint16_t *count = &s->count[column][at];
+    if (*count < UINT16_MAX) {
         ++*count;
-        if (exact)
-            s->exact[column][at] = *count == 1 ? value : s->exact[column][at] + value;
+        if (exact != NULL && !add_exact(s, column, at, *count == 1, *exact))
+            return fw_fail(err, FW_ENOMEM, "no memory for the values");
     }
     *to =
         *count == 1 ? (float)value : (float)((double)*to + (value - (double)*to) / (double)*count);
@@ -205,7 +226,9 @@ void history_finish(struct history *d)
                     s->exact[c][t] /= (double)s->count[c][t];
             }
             fw_free(s->count[c]);
+            fw_free(s->carry[c]);
             s->count[c] = NULL;
+            s->carry[c] = NULL;
         }
     }
 }
@@ -219,6 +242,7 @@ void history_free(struct history *d)
         for (size_t c = 0; c < HISTORY_COLUMNS_MAX; c++) {
             fw_free(s->value[c]);
             fw_free(s->exact[c]);
+            fw_free(s->carry[c]);
             fw_free(s->count[c]);
         }
         fw_free(s->status);

@@ -21,8 +21,10 @@ enum {
 };
 
 struct history_options {
-    uint32_t step_s; /* of the grid, 1 to 86400 */
-    bool exact;      /* keep the means as doubles too */
+    uint32_t step_s;        /* of the grid, 1 to 86400 */
+    bool exact;             /* keep the means as doubles too */
+    const char *complement; /* a column in percent whose exact means are those of 100 - value; NULL:
+                               none */
 };
 
 struct history_series {
@@ -33,9 +35,10 @@ struct history_series {
     size_t steps;       /* up to and with the last one that has a row */
     float
         *value[HISTORY_COLUMNS_MAX]; /* (steps), NaN = missing; NULL: the server has none at all */
-    double *exact[HISTORY_COLUMNS_MAX];  /* (steps) the same unrounded, where that was asked for */
-    uint8_t *count[HISTORY_COLUMNS_MAX]; /* samples in each step; while reading only */
-    uint8_t *status;                     /* (steps) enum server_status; NULL: the data has none */
+    double *exact[HISTORY_COLUMNS_MAX];   /* (steps) the same unrounded, where that was asked for */
+    double *carry[HISTORY_COLUMNS_MAX];   /* what a sum lost to rounding; while reading only */
+    uint16_t *count[HISTORY_COLUMNS_MAX]; /* samples in each step; while reading only */
+    uint8_t *status;                      /* (steps) enum server_status; NULL: the data has none */
     size_t capacity;
 };
 
@@ -66,6 +69,9 @@ FW_MUST_CHECK enum fw_status history_read(const struct history_options *options,
                                           const char *const *paths, struct history **out,
                                           struct fw_error *err);
 void history_free(struct history *data);
+
+/* Whether history_read() takes a file of that name when it reads a directory. */
+bool history_file_named(const char *name);
 
 /* The column's place, or -1. */
 int history_column(const struct history *data, const char *name);

@@ -11,8 +11,9 @@ struct history_series *history_series_of(struct history *data, const char *name,
 /* Makes the series reach a step; *at is its index. */
 FW_MUST_CHECK enum fw_status history_series_reach(struct history_series *series, int64_t step,
                                                   size_t *at, struct fw_error *err);
+/* `exact`: what its exact mean is made of; NULL: none is kept. */
 FW_MUST_CHECK enum fw_status history_series_add(struct history_series *series, size_t column,
-                                                size_t at, bool exact, double value,
+                                                size_t at, double value, const double *exact,
                                                 struct fw_error *err);
 FW_MUST_CHECK enum fw_status history_series_status(struct history_series *series, size_t at,
                                                    uint8_t status, struct fw_error *err);

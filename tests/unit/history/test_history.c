@@ -143,6 +143,35 @@ static void test_one_server_a_file(void **state)
     history_free(d);
 }
 
+/* Sums of exact means are compensated, and a column's may be those of what it leaves of 100. */
+static void test_exact_means(void **state)
+{
+    (void)state;
+    const struct history_options options = {
+        .step_s = HISTORY_STEP_S, .exact = true, .complement = "cpu_idle_pct"};
+    static const double idle[5] = {93.83, 85.19, 58.02, 80.25, 99.9}, load[3] = {1e9, 1e-7, 1e-7};
+    char text[512] = "timestamp,server_name,cpu_idle_pct,load\n";
+    struct history *d;
+    struct fw_error err = {0};
+    double used = 0.0, sum = 0.0;
+    for (int i = 0; i < 5; i++) {
+        const size_t len = strlen(text);
+        (void)snprintf(text + len, sizeof text - len, "2026-01-05T00:0%d:00Z,a,%g,%.8g\n", i % 3,
+                       idle[i], load[i < 3 ? i : 2]);
+        used += 100.0 - idle[i];
+        sum += idle[i];
+    }
+    const char *path = write_text("a.csv", text);
+    if (history_read(&options, 1, &path, &d, &err) != FW_OK)
+        fail_msg("%s", err.text);
+    const struct history_series *s = &d->series[0];
+    CHECK_NEAR("complement", s->exact[0][0], used / 5, 1e-13);
+    CHECK_NEAR("itself, for the model", s->value[0][0], sum / 5, 1e-5);
+    CHECK_TRUE("compensated: a plain sum would lose the small ones",
+               s->exact[1][0] == (1e9 + 4e-7) / 5);
+    history_free(d);
+}
+
 /* What stands behind a NUL is part of the field. */
 static void test_nul_in_a_number(void **state)
 {
@@ -167,10 +196,11 @@ static void test_no_memory(void **state)
     struct fw_error err;
     const char *path = write_text("bad.csv", "timestamp,server_name,status,x\n"
                                              "2026-01-06,a,idle,1\n2026-01-05,b,idle,2\n"
-                                             "2026-01-05,a,idle,2\n");
+                                             "2026-01-05,a,idle,2\n2026-01-06,a,idle,2\n");
+    const struct history_options exact = {.step_s = HISTORY_STEP_S, .exact = true};
     for (long n = 1;; n++) {
         fw_alloc_fail_at(n);
-        const enum fw_status status = history_read(&five_minutes, 1, &path, &d, &err);
+        const enum fw_status status = history_read(&exact, 1, &path, &d, &err);
         fw_alloc_fail_at(0);
         if (status == FW_OK) {
             CHECK_TRUE("some allocations were made to fail", n > 5);
@@ -185,8 +215,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_directory),         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_one_server_a_file), cmocka_unit_test(test_nul_in_a_number),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_one_server_a_file), cmocka_unit_test(test_exact_means),
+        cmocka_unit_test(test_nul_in_a_number),   cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
