@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "domain/identity.h"
 #include "domain/schema.h"
+#include "history/decimal.h"
 #include "history/history_internal.h"
 
 #include <dirent.h>
@@ -145,14 +146,14 @@ static enum fw_status read_header(struct file *f, const struct field *fields, si
     return FW_OK;
 }
 
-/* *missing: nothing is there. */
+/* *missing: nothing is there. *exact: the value for exact means, where they are kept. */
 static enum fw_status read_number(struct file *f, int column, const struct field *field,
-                                  double *value, bool *missing)
+                                  double *value, double *exact, bool *missing)
 {
     char text[64], *end;
     const char *name = f->data->column[column];
     *missing = field->len == 0 || is(field, "nan") || is(field, "NaN") || is(field, "null");
-    *value = (double)NAN; /* until one is read */
+    *exact = *value = (double)NAN; /* until one is read */
     if (*missing)
         return FW_OK;
     if (field->len >= sizeof text)
@@ -162,19 +163,21 @@ static enum fw_status read_number(struct file *f, int column, const struct field
     *value = strtod(text, &end);
     if (end == text || end != text + field->len) /* a NUL ends no number */
         return wrong(f, FW_EINVAL, "not a number", field);
+    const double as_read = *value;
     const int metric = schema_find(f->schema, name, strlen(name));
     if (!isfinite(*value) || fabs(*value) > 1e15 ||
         (metric >= 0 && !schema_accept(&f->schema->metrics[metric], value))) {
         f->data->refused++;
         *missing = true;
     }
+    *exact = f->data->exact && *value == as_read ? history_decimal(text) : *value;
     return FW_OK;
 }
 
 static enum fw_status read_field(struct file *f, struct history_series *s, size_t at, int role,
                                  const struct field *field)
 {
-    double value;
+    double value, exact;
     bool missing;
     if (role == ROLE_STATUS) {
         f->data->has_status = true;
@@ -187,11 +190,11 @@ static enum fw_status read_field(struct file *f, struct history_series *s, size_
         s->profile = p != PROFILE_UNKNOWN ? (uint8_t)p : s->profile;
         return FW_OK;
     }
-    const enum fw_status status = read_number(f, role, field, &value, &missing);
+    const enum fw_status status = read_number(f, role, field, &value, &exact, &missing);
     if (status != FW_OK || missing)
         return status;
     f->data->values++;
-    const double exact = role == f->complemented ? 100.0 - value : value;
+    exact = role == f->complemented ? 100.0 - exact : exact;
     return history_series_add(s, (size_t)role, at, value, f->data->exact ? &exact : NULL, f->err);
 }
 
@@ -279,7 +282,6 @@ static enum fw_status read_file(struct file *f, const char *path, bool skip)
     (void)gzbuffer(f->gz, GZ_BUFFER);
     const enum fw_status status = read_lines(f, skip);
     (void)gzclose(f->gz);
-    f->path = NULL; /* the caller's, and perhaps gone before the next file */
     return status;
 }
 
@@ -312,6 +314,8 @@ static enum fw_status read_directory(struct file *f, const char *dir)
         free(entries[i]); /* scandir's own */
     }
     free(entries);
+    f->path = NULL; /* it was this function's, and the name a part of it */
+    f->own_name = (struct field){0};
     if (status == FW_OK && n == 0)
         return fw_fail(f->err, FW_ENOTFOUND, "%.200s: holds no .csv or .csv.gz", dir);
     return status;
