@@ -1,9 +1,11 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int cli_usage_error(const char *command, const char *format, ...)
 {
@@ -47,4 +49,35 @@ bool cli_real(const char *text, double min, double max, double *out)
         return false;
     *out = value;
     return true;
+}
+
+int cli_parse(const char *command, int argc, char **argv, const struct option *options,
+              void (*help)(void), int (*take)(int argc, char **argv, int option, void *arguments),
+              void *arguments, bool *helped)
+{
+    *helped = false;
+    optind = 1;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (c == 'h') {
+            help();
+            *helped = true;
+            return CLI_OK;
+        }
+        const int code = take(argc, argv, c, arguments);
+        if (code != CLI_OK)
+            return code;
+    }
+    return optind < argc ? cli_usage_error(command, "what is %s?", argv[optind]) : CLI_OK;
+}
+
+int cli_take_paths(const char *command, int argc, char **argv, size_t max, const char **paths,
+                   size_t *n_paths)
+{
+    for (optind--; optind < argc && strncmp(argv[optind], "--", 2) != 0; optind++) {
+        if (*n_paths == max)
+            return cli_usage_error(command, "more than %zu paths", max);
+        paths[(*n_paths)++] = argv[optind];
+    }
+    return CLI_OK;
 }

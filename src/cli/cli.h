@@ -6,6 +6,7 @@
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 int cli_serve(int argc, char **argv);
 int cli_demo(int argc, char **argv);
@@ -13,6 +14,7 @@ int cli_agent(int argc, char **argv);
 int cli_simulate(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_forecast(int argc, char **argv);
+int cli_evaluate(int argc, char **argv);
 int cli_model(int argc, char **argv);
 int cli_store(int argc, char **argv);
 int cli_bench(int argc, char **argv);
@@ -30,5 +32,19 @@ int cli_failure(const char *command, const char *format, ...) FW_PRINTF(2, 3);
 bool cli_number(const char *text, long min, long max, long *out);
 /* The same for a decimal fraction. */
 bool cli_real(const char *text, double min, double max, double *out);
+
+struct option; /* <getopt.h> */
+
+/* Walks the options with getopt_long(). -h or --help calls help(), sets *helped and ends the walk;
+ * every other one goes to take(), with '?' for what is unknown or lacks its value. Anything that is
+ * no option is refused. The code of what failed, or CLI_OK. */
+int cli_parse(const char *command, int argc, char **argv, const struct option *options,
+              void (*help)(void), int (*take)(int argc, char **argv, int option, void *arguments),
+              void *arguments, bool *helped);
+
+/* In take(): takes optarg and what follows it up to the next option into paths
+ * (max), and moves optind behind it. CLI_USAGE when they are too many. */
+int cli_take_paths(const char *command, int argc, char **argv, size_t max, const char **paths,
+                   size_t *n_paths);
 
 #endif

@@ -69,23 +69,13 @@ static const struct option long_options[] = {
     {NULL,      0,                 NULL, 0          },
 };
 
-/* optarg and what follows it up to the next option. */
-static int take_paths(int argc, char **argv, struct arguments *a)
+static int take(int argc, char **argv, int option, void *arguments)
 {
-    for (optind--; optind < argc && strncmp(argv[optind], "--", 2) != 0; optind++) {
-        if (a->n_paths == PATHS_MAX)
-            return cli_usage_error("forecast", "more than %d paths", PATHS_MAX);
-        a->paths[a->n_paths++] = argv[optind];
-    }
-    return CLI_OK;
-}
-
-static int take(int argc, char **argv, int option, struct arguments *a)
-{
+    struct arguments *a = arguments;
     bool good = true;
     switch (option) {
     case OPT_DATA:
-        return take_paths(argc, argv, a);
+        return cli_take_paths("forecast", argc, argv, PATHS_MAX, a->paths, &a->n_paths);
     case OPT_MODEL:
         a->model = strcmp(optarg, "none") == 0 ? NULL : optarg;
         break;
@@ -119,21 +109,9 @@ static int take(int argc, char **argv, int option, struct arguments *a)
 static int parse(int argc, char **argv, struct arguments *a, bool *helped)
 {
     *a = (struct arguments){.from_ms = -1, .to_ms = -1, .every = 96, .step_s = HISTORY_STEP_S};
-    *helped = false;
-    optind = 1;
-    opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
-        if (c == 'h') {
-            help();
-            *helped = true;
-            return CLI_OK;
-        }
-        const int code = take(argc, argv, c, a);
-        if (code != CLI_OK)
-            return code;
-    }
-    if (optind < argc)
-        return cli_usage_error("forecast", "what is %s?", argv[optind]);
+    const int code = cli_parse("forecast", argc, argv, long_options, help, take, a, helped);
+    if (code != CLI_OK || *helped)
+        return code;
     if (a->n_paths == 0)
         return cli_usage_error("forecast", "which --data?");
     if (a->to_ms >= 0 && a->from_ms < 0)
