@@ -14,6 +14,7 @@ static const struct {
     {"simulate",     cli_simulate,     "make a believable fleet: CSV, or a feeder"                         },
     {"train",        cli_train,        "train a model from CSV history"                                    },
     {"forecast",     cli_forecast,     "forecast from CSV history, or replay it"                           },
+    {"evaluate",     cli_evaluate,     "measure forecasts of CSV history against plain ones"               },
     {"model",        cli_model,        "info, check, run and import of model files"                        },
     {"store",        cli_store,        "check, backup and compact of a data directory"                     },
     {"bench",        cli_bench,        "measure ingest, http, store and forecast"                          },
