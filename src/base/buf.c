@@ -113,6 +113,16 @@ void fw_buf_put_i64(struct fw_buf *buf, int64_t value)
     fw_buf_put(buf, at, (size_t)(end - at));
 }
 
+void fw_buf_put_varint(struct fw_buf *buf, uint64_t value)
+{
+    unsigned char bytes[10];
+    size_t n = 0;
+    for (; value >= 0x80; value >>= 7)
+        bytes[n++] = (unsigned char)(value | 0x80);
+    bytes[n++] = (unsigned char)value;
+    fw_buf_put(buf, bytes, n);
+}
+
 static void put_escaped(struct fw_buf *buf, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";

@@ -32,6 +32,7 @@ void fw_buf_puts(struct fw_buf *buf, const char *text);
 void fw_buf_putc(struct fw_buf *buf, char c);
 void fw_buf_printf(struct fw_buf *buf, const char *format, ...) FW_PRINTF(2, 3);
 void fw_buf_put_i64(struct fw_buf *buf, int64_t value);
+void fw_buf_put_varint(struct fw_buf *buf, uint64_t value); /* base/bytes.h */
 
 /* JSON. A string with its quotes, escaped so that no control byte, quote, '<', '>' or '&' stands
  * raw (bodies may end up inside a page); invalid UTF-8 becomes U+FFFD. */

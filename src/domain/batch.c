@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "base/hash.h"
 
 #include <assert.h>
@@ -286,26 +287,6 @@ void batch_compact(struct sample_batch *batch)
 
 enum { BODY_VERSION = 1 };
 
-static void put_varint(struct fw_buf *out, uint64_t value)
-{
-    unsigned char bytes[10];
-    size_t n = 0;
-    for (; value >= 0x80; value >>= 7)
-        bytes[n++] = (unsigned char)(value | 0x80);
-    bytes[n++] = (unsigned char)value;
-    fw_buf_put(out, bytes, n);
-}
-
-static uint64_t zigzag(int64_t value)
-{
-    return (uint64_t)value << 1 ^ (0 - (uint64_t)(value < 0));
-}
-
-static int64_t unzigzag(uint64_t value)
-{
-    return (int64_t)(value >> 1 ^ (0 - (value & 1)));
-}
-
 static void put_row(const struct sample_batch *batch, const struct sample_row *row,
                     int64_t *last_ms, struct fw_buf *out)
 {
@@ -316,8 +297,8 @@ static void put_row(const struct sample_batch *batch, const struct sample_row *r
         mask |= (uint64_t)1 << v->metric;
         by_metric[v->metric] = v->value;
     }
-    put_varint(out, row->name);
-    put_varint(out, zigzag(row->time_ms - *last_ms));
+    fw_buf_put_varint(out, row->name);
+    fw_buf_put_varint(out, fw_zigzag(row->time_ms - *last_ms));
     *last_ms = row->time_ms;
     fw_buf_putc(out, (char)row->status);
     fw_buf_putc(out, (char)row->profile);
@@ -333,67 +314,36 @@ static void put_row(const struct sample_batch *batch, const struct sample_row *r
 void batch_encode(const struct sample_batch *batch, const struct schema *schema, struct fw_buf *out)
 {
     fw_buf_putc(out, BODY_VERSION);
-    put_varint(out, zigzag(batch->received_ms));
-    put_varint(out, schema->count);
+    fw_buf_put_varint(out, fw_zigzag(batch->received_ms));
+    fw_buf_put_varint(out, schema->count);
     for (size_t i = 0; i < schema->count; i++) {
         const size_t len = strlen(schema->metrics[i].name);
-        put_varint(out, len);
+        fw_buf_put_varint(out, len);
         fw_buf_put(out, schema->metrics[i].name, len);
     }
-    put_varint(out, batch->name_count);
+    fw_buf_put_varint(out, batch->name_count);
     for (size_t i = 0; i < batch->name_count; i++) {
-        put_varint(out, batch->names[i].len);
+        fw_buf_put_varint(out, batch->names[i].len);
         fw_buf_put(out, batch->names[i].text, batch->names[i].len);
     }
-    put_varint(out, batch->row_count);
+    fw_buf_put_varint(out, batch->row_count);
     int64_t last_ms = 0;
     for (size_t i = 0; i < batch->row_count; i++)
         put_row(batch, &batch->rows[i], &last_ms, out);
 }
 
-struct reader {
-    const unsigned char *at, *end;
-    bool bad;
-};
-
-static uint64_t get_varint(struct reader *r)
-{
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-        if (r->at == r->end)
-            break;
-        const unsigned char byte = *r->at++;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return value;
-    }
-    r->bad = true;
-    return 0;
-}
-
-static const void *get_bytes(struct reader *r, size_t len)
-{
-    if (r->bad || len > (size_t)(r->end - r->at)) {
-        r->bad = true;
-        return NULL;
-    }
-    const void *bytes = r->at;
-    r->at += len;
-    return bytes;
-}
-
 /* The writer's metric numbers to ours; -1 where we have no such metric. */
-static bool get_metric_map(struct reader *r, const struct schema *schema,
+static bool get_metric_map(struct fw_bytes *r, const struct schema *schema,
                            int map[SCHEMA_METRICS_MAX])
 {
-    const uint64_t count = get_varint(r);
+    const uint64_t count = fw_bytes_varint(r);
     if (count > SCHEMA_METRICS_MAX)
         return false;
     for (size_t i = 0; i < SCHEMA_METRICS_MAX; i++)
         map[i] = -1;
     for (size_t i = 0; i < count && !r->bad; i++) {
-        const uint64_t len = get_varint(r);
-        const char *name = len <= SCHEMA_METRIC_NAME_MAX ? get_bytes(r, (size_t)len) : NULL;
+        const uint64_t len = fw_bytes_varint(r);
+        const char *name = len <= SCHEMA_METRIC_NAME_MAX ? fw_bytes_take(r, (size_t)len) : NULL;
         if (name == NULL)
             return false;
         map[i] = schema_find(schema, name, (size_t)len);
@@ -401,12 +351,12 @@ static bool get_metric_map(struct reader *r, const struct schema *schema,
     return !r->bad;
 }
 
-static enum fw_status get_names(struct reader *r, struct sample_batch *batch)
+static enum fw_status get_names(struct fw_bytes *r, struct sample_batch *batch)
 {
-    const uint64_t count = get_varint(r);
+    const uint64_t count = fw_bytes_varint(r);
     for (uint64_t i = 0; i < count && !r->bad; i++) {
-        const uint64_t len = get_varint(r);
-        const char *name = len <= SERVER_NAME_MAX ? get_bytes(r, (size_t)len) : NULL;
+        const uint64_t len = fw_bytes_varint(r);
+        const char *name = len <= SERVER_NAME_MAX ? fw_bytes_take(r, (size_t)len) : NULL;
         uint32_t index;
         if (name == NULL || !server_name_valid(name, (size_t)len))
             return FW_ECORRUPT;
@@ -419,19 +369,19 @@ static enum fw_status get_names(struct reader *r, struct sample_batch *batch)
     return r->bad ? FW_ECORRUPT : FW_OK;
 }
 
-static enum fw_status get_row(struct reader *r, const struct schema *schema,
+static enum fw_status get_row(struct fw_bytes *r, const struct schema *schema,
                               const int map[SCHEMA_METRICS_MAX], int64_t *last_ms,
                               struct sample_batch *batch)
 {
-    const uint64_t name = get_varint(r);
-    const uint64_t step = get_varint(r);
-    const unsigned char *kind = get_bytes(r, 2);
-    const void *mask_bytes = get_bytes(r, sizeof(uint64_t));
+    const uint64_t name = fw_bytes_varint(r);
+    const uint64_t step = fw_bytes_varint(r);
+    const unsigned char *kind = fw_bytes_take(r, 2);
+    const void *mask_bytes = fw_bytes_take(r, sizeof(uint64_t));
     if (r->bad || name >= batch->name_count)
         return FW_ECORRUPT;
     uint64_t mask;
     memcpy(&mask, mask_bytes, sizeof mask);
-    *last_ms = (int64_t)((uint64_t)*last_ms + (uint64_t)unzigzag(step));
+    *last_ms = (int64_t)((uint64_t)*last_ms + (uint64_t)fw_unzigzag(step));
     if (*last_ms < 0 || *last_ms >= BATCH_TIME_END_MS)
         return FW_ECORRUPT;
     const struct sample_row head = {
@@ -444,7 +394,7 @@ static enum fw_status get_row(struct reader *r, const struct schema *schema,
     enum fw_status status = batch_row_begin(batch, &head);
     for (; mask != 0 && status == FW_OK; mask &= mask - 1) {
         const int metric = map[__builtin_ctzll(mask)];
-        const void *bytes = get_bytes(r, sizeof(float));
+        const void *bytes = fw_bytes_take(r, sizeof(float));
         float value;
         if (bytes == NULL)
             return FW_ECORRUPT;
@@ -462,13 +412,13 @@ enum fw_status batch_decode(const void *data, size_t len, const struct schema *s
                             struct sample_batch *batch, struct fw_error *err)
 {
     assert(data != NULL || len == 0);
-    struct reader r = {data, (const unsigned char *)data + len, false};
+    struct fw_bytes r = fw_bytes_of(data, len);
     int map[SCHEMA_METRICS_MAX];
-    const unsigned char *version = get_bytes(&r, 1);
+    const unsigned char *version = fw_bytes_take(&r, 1);
     if (version != NULL && *version != BODY_VERSION)
         return fw_fail(err, FW_EVERSION, "batch of version %d, this program knows %d", *version,
                        BODY_VERSION);
-    batch->received_ms = unzigzag(get_varint(&r));
+    batch->received_ms = fw_unzigzag(fw_bytes_varint(&r));
     if (batch->received_ms < 0 || batch->received_ms >= BATCH_TIME_END_MS)
         return fw_fail_at(err, FW_ECORRUPT, 1, "batch: received at an impossible time");
     if (version == NULL || !get_metric_map(&r, schema, map))
@@ -477,7 +427,7 @@ enum fw_status batch_decode(const void *data, size_t len, const struct schema *s
     if (status != FW_OK)
         return fw_fail_at(err, status, (uint64_t)(r.at - (const unsigned char *)data),
                           "batch: bad server names");
-    const uint64_t rows = get_varint(&r);
+    const uint64_t rows = fw_bytes_varint(&r);
     int64_t last_ms = 0;
     for (uint64_t i = 0; i < rows && status == FW_OK; i++)
         status = r.bad ? FW_ECORRUPT : get_row(&r, schema, map, &last_ms, batch);
