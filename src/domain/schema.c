@@ -45,15 +45,16 @@ int schema_find(const struct schema *schema, const char *name, size_t len)
     return -1;
 }
 
-static bool name_valid(const char *name)
+bool schema_name_valid(const char *name, size_t len)
 {
-    for (const char *c = name; *c != '\0'; c++) {
-        const bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_';
-        const bool digit = *c >= '0' && *c <= '9';
-        if (!letter && !(digit && c > name))
+    for (size_t i = 0; i < len; i++) {
+        const char c = name[i];
+        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        const bool digit = c >= '0' && c <= '9';
+        if (!letter && !(digit && i > 0))
             return false;
     }
-    return name[0] != '\0';
+    return len > 0 && len <= SCHEMA_METRIC_NAME_MAX;
 }
 
 static bool thresholds_valid(const struct schema_metric *m)
@@ -75,7 +76,7 @@ static bool thresholds_valid(const struct schema_metric *m)
 enum fw_status schema_set(struct schema *schema, const struct schema_metric *metric,
                           struct fw_error *err)
 {
-    if (memchr(metric->name, '\0', sizeof metric->name) == NULL || !name_valid(metric->name))
+    if (!schema_name_valid(metric->name, strnlen(metric->name, sizeof metric->name)))
         return fw_fail(err, FW_EINVAL, "metric name \"%.63s\" is not [a-zA-Z_][a-zA-Z0-9_]*",
                        metric->name);
     if (!(metric->min < metric->max))

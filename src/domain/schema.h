@@ -59,6 +59,9 @@ struct schema {
 /* Fills *schema with the default. */
 void schema_default(struct schema *schema);
 
+/* 1 to SCHEMA_METRIC_NAME_MAX bytes of [a-zA-Z_][a-zA-Z0-9_]*. */
+bool schema_name_valid(const char *name, size_t len);
+
 /* The metric's index, or -1. `name` need not be terminated. */
 int schema_find(const struct schema *schema, const char *name, size_t len);
 
