@@ -21,6 +21,11 @@ static const char *const sql[STATE_STATEMENTS] = {
     [STATE_GET] = "SELECT crc, data FROM blob WHERE ns = ?1 AND key = ?2",
     [STATE_DELETE] = "DELETE FROM blob WHERE ns = ?1 AND key = ?2",
     [STATE_EACH] = "SELECT key, crc, data FROM blob WHERE ns = ?1 ORDER BY key",
+    [STATE_RANGE_EACH] = "SELECT key, crc, data FROM blob WHERE ns = ?1 AND key >= ?2 AND key < ?3 "
+                         "ORDER BY key",
+    [STATE_RANGE_DELETE] = "DELETE FROM blob WHERE id IN (SELECT id FROM blob WHERE ns = ?1 AND "
+                           "key >= ?2 AND key < ?3 ORDER BY key LIMIT ?4)",
+    [STATE_RANGE_COUNT] = "SELECT count(*) FROM blob WHERE ns = ?1 AND key >= ?2 AND key < ?3",
     [STATE_EVENT_APPEND] =
         "INSERT INTO event(kind, time_ms, subject, crc, data) VALUES(?1, ?2, ?3, ?4, ?5)",
     [STATE_EVENT_NAMES] = "SELECT kind, time_ms, subject FROM event WHERE id = ?1",
@@ -135,8 +140,8 @@ static enum fw_status run(struct store_state *state, const char *text, const cha
     return code == SQLITE_OK ? FW_OK : state_fail(state->db, code, what, err);
 }
 
-static enum fw_status query_number(struct store_state *state, const char *text, int64_t *value,
-                                   struct fw_error *err)
+static enum fw_status query_number(struct store_state *state, const char *text, const char *what,
+                                   int64_t *value, struct fw_error *err)
 {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(state->db, text, -1, &statement, NULL);
@@ -145,7 +150,7 @@ static enum fw_status query_number(struct store_state *state, const char *text, 
     if (code == SQLITE_ROW)
         *value = sqlite3_column_int64(statement, 0);
     const enum fw_status status =
-        code == SQLITE_ROW ? FW_OK : state_fail(state->db, code, "open", err);
+        code == SQLITE_ROW ? FW_OK : state_fail(state->db, code, what, err);
     sqlite3_finalize(statement);
     return status;
 }
@@ -211,7 +216,7 @@ static enum fw_status prepare(struct store_state *state, const struct store_stat
         status = run(state, limit, "open", err);
     }
     if (status == FW_OK)
-        status = query_number(state, "PRAGMA user_version", &version, err);
+        status = query_number(state, "PRAGMA user_version", "open", &version, err);
     if (status == FW_OK && (version < 0 || version > STATE_SCHEMA_VERSION))
         status = fw_fail(err, FW_EVERSION, "state: schema version %lld is of a later program",
                          (long long)version);
@@ -296,7 +301,9 @@ enum fw_status store_state_open(const char *path, const struct store_state_optio
         return fw_fail(err, FW_EIO, "state: %s does not exist", path);
     if (report->created)
         make_private(path);
-    state_wal_check(path, report);
+    const bool look = options->read_only && options->unchecked;
+    if (!look)
+        state_wal_check(path, report);
     if (report->wal_lost_commits > 0) {
         FW_LOG_ERROR("state", "the write-ahead log is damaged lost_commits=%llu",
                      (unsigned long long)report->wal_lost_commits);
@@ -307,7 +314,7 @@ enum fw_status store_state_open(const char *path, const struct store_state_optio
     }
     const uint64_t limit =
         options->integrity_bytes_max != 0 ? options->integrity_bytes_max : UINT64_C(128) << 20;
-    report->integrity_checked = report->created || (uint64_t)st.st_size <= limit;
+    report->integrity_checked = !look && (report->created || (uint64_t)st.st_size <= limit);
     enum fw_status status = open_database(path, options, report->integrity_checked, out, err);
     if (status == FW_ECORRUPT && !options->read_only)
         status = rebuild(path, options, report, out, err);
@@ -379,7 +386,7 @@ void store_state_rollback(struct store_state *state)
 
 /* ---- blobs ---- */
 
-static enum fw_status check_name(const char *name, const char *what, struct fw_error *err)
+enum fw_status state_check_name(const char *name, const char *what, struct fw_error *err)
 {
     const size_t len = strlen(name);
     if (len == 0 || len > STORE_STATE_NAME_MAX)
@@ -389,9 +396,9 @@ static enum fw_status check_name(const char *name, const char *what, struct fw_e
 
 static enum fw_status check_names(const char *ns, const char *key, size_t len, struct fw_error *err)
 {
-    enum fw_status status = check_name(ns, "namespace", err);
+    enum fw_status status = state_check_name(ns, "namespace", err);
     if (status == FW_OK)
-        status = check_name(key, "key", err);
+        status = state_check_name(key, "key", err);
     if (status == FW_OK && len > STORE_STATE_BLOB_MAX)
         status = fw_fail(err, FW_ELIMIT, "state: a blob of %zu bytes", len);
     return status;
@@ -469,7 +476,7 @@ enum fw_status store_state_each(struct store_state *state, const char *ns,
                                 store_state_blob_fn visit, void *ctx, uint64_t *damaged,
                                 struct fw_error *err)
 {
-    enum fw_status status = check_name(ns, "namespace", err);
+    enum fw_status status = state_check_name(ns, "namespace", err);
     if (damaged != NULL)
         *damaged = 0;
     if (status != FW_OK)
@@ -523,6 +530,18 @@ enum fw_status store_state_backup(struct store_state *state, const char *path, s
     sqlite3_close(to);
     if (status != FW_OK)
         (void)unlink(path);
+    return status;
+}
+
+enum fw_status store_state_size(struct store_state *state, uint64_t *bytes, struct fw_error *err)
+{
+    int64_t pages = 0, page_bytes = 0;
+    pthread_mutex_lock(&state->lock);
+    enum fw_status status = query_number(state, "PRAGMA page_count", "size", &pages, err);
+    if (status == FW_OK)
+        status = query_number(state, "PRAGMA page_size", "size", &page_bytes, err);
+    pthread_mutex_unlock(&state->lock);
+    *bytes = (uint64_t)(pages * page_bytes);
     return status;
 }
 

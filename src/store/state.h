@@ -1,6 +1,6 @@
-/* Everything that is not the sample stream: registry, silences, calibration, operator settings,
- * long history blocks as key/value blobs; alerts and environment as events. SQLite, WAL,
- * synchronous=FULL (docs/formats/state.md).
+/* Everything that is not the sample stream: registry, silences, calibration, operator settings as
+ * key/value blobs, alerts and environment as events; and, in a file of their own, the blocks of the
+ * long history as blobs. SQLite, WAL, synchronous=FULL (docs/formats/state.md).
  *
  * Promise: when a write outside a transaction, or store_state_commit(), returned FW_OK, it survives
  * power loss. Every blob carries a CRC32C over its names and bytes, so damage is an error
@@ -36,6 +36,8 @@ struct store_state_options {
                                      always does) */
     uint64_t page_count_max;      /* 0: no limit; a ceiling on the file for tests and small disks */
     bool read_only;               /* no repair, no write, no lock; the file must exist */
+    bool unchecked; /* with read_only, beside a daemon: neither log nor file is checked first, since
+                       both change while one looks */
 };
 
 struct store_state_report {
@@ -88,6 +90,30 @@ typedef bool (*store_state_blob_fn)(void *ctx, const char *key, const void *data
 FW_MUST_CHECK enum fw_status store_state_each(struct store_state *state, const char *ns,
                                               store_state_blob_fn visit, void *ctx,
                                               uint64_t *damaged, struct fw_error *err);
+
+/* A part of a namespace: the keys with from <= key < to in byte order. NULL: no bound there. */
+struct store_state_range {
+    const char *ns, *from, *to;
+};
+/* As store_state_each(), but a blob that fails its checksum is told with data NULL; then its key
+ * may be wrong as well. */
+FW_MUST_CHECK enum fw_status store_state_range_each(struct store_state *state,
+                                                    const struct store_state_range *range,
+                                                    store_state_blob_fn visit, void *ctx,
+                                                    struct fw_error *err);
+/* Removes the first `most` blobs of the range (0: all); *removed may be NULL. */
+FW_MUST_CHECK enum fw_status store_state_range_delete(struct store_state *state,
+                                                      const struct store_state_range *range,
+                                                      uint64_t most, uint64_t *removed,
+                                                      struct fw_error *err);
+/* Walks the index, not the blobs. */
+FW_MUST_CHECK enum fw_status store_state_range_count(struct store_state *state,
+                                                     const struct store_state_range *range,
+                                                     uint64_t *count, struct fw_error *err);
+
+/* Bytes of the file without its write-ahead log, free pages included. */
+FW_MUST_CHECK enum fw_status store_state_size(struct store_state *state, uint64_t *bytes,
+                                              struct fw_error *err);
 
 struct store_state_event {
     int64_t id;          /* grows with each append, never used twice */

@@ -18,6 +18,9 @@ enum state_statement {
     STATE_GET,
     STATE_DELETE,
     STATE_EACH,
+    STATE_RANGE_EACH,
+    STATE_RANGE_DELETE,
+    STATE_RANGE_COUNT,
     STATE_EVENT_APPEND,
     STATE_EVENT_NAMES,
     STATE_EVENT_UPDATE,
@@ -45,6 +48,9 @@ void state_done(struct store_state *state, sqlite3_stmt *statement);
 
 /* What SQLite's answer means, told in err with its own words. */
 enum fw_status state_fail(sqlite3 *db, int code, const char *what, struct fw_error *err);
+
+/* FW_EINVAL when a namespace or key has no byte or too many. */
+enum fw_status state_check_name(const char *name, const char *what, struct fw_error *err);
 
 uint32_t state_blob_crc(const char *ns, const char *key, const void *data, size_t len);
 uint32_t state_event_crc(const char *kind, int64_t time_ms, const char *subject, const void *data,
