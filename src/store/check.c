@@ -154,31 +154,37 @@ enum fw_status store_check_journal(struct store_check *check, uint64_t covered_s
     return status;
 }
 
-/* ---- state ---- */
+/* ---- state and history ---- */
 
-static enum fw_status check_state(struct store_check *check, struct fw_error *err)
+void store_check_row(void *ctx, const char *what)
+{
+    struct store_check *check = ctx;
+    store_finding_tell(store_check_tell, check, "damaged-row", check->database, 0, 0,
+                       "%s fails its checksum", what);
+}
+
+static enum fw_status check_database(struct store_check *check, const char *path, bool *present,
+                                     uint64_t *damaged, struct fw_error *err)
 {
     struct stat st;
-    check->report->state_present = stat(check->directory.state, &st) == 0;
-    if (!check->report->state_present)
+    *present = stat(path, &st) == 0;
+    if (!*present)
         return FW_OK;
     const struct store_state_options options = {.read_only = true,
                                                 .integrity_bytes_max = UINT64_MAX};
     struct store_state_report found;
     struct store_state *state = NULL;
     struct fw_error why = {0};
-    enum fw_status status =
-        store_state_open(check->directory.state, &options, &found, &state, &why);
+    check->database = path;
+    enum fw_status status = store_state_open(path, &options, &found, &state, &why);
     if (found.wal_lost_commits > 0)
-        tell(check, "damaged-log", check->directory.state, 0, 0,
-             "the write-ahead log of the state is damaged: later changes are gone");
+        tell(check, "damaged-log", path, 0, 0,
+             "the write-ahead log is damaged: later changes are gone");
     if (status == FW_OK)
-        status = state_verify_rows(state, false, &check->report->state_damaged_rows, &why);
-    if (check->report->state_damaged_rows > 0)
-        tell(check, "damaged-row", check->directory.state, 0, 0, "rows that fail their checksum");
+        status = state_verify_rows(state, false, store_check_row, check, damaged, &why);
     store_state_close(state);
     if (status == FW_ECORRUPT) {
-        tell(check, "damaged-state", check->directory.state, 0, 0, why.text);
+        tell(check, "damaged-state", path, 0, 0, why.text);
         return FW_OK;
     }
     return status == FW_OK ? FW_OK : fw_fail(err, status, "%s", why.text);
@@ -200,7 +206,11 @@ enum fw_status store_check(const char *path, store_finding_fn finding, void *ctx
     if (status == FW_OK)
         status = store_check_journal(&check, report->snapshot_sequence, NULL, NULL, err);
     if (status == FW_OK)
-        status = check_state(&check, err);
+        status = check_database(&check, check.directory.state, &report->state_present,
+                                &report->state_damaged_rows, err);
+    if (status == FW_OK)
+        status = check_database(&check, check.directory.history, &report->history_present,
+                                &report->history_damaged_rows, err);
     store_directory_fini(&check.directory);
     return status;
 }

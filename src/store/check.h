@@ -12,10 +12,10 @@ struct store_check_report {
     uint64_t snapshots;
     uint64_t snapshot_blocks;
     uint64_t snapshot_sequence; /* of the newest that can be loaded; 0 when none */
-    bool state_present;
-    uint64_t state_damaged_rows;
-    uint64_t findings; /* calls of the visitor */
-    bool locked;       /* nobody else was using it meanwhile */
+    bool state_present, history_present;
+    uint64_t state_damaged_rows, history_damaged_rows; /* that fail their checksum */
+    uint64_t findings;                                 /* calls of the visitor */
+    bool locked;                                       /* nobody else was using it meanwhile */
 };
 
 /* Reads everything in a data directory that no daemon is using and tells each damage. Writes
@@ -34,10 +34,11 @@ FW_MUST_CHECK enum fw_status store_copy(const char *path, const char *to, store_
 struct store_compact_report {
     uint64_t removed_segments, removed_bytes;
     uint64_t state_bytes_before, state_bytes_after;
+    uint64_t history_bytes_before, history_bytes_after;
 };
 
-/* Removes journal segments that the older of two whole snapshots covers, and shrinks the state.
- * FW_EBUSY when a daemon has the directory (it does this by itself). */
+/* Removes journal segments that the older of two whole snapshots covers, and shrinks state and
+ * history. FW_EBUSY when a daemon has the directory (it does this by itself). */
 FW_MUST_CHECK enum fw_status store_compact(const char *path, struct store_compact_report *report,
                                            struct fw_error *err);
 

@@ -168,13 +168,13 @@ static enum fw_status copy_journal(struct store_check *check, struct fw_error *e
     return status;
 }
 
-/* The state as a whole when SQLite can read it; else its files are copied and rebuilt there. */
-static enum fw_status copy_state(struct store_check *check, struct fw_error *err)
+/* A database as a whole when SQLite can read it; else its files are copied and rebuilt there. */
+static enum fw_status copy_database(struct store_check *check, const char *from, const char *to,
+                                    bool *present, uint64_t *damaged, struct fw_error *err)
 {
     struct stat st;
-    const char *from = check->directory.state, *to = check->copy->state;
-    check->report->state_present = stat(from, &st) == 0;
-    if (!check->report->state_present)
+    *present = stat(from, &st) == 0;
+    if (!*present)
         return FW_OK;
     const struct store_state_options look = {.read_only = true, .integrity_bytes_max = UINT64_MAX};
     const struct store_state_options mend = {.quarantine_dir = check->copy->quarantine,
@@ -182,11 +182,12 @@ static enum fw_status copy_state(struct store_check *check, struct fw_error *err
     struct store_state_report found;
     struct store_state *state = NULL;
     struct fw_error why = {0};
+    check->database = from;
     enum fw_status status = store_state_open(from, &look, &found, &state, &why);
     /* A daemon's log grows while it is read: then its end proves nothing. */
     if (found.wal_lost_commits > 0 && check->report->locked)
         store_finding_tell(store_check_tell, check, "damaged-log", from, 0, 0,
-                           "the write-ahead log of the state is damaged: later changes are gone");
+                           "the write-ahead log is damaged: later changes are gone");
     if (status == FW_OK)
         status = store_state_backup(state, to, &why);
     store_state_close(state);
@@ -199,12 +200,21 @@ static enum fw_status copy_state(struct store_check *check, struct fw_error *err
     if (status == FW_OK)
         status = store_state_open(to, &mend, &found, &state, &why);
     if (status == FW_OK)
-        status = state_verify_rows(state, true, &check->report->state_damaged_rows, &why);
-    if (check->report->state_damaged_rows > 0)
-        store_finding_tell(store_check_tell, check, "damaged-row", from, 0, 0,
-                           "rows that fail their checksum");
+        status = state_verify_rows(state, true, store_check_row, check, damaged, &why);
     store_state_close(state);
     return status == FW_OK ? FW_OK : fw_fail(err, status, "%s", why.text);
+}
+
+static enum fw_status copy_databases(struct store_check *check, struct fw_error *err)
+{
+    const struct store_directory *from = &check->directory, *to = check->copy;
+    struct store_check_report *report = check->report;
+    enum fw_status status = copy_database(check, from->state, to->state, &report->state_present,
+                                          &report->state_damaged_rows, err);
+    if (status == FW_OK)
+        status = copy_database(check, from->history, to->history, &report->history_present,
+                               &report->history_damaged_rows, err);
+    return status;
 }
 
 enum fw_status store_copy(const char *path, const char *to, store_finding_fn finding, void *ctx,
@@ -233,7 +243,7 @@ enum fw_status store_copy(const char *path, const char *to, store_finding_fn fin
         if (status == FW_OK)
             status = store_check_snapshots(&check, err);
         if (status == FW_OK)
-            status = copy_state(&check, err);
+            status = copy_databases(&check, err);
         store_directory_fini(&target);
     }
     store_directory_fini(&check.directory);
@@ -270,6 +280,18 @@ static enum fw_status compact_journal(const struct store_directory *d, uint64_t 
     return status;
 }
 
+static enum fw_status compact_database(const char *path, const char *quarantine,
+                                       struct fw_error *err)
+{
+    struct store_state *state = NULL;
+    const struct store_state_options options = {.quarantine_dir = quarantine};
+    enum fw_status status = store_state_open(path, &options, NULL, &state, err);
+    if (status == FW_OK)
+        status = store_state_compact(state, err);
+    store_state_close(state);
+    return status;
+}
+
 enum fw_status store_compact(const char *path, struct store_compact_report *report,
                              struct fw_error *err)
 {
@@ -283,15 +305,13 @@ enum fw_status store_compact(const char *path, struct store_compact_report *repo
     if (status == FW_OK)
         status = compact_journal(&d, seq, report, err);
     report->state_bytes_before = file_bytes(d.state);
-    if (status == FW_OK && report->state_bytes_before > 0) {
-        struct store_state *state = NULL;
-        const struct store_state_options options = {.quarantine_dir = d.quarantine};
-        status = store_state_open(d.state, &options, NULL, &state, err);
-        if (status == FW_OK)
-            status = store_state_compact(state, err);
-        store_state_close(state);
-    }
+    report->history_bytes_before = file_bytes(d.history);
+    if (status == FW_OK && report->state_bytes_before > 0)
+        status = compact_database(d.state, d.quarantine, err);
+    if (status == FW_OK && report->history_bytes_before > 0)
+        status = compact_database(d.history, d.quarantine, err);
     report->state_bytes_after = file_bytes(d.state);
+    report->history_bytes_after = file_bytes(d.history);
     store_directory_fini(&d);
     return status;
 }

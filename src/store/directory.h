@@ -5,6 +5,7 @@
  *   log/         journal segments           docs/formats/journal.md
  *   snap/        snapshots                  docs/formats/snapshot.md
  *   state.db     SQLite                     docs/formats/state.md
+ *   history.db   SQLite, the long history   docs/formats/history.md
  *   quarantine/  bytes that failed a check, set aside */
 #ifndef FW_STORE_DIRECTORY_H
 #define FW_STORE_DIRECTORY_H
@@ -21,6 +22,7 @@ struct store_directory {
     char log[STORE_PATH_MAX];
     char snap[STORE_PATH_MAX];
     char state[STORE_PATH_MAX];
+    char history[STORE_PATH_MAX];
     char quarantine[STORE_PATH_MAX];
 };
 

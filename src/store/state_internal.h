@@ -68,10 +68,12 @@ enum fw_status state_set_aside(const char *path, const struct store_state_option
 /* Reads what can be read of the damaged database at `from` into `state`. */
 void state_salvage(struct store_state *state, const char *from, struct store_state_report *report);
 
-/* Counts rows that fail their checksum, and removes them when `drop`. FW_OK, or what reading met.
- */
-enum fw_status state_verify_rows(struct store_state *state, bool drop, uint64_t *damaged,
-                                 struct fw_error *err);
+/* `what` names a row that fails its checksum: "blob NAMESPACE/KEY" or "event NUMBER". */
+typedef void (*state_damaged_fn)(void *ctx, const char *what);
+/* Tells and counts rows that fail their checksum, and removes them when `drop`. FW_OK, or what
+ * reading met. */
+enum fw_status state_verify_rows(struct store_state *state, bool drop, state_damaged_fn tell,
+                                 void *ctx, uint64_t *damaged, struct fw_error *err);
 
 /* The file and its log as they are. FW_EIO, FW_ENOSPC. */
 enum fw_status state_copy_files(const char *from, const char *to, struct fw_error *err);

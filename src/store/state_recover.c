@@ -316,18 +316,55 @@ static bool event_is_whole(sqlite3_stmt *row)
                                (size_t)sqlite3_column_bytes(row, 5));
 }
 
-static enum fw_status verify_table(struct store_state *state, const char *select,
-                                   const char *remove, bool (*whole)(sqlite3_stmt *), bool drop,
-                                   uint64_t *damaged, struct fw_error *err)
+static void name_blob(sqlite3_stmt *row, char *out, size_t size)
+{
+    const char *ns = (const char *)sqlite3_column_text(row, 1);
+    const char *key = (const char *)sqlite3_column_text(row, 2);
+    snprintf(out, size, "blob %.40s/%.160s", ns == NULL ? "?" : ns, key == NULL ? "?" : key);
+}
+
+static void name_event(sqlite3_stmt *row, char *out, size_t size)
+{
+    snprintf(out, size, "event %lld", (long long)sqlite3_column_int64(row, 0));
+}
+
+static const struct table {
+    const char *select, *remove;
+    bool (*whole)(sqlite3_stmt *row);
+    void (*name)(sqlite3_stmt *row, char *out, size_t size);
+} tables[] = {
+    {"SELECT id, ns, key, crc, data FROM blob ORDER BY id",                 "DELETE FROM blob WHERE id = ?1",
+     blob_is_whole,                                                                                                           name_blob },
+    {"SELECT id, kind, time_ms, subject, crc, data FROM event ORDER BY id",
+     "DELETE FROM event WHERE id = ?1",                                                                       event_is_whole, name_event},
+};
+
+static void tell_damage(const struct table *table, sqlite3_stmt *row, state_damaged_fn tell,
+                        void *ctx)
+{
+    char what[256];
+    if (tell == NULL)
+        return;
+    table->name(row, what, sizeof what);
+    for (char *c = what; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
+            *c = '?'; /* it may be the name that is damaged */
+    tell(ctx, what);
+}
+
+static enum fw_status verify_table(struct store_state *state, const struct table *table, bool drop,
+                                   state_damaged_fn tell, void *ctx, uint64_t *damaged,
+                                   struct fw_error *err)
 {
     sqlite3_stmt *rows = NULL, *removal = NULL;
-    int code = sqlite3_prepare_v2(state->db, select, -1, &rows, NULL);
+    int code = sqlite3_prepare_v2(state->db, table->select, -1, &rows, NULL);
     if (code == SQLITE_OK && drop)
-        code = sqlite3_prepare_v2(state->db, remove, -1, &removal, NULL);
+        code = sqlite3_prepare_v2(state->db, table->remove, -1, &removal, NULL);
     while (code == SQLITE_OK && sqlite3_step(rows) == SQLITE_ROW) {
-        if (whole(rows))
+        if (table->whole(rows))
             continue;
         ++*damaged;
+        tell_damage(table, rows, tell, ctx);
         if (!drop)
             continue;
         sqlite3_bind_int64(removal, 1, sqlite3_column_int64(rows, 0));
@@ -344,18 +381,14 @@ static enum fw_status verify_table(struct store_state *state, const char *select
     return status;
 }
 
-enum fw_status state_verify_rows(struct store_state *state, bool drop, uint64_t *damaged,
-                                 struct fw_error *err)
+enum fw_status state_verify_rows(struct store_state *state, bool drop, state_damaged_fn tell,
+                                 void *ctx, uint64_t *damaged, struct fw_error *err)
 {
+    enum fw_status status = FW_OK;
     *damaged = 0;
     pthread_mutex_lock(&state->lock);
-    enum fw_status status =
-        verify_table(state, "SELECT id, ns, key, crc, data FROM blob ORDER BY id",
-                     "DELETE FROM blob WHERE id = ?1", blob_is_whole, drop, damaged, err);
-    if (status == FW_OK)
-        status = verify_table(
-            state, "SELECT id, kind, time_ms, subject, crc, data FROM event ORDER BY id",
-            "DELETE FROM event WHERE id = ?1", event_is_whole, drop, damaged, err);
+    for (size_t i = 0; i < COUNT(tables) && status == FW_OK; i++)
+        status = verify_table(state, &tables[i], drop, tell, ctx, damaged, err);
     pthread_mutex_unlock(&state->lock);
     return status;
 }

@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +29,19 @@ static void write_snapshot(uint64_t sequence)
     assert_int_equal(store_snapshot_commit(writer, NULL, NULL), FW_OK);
 }
 
-/* Five segments, two snapshots, some state. */
+static void put_keys(const char *path)
+{
+    struct store_state *kept = NULL;
+    assert_int_equal(store_state_open(path, NULL, NULL, &kept, NULL), FW_OK);
+    for (int i = 0; i < 50; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%d", i);
+        assert_int_equal(store_state_put(kept, "n", key, key, strlen(key), NULL), FW_OK);
+    }
+    store_state_close(kept);
+}
+
+/* Five segments, two snapshots, some state and history. */
 static int fresh(void **state)
 {
     (void)state;
@@ -54,14 +67,8 @@ static int fresh(void **state)
     store_journal_close(journal);
     write_snapshot(20);
     write_snapshot(40);
-    struct store_state *kept = NULL;
-    assert_int_equal(store_state_open(directory.state, NULL, NULL, &kept, NULL), FW_OK);
-    for (int i = 0; i < 50; i++) {
-        char key[16];
-        snprintf(key, sizeof key, "k%d", i);
-        assert_int_equal(store_state_put(kept, "n", key, key, strlen(key), NULL), FW_OK);
-    }
-    store_state_close(kept);
+    put_keys(directory.state);
+    put_keys(directory.history);
     store_directory_fini(&directory);
     return 0;
 }
@@ -119,7 +126,7 @@ static void test_clean_directory(void **state)
     assert_int_equal(report.snapshots, 2);
     assert_int_equal(report.snapshot_blocks, 40);
     assert_int_equal(report.snapshot_sequence, 40);
-    assert_true(report.state_present);
+    assert_true(report.state_present && report.history_present);
     make_copy(&report);
     assert_int_equal(report.findings, 0);
     assert_int_equal(findings_of(copy, &report), 0);
@@ -180,6 +187,7 @@ static void test_compact(void **state)
     assert_int_equal(checked.journal.last_seq, 50);
     assert_int_equal(store_compact(data, &report, NULL), FW_OK);
     assert_int_equal(report.removed_segments, 0);
+    assert_true(report.state_bytes_before > 0 && report.history_bytes_before > 0);
 }
 
 /* ---- two hundred damaged directories ---- */
@@ -264,12 +272,12 @@ static bool count_key(void *ctx, const char *key, const void *bytes, size_t len)
     return true;
 }
 
-static unsigned keys_in_copy(void)
+static unsigned keys_in_copy(const char *name)
 {
     char path[96];
     unsigned keys = 0;
     struct store_state *kept = NULL;
-    snprintf(path, sizeof path, "%s/state.db", copy);
+    snprintf(path, sizeof path, "%s/%s", copy, name);
     assert_int_equal(store_state_open(path, NULL, NULL, &kept, NULL), FW_OK);
     assert_int_equal(store_state_each(kept, "n", count_key, &keys, NULL, NULL), FW_OK);
     store_state_close(kept);
@@ -292,12 +300,43 @@ static void test_damaged_state(void **state)
         CHECK_EQ("the copy is clean", findings_of(copy, &report), 0);
         noticed += findings > 0;
         if (findings == 0) /* the unused part of an empty page: then everything must be there */
-            CHECK_EQ("harmless", keys_in_copy(), 50);
+            CHECK_EQ("harmless", keys_in_copy("state.db"), 50);
         remove_copy();
         for (int k = 0; k < 40; k++)
             swap_byte(state_path, page * 4096 + 8 + k, 0xff);
     }
     assert_true(noticed >= 3);
+}
+
+static void keep_text(void *ctx, const struct store_finding *finding)
+{
+    if (strcmp(finding->kind, "damaged-row") == 0 && strstr(finding->path, "/history.db") != NULL)
+        snprintf(ctx, sizeof finding->text, "%s", finding->text);
+}
+
+/* A block of history costs itself alone, and is named. */
+static void test_damaged_history(void **state)
+{
+    (void)state;
+    char path[96], text[sizeof((struct store_finding *)NULL)->text] = "";
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof path, "%s/history.db", data);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "UPDATE blob SET data = 'x' WHERE key = 'k7'", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    struct store_check_report report;
+    assert_int_equal(store_check(data, keep_text, text, &report, NULL), FW_OK);
+    assert_int_equal(report.findings, 1);
+    assert_int_equal(report.history_damaged_rows, 1);
+    assert_int_equal(report.state_damaged_rows, 0);
+    assert_string_equal(text, "blob n/k7 fails its checksum");
+    make_copy(&report);
+    assert_int_equal(report.findings, 1);
+    assert_int_equal(findings_of(copy, &report), 0);
+    assert_int_equal(keys_in_copy("history.db"), 49);
+    assert_int_equal(keys_in_copy("state.db"), 50);
 }
 
 static void test_not_a_data_directory(void **state)
@@ -317,8 +356,9 @@ int main(void)
     fw_log_configure(&(struct fw_log_options){
         .level = FW_ERROR, .lines_per_minute = 10, .sink = quiet_log_sink});
     const struct CMUnitTest tests[] = {
-        TEST(test_clean_directory),     TEST(test_in_use),        TEST(test_compact),
-        TEST(test_two_hundred_damages), TEST(test_damaged_state), TEST(test_not_a_data_directory),
+        TEST(test_clean_directory),      TEST(test_in_use),        TEST(test_compact),
+        TEST(test_two_hundred_damages),  TEST(test_damaged_state), TEST(test_damaged_history),
+        TEST(test_not_a_data_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
