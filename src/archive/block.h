@@ -46,7 +46,7 @@ void archive_codec_free(struct archive_codec *codec); /* NULL does nothing */
 FW_MUST_CHECK enum fw_status archive_block_encode(struct archive_codec *codec,
                                                   const struct archive_block *block,
                                                   struct fw_buf *out, struct fw_error *err);
-/* Any bytes. FW_ECORRUPT, FW_EVERSION (of a later program), FW_ENOMEM; *block is then undefined. */
+/* Any bytes. FW_ECORRUPT, FW_EVERSION (of a later program); *block is then undefined. */
 FW_MUST_CHECK enum fw_status archive_block_decode(struct archive_codec *codec, const void *data,
                                                   size_t len, struct archive_block *block,
                                                   struct fw_error *err);
