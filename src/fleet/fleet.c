@@ -185,6 +185,7 @@ static enum fw_status settle_place(struct fleet *fleet, uint32_t slot, const cha
     place->first_seen_ms = first_seen_ms;
     place->status_ms = place->profile_ms = -1;
     place->heard_ms = fleet_heard_ms(fleet, first_seen_ms);
+    place->changed_step = FLEET_UNCHANGED;
     place->hash = hash;
     place->taken = true;
     place->name_len = (uint8_t)len;
@@ -450,6 +451,8 @@ static enum fw_status apply_row(struct fleet *fleet, struct fleet_place *place,
     }
     const enum fw_status status =
         window_put(&place->window, &fleet->shape, row, batch->values + row->first_value, applied);
+    if (step < place->changed_step)
+        place->changed_step = step;
     if (row->status != STATUS_UNKNOWN && row->time_ms >= place->status_ms) {
         place->status = row->status;
         place->status_ms = row->time_ms;

@@ -2,6 +2,7 @@
 #ifndef FW_FLEET_FLEET_INTERNAL_H
 #define FW_FLEET_FLEET_INTERNAL_H
 
+#include "fleet/changes.h"
 #include "fleet/fleet.h"
 #include "fleet/window.h"
 
@@ -23,6 +24,7 @@ struct fleet_place {
     int64_t first_seen_ms;
     int64_t status_ms, profile_ms; /* times of the samples that reported them last */
     int64_t heard_ms;              /* monotonic: when a sample was last applied */
+    int64_t changed_step;          /* the oldest since fleet_changes_take(); FLEET_UNCHANGED */
     uint64_t hash;
     uint32_t next_free;
     bool taken;

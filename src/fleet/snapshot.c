@@ -356,6 +356,7 @@ static enum fw_status hand_over(struct fleet *fleet, const struct block *b, bool
     place->status = b->head.status;
     place->own_profile = b->head.own_profile;
     place->heard_ms = fleet_heard_ms(fleet, b->head.last_seen_ms);
+    place->changed_step = 0;
     atomic_store(&place->last_seen_ms, b->head.last_seen_ms);
     fleet_place_changed(fleet, place);
     fleet_tally_settle(fleet, place, before);
