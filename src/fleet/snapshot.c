@@ -5,7 +5,6 @@
 #include "fleet/snapshot_internal.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 enum {
@@ -72,18 +71,6 @@ enum fw_status fleet_snapshot_get_metadata(const struct fleet *fleet, const void
 
 /* ---- one server: writing ---- */
 
-struct block_head {
-    int64_t newest_step;
-    uint64_t applied_seq;
-    int64_t first_seen_ms, last_seen_ms, status_ms, profile_ms;
-    uint64_t mask;
-    uint32_t steps, open_count;
-    uint8_t status, own_profile;
-    uint16_t name_len;
-    uint32_t reserved;
-};
-_Static_assert(sizeof(struct block_head) == 72, "the block's head has no gaps");
-
 static void pad8(struct fw_buf *out, size_t from)
 {
     while (!out->failed && (out->len - from) % 8 != 0)
@@ -120,17 +107,17 @@ static void put_place(const struct fleet *fleet, const struct fleet_place *place
     const struct fleet_window *w = &place->window;
     const uint32_t slots = fleet->shape.slots;
     const uint32_t last = (uint32_t)((uint64_t)w->newest_step % slots);
-    struct block_head head = {.newest_step = w->newest_step,
-                              .applied_seq = place->applied_seq,
-                              .first_seen_ms = place->first_seen_ms,
-                              .last_seen_ms = atomic_load(&place->last_seen_ms),
-                              .status_ms = place->status_ms,
-                              .profile_ms = place->profile_ms,
-                              .steps = used_steps(w, &fleet->shape),
-                              .open_count = w->open_count,
-                              .status = place->status,
-                              .own_profile = place->own_profile,
-                              .name_len = place->name_len};
+    struct fleet_snapshot_head head = {.newest_step = w->newest_step,
+                                       .applied_seq = place->applied_seq,
+                                       .first_seen_ms = place->first_seen_ms,
+                                       .last_seen_ms = atomic_load(&place->last_seen_ms),
+                                       .status_ms = place->status_ms,
+                                       .profile_ms = place->profile_ms,
+                                       .steps = used_steps(w, &fleet->shape),
+                                       .open_count = w->open_count,
+                                       .status = place->status,
+                                       .own_profile = place->own_profile,
+                                       .name_len = place->name_len};
     for (uint32_t m = 0; m < fleet->shape.metrics; m++)
         if (w->columns[m] != NULL)
             head.mask |= (uint64_t)1 << m;
@@ -153,7 +140,7 @@ bool fleet_snapshot_put_server(const struct fleet *fleet, size_t slot, struct fw
     if (place == NULL || atomic_load(&place->revision) == 0)
         return false;
     /* Room before the lock: an allocation must not make the applier wait. */
-    const size_t room = sizeof(struct block_head) + SERVER_NAME_MAX + 8 +
+    const size_t room = sizeof(struct fleet_snapshot_head) + SERVER_NAME_MAX + 8 +
                         fleet->shape.slots * (size_t)(fleet->shape.metrics * 4 + 8) + 65536;
     if (fw_buf_reserve(out, room) == NULL)
         return true;
@@ -167,92 +154,6 @@ bool fleet_snapshot_put_server(const struct fleet *fleet, size_t slot, struct fw
 
 /* ---- one server: reading ---- */
 
-struct block {
-    struct block_head head;
-    const char *name;
-    const float *columns[SCHEMA_METRICS_MAX]; /* by the file's metric number */
-    const uint32_t *marks;
-    const uint8_t *statuses;
-    const unsigned char *open, *end;
-};
-
-/* The next array of a block, or NULL when it is cut. */
-static const void *take(const unsigned char *start, const unsigned char **at,
-                        const unsigned char *end, size_t bytes)
-{
-    const size_t offset = ((size_t)(*at - start) + 7) / 8 * 8;
-    if (offset > (size_t)(end - start) || bytes > (size_t)(end - start) - offset)
-        return NULL;
-    *at = start + offset + bytes;
-    return start + offset;
-}
-
-static bool head_sane(const struct block_head *head, const struct window_shape *shape)
-{
-    const int64_t last_step = BATCH_TIME_END_MS / shape->step_ms;
-    return head->newest_step >= 0 && head->newest_step <= last_step && head->steps >= 1 &&
-           head->steps <= 16384 && head->open_count <= WINDOW_OPEN_MAX &&
-           head->status < STATUS_COUNT &&
-           (head->own_profile < PROFILE_COUNT || head->own_profile == PROFILE_UNKNOWN) &&
-           head->name_len >= 1 && head->name_len <= SERVER_NAME_MAX &&
-           head->last_seen_ms / shape->step_ms == head->newest_step && head->last_seen_ms >= 0 &&
-           head->first_seen_ms >= 0 && head->first_seen_ms < BATCH_TIME_END_MS &&
-           head->status_ms >= -1 && head->status_ms <= head->last_seen_ms &&
-           head->profile_ms >= -1 && head->profile_ms <= head->last_seen_ms;
-}
-
-static bool open_block(const void *data, size_t len, const struct window_shape *shape,
-                       struct block *b)
-{
-    const unsigned char *start = data, *at = start, *end = start + len;
-    const void *head = take(start, &at, end, sizeof b->head);
-    if (head == NULL)
-        return false;
-    memcpy(&b->head, head, sizeof b->head);
-    if (!head_sane(&b->head, shape))
-        return false;
-    b->name = take(start, &at, end, b->head.name_len);
-    if (b->name == NULL || !server_name_valid(b->name, b->head.name_len))
-        return false;
-    for (uint64_t bits = b->head.mask; bits != 0; bits &= bits - 1) {
-        const float *column = take(start, &at, end, b->head.steps * sizeof(float));
-        if (column == NULL)
-            return false;
-        b->columns[__builtin_ctzll(bits)] = column;
-    }
-    b->marks = take(start, &at, end, b->head.steps * sizeof(uint32_t));
-    b->statuses = take(start, &at, end, b->head.steps);
-    b->open = take(start, &at, end, 0);
-    b->end = end;
-    return b->marks != NULL && b->statuses != NULL && b->open != NULL;
-}
-
-static bool marks_sane(const struct block *b, uint32_t step_ms)
-{
-    const uint32_t offset_mask = ((uint32_t)1 << WINDOW_OFFSET_BITS) - 1;
-    uint32_t bad = 0;
-    for (uint32_t i = 0; i < b->head.steps; i++) {
-        const uint32_t mark = b->marks[i];
-        bad |= (uint32_t)((mark & offset_mask) >= step_ms);
-        bad |= (uint32_t)(mark != 0 && mark >> WINDOW_OFFSET_BITS == 0);
-        bad |= (uint32_t)(b->statuses[i] >= STATUS_COUNT);
-    }
-    return bad == 0 && b->marks[b->head.steps - 1] != 0;
-}
-
-/* Whether a column holds nothing but sane values, and none where the marks say there is none. */
-static bool column_sane(const float *column, const uint32_t *marks, uint32_t steps)
-{
-    uint32_t bad = 0;
-    for (uint32_t i = 0; i < steps; i++) {
-        const float value = column[i];
-        const uint32_t there = (uint32_t)(value == value);
-        bad |= there & (uint32_t)(marks[i] == 0);
-        bad |= there & (uint32_t) !(fabsf(value) <= 1e31f);
-    }
-    return bad == 0;
-}
-
 /* The newest `steps` of a block's array into the ring. */
 static void fill_ring(void *ring, const void *from, size_t size, uint32_t slots, uint32_t last,
                       uint32_t steps)
@@ -264,15 +165,14 @@ static void fill_ring(void *ring, const void *from, size_t size, uint32_t slots,
 }
 
 static enum fw_status fill_columns(struct fleet_window *window, const struct window_shape *shape,
-                                   const struct block *b, const int *map, uint32_t kept)
+                                   const struct fleet_snapshot_block *b, const int *map,
+                                   uint32_t kept)
 {
     assert(shape->slots > 0);
     const uint32_t last = (uint32_t)((uint64_t)b->head.newest_step % shape->slots);
     const uint32_t skip = b->head.steps - kept;
     for (uint64_t bits = b->head.mask; bits != 0; bits &= bits - 1) {
         const int written = __builtin_ctzll(bits);
-        if (!column_sane(b->columns[written], b->marks, b->head.steps))
-            return FW_ECORRUPT;
         if (map[written] < 0)
             continue;
         float *column = window_column(window, shape, map[written]);
@@ -286,7 +186,7 @@ static enum fw_status fill_columns(struct fleet_window *window, const struct win
 }
 
 static enum fw_status fill_open(struct fleet_window *window, const struct window_shape *shape,
-                                const struct block *b, const int *map, uint32_t kept)
+                                const struct fleet_snapshot_block *b, const int *map, uint32_t kept)
 {
     const unsigned char *at = b->open;
     for (uint32_t i = 0; i < b->head.open_count; i++) {
@@ -316,7 +216,7 @@ static enum fw_status fill_open(struct fleet_window *window, const struct window
 }
 
 static enum fw_status fill_window(struct fleet_window *window, const struct window_shape *shape,
-                                  const struct block *b, const int *map)
+                                  const struct fleet_snapshot_block *b, const int *map)
 {
     const uint32_t kept = b->head.steps < shape->slots ? b->head.steps : shape->slots;
     if (window_init(window, shape) != FW_OK)
@@ -331,8 +231,8 @@ static enum fw_status fill_window(struct fleet_window *window, const struct wind
 }
 
 /* Gives the window to the server of that name; what the server had is given back in it. */
-static enum fw_status hand_over(struct fleet *fleet, const struct block *b, bool only_absent,
-                                struct fleet_window *window)
+static enum fw_status hand_over(struct fleet *fleet, const struct fleet_snapshot_block *b,
+                                bool only_absent, struct fleet_window *window)
 {
     uint32_t slot;
     const enum fw_status status =
@@ -368,8 +268,8 @@ enum fw_status fleet_snapshot_get_server(struct fleet *fleet,
                                          const struct fleet_snapshot_meta *meta, const void *data,
                                          size_t len)
 {
-    struct block b;
-    if (!open_block(data, len, &fleet->shape, &b) || !marks_sane(&b, fleet->shape.step_ms))
+    struct fleet_snapshot_block b;
+    if (!fleet_snapshot_block_open(data, len, fleet->shape.step_ms, &b))
         return FW_ECORRUPT;
     struct fleet_window window;
     enum fw_status status = fill_window(&window, &fleet->shape, &b, meta->map);

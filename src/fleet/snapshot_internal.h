@@ -8,6 +8,36 @@ enum { FLEET_BLOCK_SERVER = 1 };
 
 struct fw_buf;
 
+/* ---- one server's block, docs/formats/fleet-snapshot.md ---- */
+
+struct fleet_snapshot_head {
+    int64_t newest_step;
+    uint64_t applied_seq;
+    int64_t first_seen_ms, last_seen_ms, status_ms, profile_ms;
+    uint64_t mask;
+    uint32_t steps, open_count;
+    uint8_t status, own_profile;
+    uint16_t name_len;
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct fleet_snapshot_head) == 72, "the block's head has no gaps");
+
+/* A block with its arrays found; they lie in the block's bytes. */
+struct fleet_snapshot_block {
+    struct fleet_snapshot_head head;
+    const char *name;
+    const float *columns[SCHEMA_METRICS_MAX]; /* by the file's metric number; NULL: none */
+    const uint32_t *marks;
+    const uint8_t *statuses;
+    const unsigned char *open, *end;
+};
+
+/* False: it is cut, or holds what no window holds. `data` at a multiple of 8. */
+bool fleet_snapshot_block_open(const void *data, size_t len, uint32_t step_ms,
+                               struct fleet_snapshot_block *block);
+
+/* ---- the file's metadata, and servers to blocks and back ---- */
+
 /* The file's metadata, as it is for this fleet. */
 void fleet_snapshot_put_metadata(const struct fleet *fleet, uint64_t batches, struct fw_buf *out);
 
