@@ -36,8 +36,9 @@ void fleet_snapshot_put_metadata(const struct fleet *fleet, uint64_t batches, st
     }
 }
 
-enum fw_status fleet_snapshot_get_metadata(const struct fleet *fleet, const void *data, size_t len,
-                                           struct fleet_snapshot_meta *meta, struct fw_error *err)
+enum fw_status fleet_snapshot_parse_metadata(const void *data, size_t len,
+                                             struct fleet_snapshot_metadata *parsed,
+                                             struct fw_error *err)
 {
     struct meta_head head = {0};
     const unsigned char *at = data, *end = at + len;
@@ -50,22 +51,38 @@ enum fw_status fleet_snapshot_get_metadata(const struct fleet *fleet, const void
     if (head.version != META_VERSION)
         return fw_fail(err, FW_EVERSION, "snapshot of version %u, this program knows %d",
                        head.version, META_VERSION);
-    if (head.step_s != fleet->options.step_s)
-        return fw_fail(
-            err, FW_EINVAL,
-            "the stored windows have steps of %u s, the configuration says %u s: set the "
-            "step back, or move the snapshots away to begin anew",
-            head.step_s, fleet->options.step_s);
-    meta->batches = head.batches; /* only_absent stays the caller's */
-    for (size_t i = 0; i < SCHEMA_METRICS_MAX; i++)
-        meta->map[i] = -1;
+    parsed->step_s = head.step_s;
+    parsed->batches = head.batches;
+    parsed->metrics = head.metrics;
     for (size_t i = 0; i < head.metrics; i++) {
         const size_t name_len = at < end ? *at++ : 0;
         if (name_len == 0 || name_len > (size_t)(end - at))
             return fw_fail(err, FW_ECORRUPT, "snapshot: bad metric table");
-        meta->map[i] = schema_find(fleet->options.schema, (const char *)at, name_len);
+        parsed->names[i] = (const char *)at;
+        parsed->name_lens[i] = name_len;
         at += name_len;
     }
+    return FW_OK;
+}
+
+enum fw_status fleet_snapshot_get_metadata(const struct fleet *fleet, const void *data, size_t len,
+                                           struct fleet_snapshot_meta *meta, struct fw_error *err)
+{
+    struct fleet_snapshot_metadata parsed;
+    const enum fw_status status = fleet_snapshot_parse_metadata(data, len, &parsed, err);
+    if (status != FW_OK)
+        return status;
+    if (parsed.step_s != fleet->options.step_s)
+        return fw_fail(
+            err, FW_EINVAL,
+            "the stored windows have steps of %u s, the configuration says %u s: set the "
+            "step back, or move the snapshots away to begin anew",
+            parsed.step_s, fleet->options.step_s);
+    meta->batches = parsed.batches; /* only_absent stays the caller's */
+    for (size_t i = 0; i < SCHEMA_METRICS_MAX; i++)
+        meta->map[i] = -1;
+    for (size_t i = 0; i < parsed.metrics; i++)
+        meta->map[i] = schema_find(fleet->options.schema, parsed.names[i], parsed.name_lens[i]);
     return FW_OK;
 }
 

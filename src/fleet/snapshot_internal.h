@@ -41,7 +41,20 @@ bool fleet_snapshot_block_open(const void *data, size_t len, uint32_t step_ms,
 /* The file's metadata, as it is for this fleet. */
 void fleet_snapshot_put_metadata(const struct fleet *fleet, uint64_t batches, struct fw_buf *out);
 
-/* What a loaded file's metadata says. */
+/* What any file's metadata says. */
+struct fleet_snapshot_metadata {
+    uint32_t step_s;
+    uint64_t batches;
+    size_t metrics;
+    const char *names[SCHEMA_METRICS_MAX]; /* in the metadata's bytes, not terminated */
+    size_t name_lens[SCHEMA_METRICS_MAX];
+};
+/* FW_ECORRUPT, FW_EVERSION. */
+enum fw_status fleet_snapshot_parse_metadata(const void *data, size_t len,
+                                             struct fleet_snapshot_metadata *parsed,
+                                             struct fw_error *err);
+
+/* What it says to a fleet that loads the file. */
 struct fleet_snapshot_meta {
     uint64_t batches;
     bool only_absent;            /* the reader's: leave servers alone that are there already */
