@@ -93,15 +93,17 @@ static bool take_start(void *ctx, const char *key, const void *data, size_t len)
     return false;
 }
 
-enum fw_status archive_count(struct store_state *state, uint64_t *blocks, int64_t *oldest_s,
-                             struct fw_error *err)
+enum fw_status archive_count(struct store_state *state, uint64_t *blocks, struct fw_error *err)
 {
     const struct store_state_range all = {.ns = NAMESPACE};
-    *oldest_s = -1;
-    enum fw_status status = store_state_range_count(state, &all, blocks, err);
-    if (status == FW_OK)
-        status = store_state_range_each(state, &all, take_start, oldest_s, err);
-    return status;
+    return store_state_range_count(state, &all, blocks, err);
+}
+
+enum fw_status archive_oldest(struct store_state *state, int64_t *start_s, struct fw_error *err)
+{
+    const struct store_state_range all = {.ns = NAMESPACE};
+    *start_s = -1;
+    return store_state_range_each(state, &all, take_start, start_s, err);
 }
 
 /* ---- all of them ---- */

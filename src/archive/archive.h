@@ -39,9 +39,12 @@ FW_MUST_CHECK enum fw_status archive_prune(struct store_state *state, uint32_t s
                                            int64_t before_s, uint64_t most, uint64_t *removed,
                                            struct fw_error *err);
 
-/* How many blocks there are, and when the oldest begins (-1: none). */
+/* How many blocks there are; walks the index, which takes a second for some millions. */
 FW_MUST_CHECK enum fw_status archive_count(struct store_state *state, uint64_t *blocks,
-                                           int64_t *oldest_s, struct fw_error *err);
+                                           struct fw_error *err);
+/* When the oldest begins; -1: there is none. */
+FW_MUST_CHECK enum fw_status archive_oldest(struct store_state *state, int64_t *start_s,
+                                            struct fw_error *err);
 
 struct archive_found {
     const char *key;    /* printable or not, when damaged */
