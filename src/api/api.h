@@ -54,6 +54,15 @@ struct api_models {
                               struct fw_error *err);
 };
 
+/* The long history on disk, as /metrics and /api/v1/status show it. */
+struct api_history {
+    unsigned days_max; /* kept */
+    bool failing;
+    uint64_t blocks, bytes;
+    int64_t oldest_s; /* when the oldest block begins; -1: there is none */
+    uint64_t written, rewritten, removed, failures, damaged, missed_steps; /* since the start */
+};
+
 /* Zero means the default in brackets. Strings and pointers outlive the api. */
 struct api_options {
     const struct schema *schema;  /* not NULL */
@@ -92,6 +101,9 @@ struct api_parts {
      * load): fills `text` and returns true. May be NULL. */
     bool (*trouble)(void *ctx, char *text, size_t size);
     void *trouble_ctx;
+    /* False when no long history is kept. May be NULL: then none is. */
+    bool (*history)(void *ctx, struct api_history *history);
+    void *history_ctx;
 };
 /* Once, and before the runner starts: the board takes listeners only while nobody publishes. `wake`
  * may be called before there is a runner. */

@@ -229,6 +229,28 @@ static void put_journal(struct writer *w, const struct api *api)
     histogram(w, "", &s.group_records, 1.0);
 }
 
+static void put_history(struct writer *w, const struct api *api)
+{
+    struct api_history h;
+    if (api->parts.history == NULL || !api->parts.history(api->parts.history_ctx, &h))
+        return;
+    gauge(w, "forewarn_history_bytes", "bytes", "The long history on disk.", (double)h.bytes);
+    gauge(w, "forewarn_history_blocks", "", "Blocks of 144 steps held in it.", (double)h.blocks);
+    if (h.oldest_s >= 0)
+        gauge(w, "forewarn_history_oldest_timestamp_seconds", "seconds",
+              "When its oldest block begins, Unix time.", (double)h.oldest_s);
+    gauge(w, "forewarn_history_failing", "", "1 when the last try to write to it failed.",
+          h.failing);
+    counter(w, "forewarn_history_written_blocks", "", "Blocks written.", h.written);
+    counter(w, "forewarn_history_rewritten_blocks", "",
+            "Of these, in place of an earlier one: late samples.", h.rewritten);
+    counter(w, "forewarn_history_removed_blocks", "", "Blocks removed for their age.", h.removed);
+    counter(w, "forewarn_history_failures", "", "Tries to write that failed.", h.failures);
+    counter(w, "forewarn_history_damaged_blocks", "", "Blocks that could not be read.", h.damaged);
+    counter(w, "forewarn_history_missed_steps", "",
+            "Steps of a server that left its window before they were written.", h.missed_steps);
+}
+
 static void put_alerts(struct writer *w, const struct outlook *outlook)
 {
     size_t counts[3][2] = {{0}};
@@ -402,6 +424,7 @@ void api_get_metrics(void *ctx, struct http_request *request)
     if (atomic_load_explicit(&api->attached, memory_order_acquire)) {
         put_fleet(&w, api);
         put_journal(&w, api);
+        put_history(&w, api);
         put_forecast(&w, api);
     }
     const struct http_server *server = atomic_load(&api->server);

@@ -197,7 +197,7 @@ static const struct {
      ("run_id:i timestamp:s summary:@Summary environment:@Environment metadata:@Metadata "
      "alerts:o riskiest:*o timestamp_unix:i step_seconds:i stale:b")},
     {"StatusV1", 6,
-     ("service:s version:s fleet:o limits:o ingest:o journal:o forecast:o? timestamp:s "
+     ("service:s version:s fleet:o limits:o ingest:o journal:o history:o? forecast:o? timestamp:s "
      "timestamp_unix:i started_at:s started_at_unix:i uptime_seconds:i model_loaded:b "
      "model_path:s? log_lines_suppressed:i")},
     {"Live", 1,

@@ -382,6 +382,29 @@ static void put_journal(struct fw_buf *buf, const struct api *api)
     fw_buf_puts(buf, "}}");
 }
 
+static void put_history(struct fw_buf *buf, const struct api *api, const struct api_zone *zone)
+{
+    struct api_history h;
+    fw_buf_puts(buf, "\"history\":");
+    if (api->parts.history == NULL || !api->parts.history(api->parts.history_ctx, &h)) {
+        fw_buf_puts(buf, "null");
+        return;
+    }
+    fw_buf_putc(buf, '{');
+    api_put_text(buf, "state", h.failing ? "failing" : "ok");
+    fw_buf_putc(buf, ',');
+    api_put_int(buf, "days_kept", (int64_t)h.days_max);
+    fw_buf_putc(buf, ',');
+    api_put_int(buf, "blocks", (int64_t)h.blocks);
+    fw_buf_putc(buf, ',');
+    api_put_int(buf, "bytes", (int64_t)h.bytes);
+    fw_buf_putc(buf, ',');
+    api_put_time_pair(buf, "oldest", h.oldest_s < 0 ? 0 : h.oldest_s * 1000, zone);
+    fw_buf_putc(buf, ',');
+    api_put_int(buf, "missed_steps", (int64_t)h.missed_steps);
+    fw_buf_putc(buf, '}');
+}
+
 static void put_forecast_state(struct fw_buf *buf, struct api *api, const struct api_zone *zone)
 {
     const struct outlook *outlook = outlook_board_current(api->parts.board);
@@ -434,6 +457,8 @@ void api_get_status_v1(void *ctx, struct http_request *request)
     put_ingest(&buf, api);
     fw_buf_putc(&buf, ',');
     put_journal(&buf, api);
+    fw_buf_putc(&buf, ',');
+    put_history(&buf, api, &zone);
     fw_buf_putc(&buf, ',');
     put_forecast_state(&buf, api, &zone);
     fw_buf_putc(&buf, ',');

@@ -15,24 +15,26 @@
 
 static void help(const char *command)
 {
-    printf("usage: forewarn %s [OPTIONS]\n\n"
-           "  --config FILE            settings; docs/configuration.md lists them\n"
-           "  --listen HOST:PORT       127.0.0.1:8000; port 0 picks a free one\n"
-           "  --data DIR               where everything is kept (forewarn-data)\n"
-           "  --model PATH|none        a model directory; without one the statistical forecaster "
-           "serves\n"
-           "  --models DIR             the registry that /admin/models shows (DATA/models)\n"
-           "  --step SECONDS           the grid of time, 1 to 3600 (300)\n"
-           "  --forecaster auto|argus  argus: the reference's straight line\n"
-           "  --risk forewarn|argus    the scorer\n"
-           "  --api-key-file FILE      keys, mode 0600; needed to listen beyond loopback\n"
-           "  --rate-limit on|off\n"
-           "  --threads N              forecast workers (one per core)\n"
-           "  --log-level LEVEL        debug, info, warn, error\n"
-           "  --log-format text|json\n"
-           "  --set SECTION.KEY=VALUE  any other setting\n"
-           "  --help\n",
-           command);
+    printf(
+        "usage: forewarn %s [OPTIONS]\n\n"
+        "  --config FILE            settings; docs/configuration.md lists them\n"
+        "  --listen HOST:PORT       127.0.0.1:8000; port 0 picks a free one\n"
+        "  --data DIR               where everything is kept (forewarn-data)\n"
+        "  --model PATH|none        a model directory; without one the statistical forecaster "
+        "serves\n"
+        "  --models DIR             the registry that /admin/models shows (DATA/models)\n"
+        "  --step SECONDS           the grid of time, 1 to 3600 (300)\n"
+        "  --history-days N         kept for training beyond the windows; 0 switches it off (60)\n"
+        "  --forecaster auto|argus  argus: the reference's straight line\n"
+        "  --risk forewarn|argus    the scorer\n"
+        "  --api-key-file FILE      keys, mode 0600; needed to listen beyond loopback\n"
+        "  --rate-limit on|off\n"
+        "  --threads N              forecast workers (one per core)\n"
+        "  --log-level LEVEL        debug, info, warn, error\n"
+        "  --log-format text|json\n"
+        "  --set SECTION.KEY=VALUE  any other setting\n"
+        "  --help\n",
+        command);
 }
 
 enum { OPT_CONFIG = 1, OPT_SET, OPT_LOG_FORMAT, OPT_HELP, OPT_FIRST_SETTING };
@@ -46,6 +48,7 @@ static const struct {
     {"model",        "forecast", "model"       },
     {"models",       "forecast", "models_dir"  },
     {"step",         "fleet",    "step"        },
+    {"history-days", "store",    "history_days"},
     {"forecaster",   "forecast", "forecaster"  },
     {"risk",         "forecast", "risk"        },
     {"api-key-file", "server",   "api_key_file"},

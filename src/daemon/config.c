@@ -30,6 +30,7 @@ void config_default(struct config *config)
     config->min_interval_s = 10;
     config->snapshot_journal_bytes = (uint64_t)64 << 20;
     config->snapshot_interval_s = 3600;
+    config->history_days = 60;
     config->log_level = FW_INFO;
     config->log_lines_per_minute = 100;
     schema_default(&config->schema);
@@ -76,9 +77,10 @@ static const struct setting settings[] = {
     {"forecast",        "min_interval",       UNSIGNED,   FIELD(min_interval_s),      0,            3600,               NULL                           },
     {"store",        "snapshot_journal",          BYTES,  FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL},
     {"store",        "snapshot_interval",          UNSIGNED, FIELD(snapshot_interval_s), 10,    86400,           NULL                                         },
-    {"log",        "level",            LEVEL,               FIELD(log_level),                0,               0,        NULL},
-    {"log",        "json",            BOOL,                FIELD(log_json),                  0,                 0,        NULL                                       },
-    {"log",        "lines_per_minute",            UNSIGNED,    FIELD(log_lines_per_minute),  0, 1000000,        NULL},
+    {"store",        "history_days",          UNSIGNED,      FIELD(history_days),      0,           3660,              NULL},
+    {"log",        "level",            LEVEL,               FIELD(log_level),                0,               0,        NULL                                  },
+    {"log",        "json",            BOOL,                FIELD(log_json),                  0,                 0,        NULL},
+    {"log",        "lines_per_minute",            UNSIGNED,    FIELD(log_lines_per_minute),  0, 1000000,        NULL                                            },
 };
 
 static bool parse_bool(const char *text, bool *out)

@@ -51,6 +51,7 @@ struct config {
     /* [store] */
     uint64_t snapshot_journal_bytes; /* a snapshot once the journal grew by so much */
     uint32_t snapshot_interval_s;    /* and at the latest after so long, when there was data */
+    unsigned history_days;           /* kept beyond the windows; 0: nothing is */
 
     /* [log] */
     enum fw_log_level log_level;

@@ -4,6 +4,7 @@
 #define FW_DAEMON_DAEMON_INTERNAL_H
 
 #include "api/api.h"
+#include "daemon/archiver.h"
 #include "daemon/daemon.h"
 #include "fleet/fleet.h"
 #include "http/keys.h"
@@ -23,6 +24,8 @@ struct daemon {
     struct http_server *http;
     struct api *api;
     struct store_state *state;
+    struct store_state *history; /* both NULL when no long history is kept */
+    struct archiver *archiver;
     struct fleet *fleet;
     struct store_journal *journal;
     struct forecaster *forecaster;

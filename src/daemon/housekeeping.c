@@ -1,5 +1,5 @@
-/* The daemon's slow work, on one thread: snapshots when the journal has grown, forgetting of silent
- * servers, the service manager's watchdog. */
+/* The daemon's slow work, on one thread: snapshots when the journal has grown, the long history,
+ * forgetting of silent servers, the service manager's watchdog. */
 #include "daemon/daemon_internal.h"
 
 #include "base/log.h"
@@ -123,6 +123,8 @@ static void *keep_house(void *ctx)
     uint64_t done = 0;
     while (!tick(&daemon->housekeeping)) {
         snapshot_if_due(daemon);
+        if (daemon->archiver != NULL)
+            archiver_tick(daemon->archiver);
         expire_if_due(daemon);
         const int64_t now_ns = fw_clock_mono_ns(fw_clock_system());
         if (ping_ms > 0 && now_ns - pinged_ns >= ping_ms * 1000000 &&
