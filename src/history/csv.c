@@ -105,20 +105,14 @@ static bool is(const struct field *f, const char *word)
 
 static enum fw_status column_role(struct file *f, const struct field *name, int *role)
 {
-    struct history *d = f->data;
     char text[HISTORY_COLUMN_NAME_MAX + 1];
+    struct fw_error inner;
     if (name->len == 0 || name->len > HISTORY_COLUMN_NAME_MAX)
         return wrong(f, FW_EINVAL, "a column's name is empty or too long", name);
     memcpy(text, name->text, name->len);
     text[name->len] = '\0';
-    *role = history_column(d, text);
-    if (*role >= 0)
-        return FW_OK;
-    if (d->n_columns == HISTORY_COLUMNS_MAX)
-        return wrong(f, FW_ELIMIT, "more than 256 different columns", name);
-    memcpy(d->column[d->n_columns], text, name->len + 1);
-    *role = (int)d->n_columns++;
-    return FW_OK;
+    const enum fw_status status = history_column_of(f->data, text, role, &inner);
+    return status == FW_OK ? FW_OK : wrong(f, status, inner.text, name);
 }
 
 static enum fw_status read_header(struct file *f, const struct field *fields, size_t n)
@@ -321,11 +315,25 @@ static enum fw_status read_directory(struct file *f, const char *dir)
     return status;
 }
 
+static enum fw_status read_path(struct file *f, const struct history_options *options,
+                                const char *path)
+{
+    struct stat st;
+    bool daemons = false;
+    if (stat(path, &st) != 0)
+        return fw_fail(f->err, errno == ENOENT ? FW_ENOTFOUND : FW_EIO, "%.200s: %s", path,
+                       strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return read_file(f, path, false);
+    const enum fw_status status =
+        history_read_datadir(f->data, options, f->schema, path, &daemons, f->err);
+    return daemons ? status : read_directory(f, path);
+}
+
 enum fw_status history_read(const struct history_options *options, size_t n,
                             const char *const *paths, struct history **out, struct fw_error *err)
 {
     struct schema schema;
-    struct stat st;
     struct file f = {.schema = &schema, .complemented = -1, .err = err};
     enum fw_status status = FW_OK;
     schema_default(&schema);
@@ -339,14 +347,8 @@ enum fw_status history_read(const struct history_options *options, size_t n,
         f.data->exact = options->exact;
         f.complement = options->complement;
     }
-    for (size_t i = 0; i < n && status == FW_OK; i++) {
-        if (stat(paths[i], &st) != 0)
-            status = fw_fail(err, errno == ENOENT ? FW_ENOTFOUND : FW_EIO, "%.200s: %s", paths[i],
-                             strerror(errno));
-        else
-            status =
-                S_ISDIR(st.st_mode) ? read_directory(&f, paths[i]) : read_file(&f, paths[i], false);
-    }
+    for (size_t i = 0; i < n && status == FW_OK; i++)
+        status = read_path(&f, options, paths[i]);
     fw_free(f.line);
     if (status == FW_OK && f.data->n_series == 0)
         status = fw_fail(err, FW_EINVAL, "the data holds no rows");

@@ -253,6 +253,21 @@ void history_free(struct history *d)
     fw_free(d);
 }
 
+enum fw_status history_column_of(struct history *d, const char *name, int *column,
+                                 struct fw_error *err)
+{
+    const size_t len = strlen(name);
+    assert(len > 0 && len <= HISTORY_COLUMN_NAME_MAX);
+    *column = history_column(d, name);
+    if (*column >= 0)
+        return FW_OK;
+    if (d->n_columns == HISTORY_COLUMNS_MAX)
+        return fw_fail(err, FW_ELIMIT, "more than %d different columns", HISTORY_COLUMNS_MAX);
+    memcpy(d->column[d->n_columns], name, len + 1);
+    *column = (int)d->n_columns++;
+    return FW_OK;
+}
+
 int history_column(const struct history *d, const char *name)
 {
     for (size_t i = 0; i < d->n_columns; i++) {

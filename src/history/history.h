@@ -1,7 +1,6 @@
-/* What happened: the history of a fleet from CSV files, on a grid of steps, one column of floats
- * for every metric of a server. Training draws its samples from it, evaluation and backtest replay
- * it.
- */
+/* What happened: the history of a fleet from CSV files or from a daemon's data directory, on a grid
+ * of steps, one column of floats for every metric of a server. Training draws its samples from it,
+ * evaluation and backtest replay it. */
 #ifndef FW_HISTORY_HISTORY_H
 #define FW_HISTORY_HISTORY_H
 
@@ -51,20 +50,27 @@ struct history {
     struct history_series *series; /* in order of name */
     bool has_status;
     uint64_t rows, values;
-    uint64_t refused;            /* values outside their metric's bounds, taken as missing */
-    size_t files, files_skipped; /* in directories: without a timestamp column first */
+    uint64_t refused;                /* values outside their metric's bounds, taken as missing */
+    size_t files, files_skipped;     /* in directories: without a timestamp column first */
+    uint64_t blocks, blocks_damaged; /* of data directories; the damaged are passed over */
     size_t capacity;
     size_t *bucket; /* hash table of names while reading */
     size_t n_buckets;
 };
 
-/* Reads CSV files, plain or gzip, and directories of them (not their subdirectories): a header
+/* Reads paths, each a CSV file, plain or gzip, a directory of them (not its subdirectories), or a
+ * daemon's data directory. A CSV file has a header
  * "timestamp,server_name[,status][,profile],<metric>...", then rows in any order. Empty fields are
  * missing; several rows of one server in one step are averaged. Values of metrics that the default
  * schema knows must lie within their bounds. A header "date,<metric>..." is taken as well: its file
- * is one server, named by the file. On success *out is the caller's, released with
- * history_free(). Errors name file and line (err->offset is the line): FW_EINVAL not such a
- * file; FW_ELIMIT beyond the limits above; FW_ENOTFOUND, FW_EIO, FW_ENOMEM. */
+ * is one server, named by the file.
+ *
+ * Of a data directory, which may be in use, the long history is read, and the newest snapshot of
+ * the windows where that has nothing: what came in since then is missing, an hour of samples as a
+ * rule. Damaged blocks are passed over, told in the log and counted. On success *out is the
+ * caller's, released with history_free(). Errors name file and line (err->offset is the line), or
+ * file, server and time: FW_EINVAL not such a file; FW_ECORRUPT the database itself is damaged;
+ * FW_ELIMIT beyond the limits above; FW_ENOTFOUND, FW_EIO, FW_ENOMEM. */
 FW_MUST_CHECK enum fw_status history_read(const struct history_options *options, size_t n,
                                           const char *const *paths, struct history **out,
                                           struct fw_error *err);

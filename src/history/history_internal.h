@@ -1,4 +1,5 @@
-/* How the reader of CSV files fills a struct history. Internal to the folder. */
+/* How the readers of CSV files and of data directories fill a struct history. Internal to the
+ * folder. */
 #ifndef FW_HISTORY_HISTORY_INTERNAL_H
 #define FW_HISTORY_HISTORY_INTERNAL_H
 
@@ -17,6 +18,19 @@ FW_MUST_CHECK enum fw_status history_series_add(struct history_series *series, s
                                                 struct fw_error *err);
 FW_MUST_CHECK enum fw_status history_series_status(struct history_series *series, size_t at,
                                                    uint8_t status, struct fw_error *err);
+
+/* The place of the column of that name (1 to HISTORY_COLUMN_NAME_MAX bytes), made when it is new.
+ * FW_ELIMIT. */
+FW_MUST_CHECK enum fw_status history_column_of(struct history *data, const char *name, int *column,
+                                               struct fw_error *err);
+
+/* Adds what a daemon's data directory holds. *is_one: `path` is such a directory; otherwise nothing
+ * is done. Errors as history_read(). */
+struct schema;
+FW_MUST_CHECK enum fw_status history_read_datadir(struct history *data,
+                                                  const struct history_options *options,
+                                                  const struct schema *schema, const char *path,
+                                                  bool *is_one, struct fw_error *err);
 
 /* After the last row. */
 void history_finish(struct history *data);
