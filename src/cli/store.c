@@ -1,6 +1,8 @@
 #include "cli/store.h"
 
+#include "archive/archive.h"
 #include "base/buf.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "store/check.h"
 
@@ -14,11 +16,13 @@ static const char help[] =
     "       forewarn store backup DIR --to NEWDIR [--json]\n"
     "       forewarn store compact DIR [--json]\n"
     "\n"
-    "check    reads a data directory that no daemon uses and tells each damage; changes nothing.\n"
+    "check    reads a data directory that no daemon uses, tells each damage and how many blocks "
+    "and\n"
+    "         days of history there are; changes nothing.\n"
     "         With --repair-to, what is whole is copied to NEWDIR, which must be missing or "
     "empty.\n"
     "backup   copies a data directory, also beside a running daemon.\n"
-    "compact  removes what two snapshots cover, and shrinks the state.\n"
+    "compact  removes what two snapshots cover, and shrinks state and history.\n"
     "\n"
     "Exit status: 0 fine, 1 failure, 2 usage, 3 damage was found.\n";
 
@@ -72,7 +76,99 @@ static void print_finding(void *ctx, const struct store_finding *finding)
     print_line(&line);
 }
 
-static void print_report(const struct request *request, const struct store_check_report *report)
+/* ---- the long history ---- */
+
+struct history_report {
+    struct request *request;
+    const char *path;
+    uint64_t blocks, damaged, findings;
+    uint64_t servers, servers_now; /* most at one time; at the time of the block seen last */
+    int64_t from_s, last_s, to_s;  /* of whole blocks */
+};
+
+static void tell_history(struct history_report *report, const char *kind, const char *what,
+                         const char *trouble)
+{
+    struct store_finding finding = {.kind = kind};
+    snprintf(finding.path, sizeof finding.path, "%s", report->path);
+    snprintf(finding.text, sizeof finding.text, "%.80s: %.70s", what, trouble);
+    report->findings++;
+    print_finding(report->request, &finding);
+}
+
+static bool count_block(void *ctx, const struct archive_found *found)
+{
+    struct history_report *report = ctx;
+    if (found->block == NULL) {
+        report->damaged++;
+        if (!found->checksum_failed) /* which store_check() has told */
+            tell_history(report, "damaged-block", found->key, found->trouble);
+        return true;
+    }
+    const int64_t end_s = found->start_s + archive_length_s(found->block->step_s);
+    if (report->blocks++ == 0)
+        report->from_s = found->start_s;
+    report->servers_now = found->start_s == report->last_s ? report->servers_now + 1 : 1;
+    if (report->servers_now > report->servers)
+        report->servers = report->servers_now;
+    report->last_s = found->start_s;
+    report->to_s = end_s > report->to_s ? end_s : report->to_s;
+    return true;
+}
+
+/* Reads every block. */
+static void check_history(struct request *request, bool present, struct history_report *report)
+{
+    struct store_directory directory;
+    struct store_state *state = NULL;
+    struct fw_error err = {0};
+    const struct store_state_options look = {.read_only = true, .unchecked = true};
+    *report = (struct history_report){.request = request, .last_s = -1};
+    if (!present ||
+        store_directory_init(&directory, request->dir, NULL, STORE_DIRECTORY_LOOK, &err) != FW_OK)
+        return;
+    report->path = directory.history;
+    enum fw_status status = store_state_open(directory.history, &look, NULL, &state, &err);
+    if (status == FW_OK)
+        status = archive_each(state, count_block, report, &err);
+    if (status != FW_OK)
+        tell_history(report, "unreadable-history", "not every block can be looked up", err.text);
+    store_state_close(state);
+    store_directory_fini(&directory);
+}
+
+static double days_of(const struct history_report *report)
+{
+    return (double)(report->to_s - report->from_s) / 86400.0;
+}
+
+static void print_history(const struct history_report *report)
+{
+    char from[FW_TIME_SIZE], to[FW_TIME_SIZE];
+    if (report->blocks + report->damaged == 0)
+        return;
+    printf("%s: %" PRIu64 " blocks of history, %" PRIu64 " of them damaged", report->request->dir,
+           report->blocks + report->damaged, report->damaged);
+    if (report->blocks > 0) {
+        fw_time_format_z(report->from_s * 1000, from);
+        fw_time_format_z(report->to_s * 1000, to);
+        printf("; up to %" PRIu64 " servers, %.1f days from %s to %s", report->servers,
+               days_of(report), from, to);
+    }
+    putchar('\n');
+}
+
+static void put_history(struct fw_buf *line, const struct history_report *report)
+{
+    key_number(line, "history_blocks", report->blocks);
+    key_number(line, "history_damaged", report->damaged);
+    key_number(line, "history_servers", report->servers);
+    fw_buf_puts(line, ",\"history_days\":");
+    fw_buf_json_number(line, days_of(report), 3);
+}
+
+static void print_report(const struct request *request, const struct store_check_report *report,
+                         const struct history_report *history)
 {
     const struct store_journal_report *journal = &report->journal;
     if (!request->json) {
@@ -80,7 +176,8 @@ static void print_report(const struct request *request, const struct store_check
                " snapshots with %" PRIu64 " blocks, state %s: %" PRIu64 " findings\n",
                request->dir, journal->segments, journal->records, report->snapshots,
                report->snapshot_blocks, report->state_present ? "present" : "absent",
-               report->findings);
+               report->findings + history->findings);
+        print_history(history);
         return;
     }
     struct fw_buf line;
@@ -99,7 +196,8 @@ static void print_report(const struct request *request, const struct store_check
     key_number(&line, "snapshot_blocks", report->snapshot_blocks);
     key_number(&line, "snapshot_sequence", report->snapshot_sequence);
     key_number(&line, "state_damaged_rows", report->state_damaged_rows);
-    key_number(&line, "findings", report->findings);
+    put_history(&line, history);
+    key_number(&line, "findings", report->findings + history->findings);
     fw_buf_putc(&line, '}');
     print_line(&line);
 }
@@ -107,6 +205,7 @@ static void print_report(const struct request *request, const struct store_check
 static int run_check(struct request *request)
 {
     struct store_check_report report;
+    struct history_report history;
     struct fw_error err;
     enum fw_status status;
     if (request->to == NULL)
@@ -115,8 +214,9 @@ static int run_check(struct request *request)
         status = store_copy(request->dir, request->to, print_finding, request, &report, &err);
     if (status != FW_OK)
         return cli_failure("store", "%s", err.text);
-    print_report(request, &report);
-    return report.findings > 0 ? CLI_FINDINGS : CLI_OK;
+    check_history(request, report.history_present, &history);
+    print_report(request, &report, &history);
+    return report.findings + history.findings > 0 ? CLI_FINDINGS : CLI_OK;
 }
 
 static int run_compact(const struct request *request)
@@ -127,9 +227,10 @@ static int run_compact(const struct request *request)
         return cli_failure("store", "%s", err.text);
     if (!request->json) {
         printf("%s: removed %" PRIu64 " segments with %" PRIu64 " bytes; state from %" PRIu64
-               " to %" PRIu64 " bytes\n",
+               " to %" PRIu64 " bytes, history from %" PRIu64 " to %" PRIu64 "\n",
                request->dir, report.removed_segments, report.removed_bytes,
-               report.state_bytes_before, report.state_bytes_after);
+               report.state_bytes_before, report.state_bytes_after, report.history_bytes_before,
+               report.history_bytes_after);
         return CLI_OK;
     }
     struct fw_buf line;
@@ -140,6 +241,8 @@ static int run_compact(const struct request *request)
     key_number(&line, "removed_bytes", report.removed_bytes);
     key_number(&line, "state_bytes_before", report.state_bytes_before);
     key_number(&line, "state_bytes_after", report.state_bytes_after);
+    key_number(&line, "history_bytes_before", report.history_bytes_before);
+    key_number(&line, "history_bytes_after", report.history_bytes_after);
     fw_buf_putc(&line, '}');
     print_line(&line);
     return CLI_OK;
