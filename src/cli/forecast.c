@@ -14,24 +14,23 @@ enum { PATHS_MAX = 256, ORIGINS_MAX = 1000000, OUT_BYTES_MAX = 1 << 26 };
 
 static void help(void)
 {
-    puts("usage: forewarn forecast --data PATH... [OPTIONS]\n"
-         "\n"
-         "Forecasts every metric 96 steps ahead from CSV history (as forewarn train reads it), the "
-         "way "
-         "the\n"
-         "daemon would have: each forecast has seen everything up to its origin and nothing after "
-         "it.\n"
-         "Without --from: one forecast, from the newest step.\n"
-         "\n"
-         "  --model PATH|none   a model's directory (none: the statistical forecasters alone)\n"
-         "  --from TIME         replay: the first step to be forecast, ISO 8601, UTC\n"
-         "  --to TIME           replay: no origin at or after it (the end of the data)\n"
-         "  --every N           replay: steps between origins (96)\n"
-         "  --step SECONDS      of the grid (300)\n"
-         "  --threads N         (all cores)\n"
-         "  --csv               server_name,origin,metric,step,p10,p50,p90,method (the default)\n"
-         "  --json              one object a line for each server, origin and metric\n"
-         "  --help");
+    puts(
+        "usage: forewarn forecast --data PATH... [OPTIONS]\n"
+        "\n"
+        "Forecasts every metric 96 steps ahead from history (CSV or a data directory, as forewarn\n"
+        "train reads it), the way the daemon would have: each forecast has seen everything up to\n"
+        "its origin and nothing after it.\n"
+        "Without --from: one forecast, from the newest step.\n"
+        "\n"
+        "  --model PATH|none   a model's directory (none: the statistical forecasters alone)\n"
+        "  --from TIME         replay: the first step to be forecast, ISO 8601, UTC\n"
+        "  --to TIME           replay: no origin at or after it (the end of the data)\n"
+        "  --every N           replay: steps between origins (96)\n"
+        "  --step SECONDS      of the grid (300)\n"
+        "  --threads N         (all cores)\n"
+        "  --csv               server_name,origin,metric,step,p10,p50,p90,method (the default)\n"
+        "  --json              one object a line for each server, origin and metric\n"
+        "  --help");
 }
 
 struct arguments {

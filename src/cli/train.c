@@ -15,9 +15,10 @@ enum { PATHS_MAX = 256, BAR_WIDTH = 24, MINUTES_MAX = 525600 };
 
 static const char usage_text[] =
     "usage: forewarn train --data PATH... --out DIR [OPTIONS]\n"
-    "PATH is a CSV file (timestamp,server_name[,status][,profile],<metric>...; gzip too) or a\n"
-    "directory of them. DIR gets spec.json, model.safetensors (the best so far) and a checkpoint;\n"
-    "SIGINT stops after the step under way and leaves them usable.\n"
+    "PATH is a CSV file (timestamp,server_name[,status][,profile],<metric>...; gzip too), a\n"
+    "directory of them, or a data directory of forewarn serve, in use or not. DIR gets spec.json,\n"
+    "model.safetensors (the best so far) and a checkpoint; SIGINT stops after the step under way\n"
+    "and leaves them usable.\n"
     "  --epochs N          at most (60)\n"
     "  --seed S            (1) the same seed gives the same model, whatever --threads\n"
     "  --threads N         (all cores)\n"
