@@ -191,26 +191,39 @@ static void note_result(struct archiver *a, enum fw_status status, const struct 
     pthread_mutex_unlock(&a->lock);
 }
 
+static bool stood_still(const struct fleet *fleet, const struct fw_clock *clock, size_t slot)
+{
+    const struct fleet_options *options = fleet_options(fleet);
+    const int64_t now = fw_clock_wall_ms(clock) / ((int64_t)options->step_s * 1000);
+    struct fleet_server server;
+    return fleet_read_server(fleet, slot, &server) &&
+           now - server.newest_step >= (int64_t)options->window_steps - ARCHIVE_STEPS -
+                                           ARCHIVER_DELAY_STEPS - ARCHIVER_TURN_STEPS;
+}
+
+bool archiver_urgent(const struct fleet *fleet, const struct fw_clock *clock)
+{
+    const size_t slots = fleet_slots(fleet);
+    for (size_t slot = 0; slot < slots; slot++)
+        if (stood_still(fleet, clock, slot))
+            return true;
+    return false;
+}
+
 void archiver_catch_up(struct archiver *archiver)
 {
     struct archiver *a = archiver;
-    const struct fleet *fleet = a->options.fleet;
-    const int64_t still_steps = (int64_t)fleet_options(fleet)->window_steps - ARCHIVE_STEPS -
-                                ARCHIVER_DELAY_STEPS - ARCHIVER_TURN_STEPS;
     struct fw_error err = {0};
     enum fw_status status = FW_OK;
     size_t looked_at = 0;
-    const size_t slots = fleet_slots(fleet);
-    for (size_t slot = 0; slot < slots && status == FW_OK; slot++) {
-        struct fleet_server server;
-        if (fleet_read_server(fleet, slot, &server) &&
-            now_step(a) - server.newest_step >= still_steps)
+    const size_t slots = fleet_slots(a->options.fleet);
+    for (size_t slot = 0; slot < slots && status == FW_OK; slot++)
+        if (stood_still(a->options.fleet, a->options.clock, slot))
             status = take_server(a, slot, true, &looked_at, &err);
-    }
     status = archiver_finish(a, status, &err);
     note_result(a, status, &err);
     if (looked_at > 0)
-        FW_LOG_INFO("history", "windows stood still for long, their blocks are written blocks=%zu",
+        FW_LOG_INFO("history", "windows stood still for long, their blocks are kept blocks=%zu",
                     looked_at);
 }
 

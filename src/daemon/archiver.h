@@ -38,8 +38,10 @@ FW_MUST_CHECK enum fw_status archiver_new(const struct archiver_options *options
                                           struct archiver **out, struct fw_error *err);
 void archiver_free(struct archiver *archiver); /* NULL does nothing */
 
-/* Once after recovery and before samples are taken: a sample of now would push steps out of windows
- * that stood still for long; those are written first. */
+/* Whether there are windows that stood still for so long that a sample of now would push steps out
+ * of them which may not have been written. Needs no archiver. */
+bool archiver_urgent(const struct fleet *fleet, const struct fw_clock *clock);
+/* Writes those windows, all of them; when it is urgent, before samples are taken. */
 void archiver_catch_up(struct archiver *archiver);
 
 /* Whatever is due; about once a second. Bounded, so that the caller's other work goes on. */

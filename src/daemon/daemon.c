@@ -7,11 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    STOP_GRACE_MS = 1500,
-    HOSTS_MAX = 64,
-    HISTORY_RESERVE_BYTES = 256 << 20, /* of free disk that the history leaves to the journal */
-};
+enum { STOP_GRACE_MS = 1500, HOSTS_MAX = 64 };
 
 /* ---- keys ---- */
 
@@ -139,27 +135,6 @@ static void log_transition(void *ctx, const struct alert_transition *transition)
                 alert->steps_ahead * daemon->config->step_s / 60, (double)alert->probability);
 }
 
-static bool describe_history(void *ctx, struct api_history *history)
-{
-    const struct daemon *daemon = ctx;
-    struct archiver_stats stats;
-    if (daemon->archiver == NULL)
-        return false;
-    archiver_stats(daemon->archiver, &stats);
-    *history = (struct api_history){.days_max = daemon->config->history_days,
-                                    .failing = stats.failing,
-                                    .blocks = stats.blocks,
-                                    .bytes = stats.file_bytes,
-                                    .oldest_s = stats.oldest_s,
-                                    .written = stats.written,
-                                    .rewritten = stats.rewritten,
-                                    .removed = stats.removed,
-                                    .failures = stats.failures,
-                                    .damaged = stats.damaged,
-                                    .missed_steps = stats.missed_steps};
-    return true;
-}
-
 static void attach_api(struct daemon *daemon)
 {
     const struct api_parts parts = {
@@ -171,7 +146,7 @@ static void attach_api(struct daemon *daemon)
         .wake_ctx = daemon,
         .trouble = model_trouble,
         .trouble_ctx = daemon,
-        .history = describe_history,
+        .history = daemon_history_describe,
         .history_ctx = daemon,
     };
     api_attach(daemon->api, &parts);
@@ -227,7 +202,7 @@ static void report_database(const char *path, const struct store_state_report *r
                      (unsigned long long)report->damaged_rows, report->copy_path);
 }
 
-static enum fw_status open_database(struct daemon *daemon, const char *path,
+enum fw_status daemon_open_database(struct daemon *daemon, const char *path,
                                     struct store_state **out, struct fw_error *err)
 {
     const struct store_state_options options = {.clock = daemon->clock,
@@ -237,32 +212,6 @@ static enum fw_status open_database(struct daemon *daemon, const char *path,
     if (status == FW_OK)
         report_database(path, &report);
     return status;
-}
-
-/* After the windows are whole and before samples come in. A history that cannot be kept is told and
- * keeps nothing else from working. */
-static void start_history(struct daemon *daemon)
-{
-    if (daemon->config->history_days == 0)
-        return;
-    struct fw_error err = {0};
-    enum fw_status status =
-        open_database(daemon, daemon->directory.history, &daemon->history, &err);
-    const struct archiver_options options = {
-        .fleet = daemon->fleet,
-        .state = daemon->history,
-        .clock = daemon->clock,
-        .days = daemon->config->history_days,
-        .directory = daemon->directory.path,
-        .reserve_bytes = HISTORY_RESERVE_BYTES,
-    };
-    if (status == FW_OK)
-        status = archiver_new(&options, &daemon->archiver, &err);
-    if (status == FW_OK)
-        archiver_catch_up(daemon->archiver);
-    else
-        FW_LOG_ERROR("history", "no long history is kept until the next start reason=\"%s\"",
-                     err.text);
 }
 
 static enum fw_status make_fleet(struct daemon *daemon, struct fw_error *err)
@@ -307,13 +256,13 @@ static enum fw_status start(struct daemon *daemon, const struct daemon_options *
         return status;
     if (options->listening != NULL)
         options->listening(options->ctx, daemon->url);
-    status = open_database(daemon, daemon->directory.state, &daemon->state, err);
+    status = daemon_open_database(daemon, daemon->directory.state, &daemon->state, err);
     if (status == FW_OK)
         status = make_fleet(daemon, err);
     if (status == FW_OK)
         status = daemon_recover(daemon, err);
-    if (status == FW_OK)
-        start_history(daemon);
+    if (status == FW_OK && daemon_history_urgent(daemon))
+        daemon_history_start(daemon);
     if (status == FW_OK)
         status = start_forecasts(daemon, err);
     if (status != FW_OK)
@@ -373,9 +322,8 @@ void daemon_stop(struct daemon *daemon)
     alert_book_close(daemon->alerts);
     forecaster_free(daemon->forecaster);
     outlook_board_free(daemon->board);
-    archiver_free(daemon->archiver);
+    daemon_history_stop(daemon);
     fleet_free(daemon->fleet);
-    store_state_close(daemon->history);
     store_state_close(daemon->state);
     store_directory_fini(&daemon->directory);
     http_keys_free(daemon->keys);

@@ -1,5 +1,6 @@
 /* The daemon's parts, shared by its files: daemon.c (order of start and stop), recover.c (data
- * directory -> windows), housekeeping.c (snapshots, expiry, watchdog), models.c (the registry). */
+ * directory -> windows), housekeeping.c (snapshots, expiry, watchdog), history.c (the long
+ * history), models.c (the registry). */
 #ifndef FW_DAEMON_DAEMON_INTERNAL_H
 #define FW_DAEMON_DAEMON_INTERNAL_H
 
@@ -24,8 +25,8 @@ struct daemon {
     struct http_server *http;
     struct api *api;
     struct store_state *state;
-    struct store_state *history; /* both NULL when no long history is kept */
-    struct archiver *archiver;
+    struct store_state *history;       /* both NULL when no long history is kept */
+    struct archiver *_Atomic archiver; /* requests may come before it is there */
     struct fleet *fleet;
     struct store_journal *journal;
     struct forecaster *forecaster;
@@ -63,6 +64,19 @@ FW_MUST_CHECK enum fw_status daemon_housekeeping_start(struct daemon *daemon, st
 void daemon_housekeeping_stop(struct daemon *daemon);
 /* All windows into one file, and journal segments that it covers let go. */
 FW_MUST_CHECK enum fw_status daemon_snapshot(struct daemon *daemon, struct fw_error *err);
+
+/* daemon.c: a database of the data directory; damage is told in the log. */
+FW_MUST_CHECK enum fw_status daemon_open_database(struct daemon *daemon, const char *path,
+                                                  struct store_state **out, struct fw_error *err);
+
+/* history.c */
+/* Whether samples must wait until the windows, which stood still for long, are in the history. */
+bool daemon_history_urgent(const struct daemon *daemon);
+/* Opens the long history, unless it is open or none is to be kept. Without one everything else
+ * works, so a failure is told and that is all. */
+void daemon_history_start(struct daemon *daemon);
+void daemon_history_stop(struct daemon *daemon);
+bool daemon_history_describe(void *ctx, struct api_history *history); /* api_parts.history */
 
 /* models.c */
 FW_MUST_CHECK enum fw_status daemon_models_init(struct daemon *daemon, struct fw_error *err);

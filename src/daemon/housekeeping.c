@@ -121,10 +121,12 @@ static void *keep_house(void *ctx)
     const int64_t ping_ms = systemd_watchdog_interval_ms();
     int64_t pinged_ns = 0;
     uint64_t done = 0;
+    daemon_history_start(daemon);
     while (!tick(&daemon->housekeeping)) {
         snapshot_if_due(daemon);
-        if (daemon->archiver != NULL)
-            archiver_tick(daemon->archiver);
+        struct archiver *archiver = daemon->archiver;
+        if (archiver != NULL)
+            archiver_tick(archiver);
         expire_if_due(daemon);
         const int64_t now_ns = fw_clock_mono_ns(fw_clock_system());
         if (ping_ms > 0 && now_ns - pinged_ns >= ping_ms * 1000000 &&

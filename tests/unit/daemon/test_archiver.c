@@ -335,10 +335,12 @@ static void test_stood_still(void **state)
     run_to(&w, FIRST + ARCHIVE_STEPS + 30, true);
     CHECK_EQ("so far", blocks_in(&w).blocks, 5);
     restart(&w, true);
+    CHECK_TRUE("a short stop", !archiver_urgent(w.f.fleet, &w.f.clock.clock));
     archiver_catch_up(w.archiver);
-    CHECK_EQ("a short stop changes nothing", stats_of(&w).written, 0);
+    CHECK_EQ("changes nothing", stats_of(&w).written, 0);
     w.step += WINDOW;
     set_clock(&w, w.step * STEP_MS);
+    CHECK_TRUE("a long one", archiver_urgent(w.f.fleet, &w.f.clock.clock));
     archiver_catch_up(w.archiver);
     CHECK_EQ("the block that was not full", stats_of(&w).written, 5);
     for (int k = 0; k < 30; k++) {
