@@ -225,6 +225,7 @@ static void put_floats(const float *values, size_t n, struct fw_buf *out)
 void archive_column_put(const float *values, size_t n, const struct archive_plan *plan,
                         struct fw_buf *out)
 {
+    assert(n >= 1 && n <= ARCHIVE_STEPS);
     if (plan->form == ARCHIVE_CONSTANT)
         put_floats(values, 1, out);
     else if (plan->form == ARCHIVE_MULTIPLES)

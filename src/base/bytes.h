@@ -51,8 +51,11 @@ static inline const void *fw_bytes_take(struct fw_bytes *bytes, size_t len)
 /* The next byte, or 0 and `bad`. */
 static inline unsigned char fw_bytes_byte(struct fw_bytes *bytes)
 {
-    const unsigned char *byte = fw_bytes_take(bytes, 1);
-    return byte == NULL ? 0 : *byte;
+    if (bytes->bad || bytes->at == bytes->end) {
+        bytes->bad = true;
+        return 0;
+    }
+    return *bytes->at++;
 }
 
 /* Signed numbers as unsigned ones: 0, -1, 1, -2, ... become 0, 1, 2, 3, ... */

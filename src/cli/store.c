@@ -133,6 +133,7 @@ static void check_history(struct request *request, bool present, struct history_
         status = archive_each(state, count_block, report, &err);
     if (status != FW_OK)
         tell_history(report, "unreadable-history", "not every block can be looked up", err.text);
+    report->path = NULL; /* it was the directory's */
     store_state_close(state);
     store_directory_fini(&directory);
 }
