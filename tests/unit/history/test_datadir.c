@@ -206,6 +206,24 @@ static void test_a_coarser_grid(void **state)
     history_free(d);
 }
 
+static void test_exact_means(void **state)
+{
+    (void)state;
+    const struct history_options exact = {
+        .step_s = STEP_S, .exact = true, .complement = "cpu_user_pct"};
+    const char *path = data;
+    put_blocks();
+    struct history *d = must_read(&exact, 1, &path);
+    const struct history_series *a = series_of(d, "a");
+    const int cpu = history_column(d, "cpu_user_pct"), load = history_column(d, "load_average");
+    for (int i = 0; i < ARCHIVE_STEPS; i++) {
+        CHECK_NEAR("as it is", a->value[cpu][i], i % 100, 0);
+        CHECK_NEAR("of the complement", a->exact[cpu][i], 100 - i % 100, 0);
+        CHECK_NEAR("of the value", a->exact[load][i], 2, 0);
+    }
+    history_free(d);
+}
+
 static void test_beside_csv(void **state)
 {
     (void)state;
@@ -358,13 +376,10 @@ int main(void)
 {
     fw_log_configure(&(struct fw_log_options){.level = FW_INFO, .sink = keep});
     const struct CMUnitTest tests[] = {
-        TEST(test_blocks),
-        TEST(test_the_snapshot_fills),
-        TEST(test_a_coarser_grid),
-        TEST(test_beside_csv),
-        TEST(test_a_damaged_block_costs_itself),
-        TEST(test_errors),
-        TEST(test_beside_a_writer),
+        TEST(test_blocks),         TEST(test_the_snapshot_fills),
+        TEST(test_a_coarser_grid), TEST(test_exact_means),
+        TEST(test_beside_csv),     TEST(test_a_damaged_block_costs_itself),
+        TEST(test_errors),         TEST(test_beside_a_writer),
         TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
