@@ -20,7 +20,6 @@ static const char *const sql[STATE_STATEMENTS] = {
                   "ON CONFLICT(ns, key) DO UPDATE SET crc = excluded.crc, data = excluded.data",
     [STATE_GET] = "SELECT crc, data FROM blob WHERE ns = ?1 AND key = ?2",
     [STATE_DELETE] = "DELETE FROM blob WHERE ns = ?1 AND key = ?2",
-    [STATE_EACH] = "SELECT key, crc, data FROM blob WHERE ns = ?1 ORDER BY key",
     [STATE_RANGE_EACH] = "SELECT key, crc, data FROM blob WHERE ns = ?1 AND key >= ?2 AND key < ?3 "
                          "ORDER BY key",
     [STATE_RANGE_DELETE] = "DELETE FROM blob WHERE id IN (SELECT id FROM blob WHERE ns = ?1 AND "
@@ -472,37 +471,31 @@ enum fw_status store_state_get(struct store_state *state, const char *ns, const 
     return status;
 }
 
+struct whole_only {
+    store_state_blob_fn visit;
+    void *ctx;
+    uint64_t *damaged;
+};
+
+static bool pass_damaged(void *ctx, const char *key, const void *data, size_t len)
+{
+    const struct whole_only *w = ctx;
+    if (data != NULL)
+        return w->visit(w->ctx, key, data, len);
+    if (w->damaged != NULL)
+        ++*w->damaged;
+    return true;
+}
+
 enum fw_status store_state_each(struct store_state *state, const char *ns,
                                 store_state_blob_fn visit, void *ctx, uint64_t *damaged,
                                 struct fw_error *err)
 {
-    enum fw_status status = state_check_name(ns, "namespace", err);
+    const struct store_state_range all = {.ns = ns};
+    struct whole_only whole = {visit, ctx, damaged};
     if (damaged != NULL)
         *damaged = 0;
-    if (status != FW_OK)
-        return status;
-    sqlite3_stmt *statement = state_use(state, STATE_EACH, "each", &status, err);
-    if (statement == NULL)
-        return status;
-    assert(
-        !sqlite3_stmt_busy(statement)); /* a visitor may read, but not walk the same table again */
-    sqlite3_bind_text(statement, 1, ns, -1, SQLITE_STATIC);
-    int code;
-    bool more = true;
-    while (more && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-        const char *key = (const char *)sqlite3_column_text(statement, 0);
-        const void *data = sqlite3_column_blob(statement, 2);
-        const size_t len = (size_t)sqlite3_column_bytes(statement, 2);
-        if (key != NULL &&
-            (uint32_t)sqlite3_column_int64(statement, 1) == state_blob_crc(ns, key, data, len))
-            more = visit(ctx, key, data, len);
-        else if (damaged != NULL)
-            ++*damaged;
-    }
-    if (more && code != SQLITE_DONE)
-        status = state_fail(state->db, code, "each", err);
-    state_done(state, statement);
-    return status;
+    return store_state_range_each(state, &all, pass_damaged, &whole, err);
 }
 
 /* ---- the whole file ---- */

@@ -17,7 +17,6 @@ enum state_statement {
     STATE_PUT,
     STATE_GET,
     STATE_DELETE,
-    STATE_EACH,
     STATE_RANGE_EACH,
     STATE_RANGE_DELETE,
     STATE_RANGE_COUNT,

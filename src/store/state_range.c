@@ -13,7 +13,8 @@ static sqlite3_stmt *use_range(struct store_state *state, enum state_statement w
     sqlite3_stmt *statement = state_use(state, which, what, status, err);
     if (statement == NULL)
         return NULL;
-    assert(!sqlite3_stmt_busy(statement)); /* as store_state_each() */
+    /* A visitor may read, but not walk the same table again. */
+    assert(!sqlite3_stmt_busy(statement));
     sqlite3_bind_text(statement, 1, range->ns, -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 2, range->from != NULL ? range->from : "", -1, SQLITE_STATIC);
     if (range->to != NULL)
