@@ -353,17 +353,23 @@ static void test_stood_still(void **state)
     end(&w);
 }
 
+/* Two servers that are forgotten after 80 steps, and written out after 40. */
+static void begin_forgetful(struct world *w)
+{
+    begin(w, 2);
+    fleet_free(w->f.fleet);
+    archiver_free(w->archiver);
+    w->f.options.expire_ms = 80 * STEP_MS;
+    assert_int_equal(fleet_new(&w->f.options, &w->f.fleet, NULL), FW_OK);
+    start_archiver(w);
+}
+
 /* Forgotten and back within one block: what was kept of it stays. */
 static void test_silent_servers(void **state)
 {
     (void)state;
     struct world w;
-    begin(&w, 2);
-    fleet_free(w.f.fleet);
-    archiver_free(w.archiver);
-    w.f.options.expire_ms = 80 * STEP_MS;
-    assert_int_equal(fleet_new(&w.f.options, &w.f.fleet, NULL), FW_OK);
-    start_archiver(&w);
+    begin_forgetful(&w);
     run_to(&w, FIRST + 10, true);
     const float was = value_at(&w.f, "web-1", (FIRST + 5) * STEP_MS, METRIC_LOAD_AVERAGE);
     run_to(&w, FIRST + 10 + 39, false);
@@ -379,6 +385,22 @@ static void test_silent_servers(void **state)
     CHECK_TRUE("nothing between", isnan(kept_value(&w, "web-1", FIRST + 50, "load_average")));
     CHECK_NEAR("of the second", kept_value(&w, "web-1", FIRST + 120, "load_average"),
                value_at(&w.f, "web-1", (FIRST + 120) * STEP_MS, METRIC_LOAD_AVERAGE), 0);
+    end(&w);
+}
+
+/* Silent since before the turn in which the block was written: the steps behind it stay news. */
+static void test_silent_behind_a_block(void **state)
+{
+    (void)state;
+    struct world w;
+    begin_forgetful(&w);
+    run_to(&w, FIRST + ARCHIVE_STEPS + 10, true);
+    run_to(&w, FIRST + ARCHIVE_STEPS + 2 * ARCHIVER_TURN_STEPS, false);
+    CHECK_EQ("the block", blocks_in(&w).blocks, 2);
+    run_to(&w, FIRST + ARCHIVE_STEPS + 50 + ARCHIVER_TURN_STEPS, false);
+    CHECK_EQ("and what came behind it", blocks_in(&w).blocks, 4);
+    CHECK_TRUE("its last step",
+               !isnan(kept_value(&w, "web-1", FIRST + ARCHIVE_STEPS + 9, "load_average")));
     end(&w);
 }
 
@@ -555,10 +577,18 @@ int main(void)
 {
     fw_log_configure(&(struct fw_log_options){.level = FW_ERROR, .sink = quiet});
     const struct CMUnitTest tests[] = {
-        TEST(test_written_in_time), TEST(test_late_samples), TEST(test_late_at_the_windows_end),
-        TEST(test_restart),         TEST(test_stood_still),  TEST(test_silent_servers),
-        TEST(test_retention),       TEST(test_a_full_disk),  TEST(test_a_database_that_cannot_grow),
-        TEST(test_a_damaged_block), TEST(test_no_memory),
+        TEST(test_written_in_time),
+        TEST(test_late_samples),
+        TEST(test_late_at_the_windows_end),
+        TEST(test_restart),
+        TEST(test_stood_still),
+        TEST(test_silent_servers),
+        TEST(test_silent_behind_a_block),
+        TEST(test_retention),
+        TEST(test_a_full_disk),
+        TEST(test_a_database_that_cannot_grow),
+        TEST(test_a_damaged_block),
+        TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
