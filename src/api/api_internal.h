@@ -149,4 +149,24 @@ struct http_body *api_openapi_make(const struct http_route *routes, size_t n);
 size_t api_openapi_count(void);
 const char *api_openapi_operation(size_t index);
 
+/* ---- quality.c ---- */
+
+enum { API_JUDGED = 3 }; /* our forecasts, and two plain ones on the same values */
+extern const char *const api_judged_name[API_JUDGED];
+
+/* What the forecasts of one metric were worth in one block of the horizon. NaN: nothing was
+ * measured.
+ */
+struct api_block_quality {
+    int from, to;                                /* steps ahead */
+    double samples, coverage;                    /* coverage of p10..p90 */
+    double mean[API_JUDGED], median[API_JUDGED]; /* pinball losses in the metric's unit: mean of the
+                                                    three quantiles, and of p50 alone */
+    double weight[FORECAST_VOICES];              /* in the median, mean over the servers */
+};
+struct api_block_quality api_block_quality(const struct forecast_quality *sums, size_t block);
+
+/* "forecast_quality":[...] */
+void api_put_forecast_quality(struct fw_buf *buf, struct api *api);
+
 #endif

@@ -125,7 +125,7 @@ static const struct {
      "coverage:n? pinball:n? forecasts:i"},
     {"Path", 6,
      ("current:n trend:n unit:s method:=tft|baseline|insufficient forecaster:s "
-     "quality:@Quality p50:*n p10:*n p90:*n method_reason:s last_seen:s last_seen_unix:i")},
+     "quality:@Quality p50:*n p10:*n p90:*n method_reason:s model_share:n last_seen:s last_seen_unix:i")},
     {"Level", 5,
      "level:s score:n color:s emoji:s label:s"},
     {"Driver", 6,
@@ -196,10 +196,15 @@ static const struct {
     {"Outlook", 6,
      ("run_id:i timestamp:s summary:@Summary environment:@Environment metadata:@Metadata "
      "alerts:o riskiest:*o timestamp_unix:i step_seconds:i stale:b")},
+    {"Losses", 3,
+     "ours:n persistence:n day_before:n"},
+    {"BlockQuality", 9,
+     ("metric:s block:i horizon_from:i horizon_to:i samples:i coverage:n pinball:@Losses "
+     "pinball_p50:@Losses weights:%n")},
     {"StatusV1", 6,
      ("service:s version:s fleet:o limits:o ingest:o journal:o history:o? forecast:o? timestamp:s "
      "timestamp_unix:i started_at:s started_at_unix:i uptime_seconds:i model_loaded:b "
-     "model_path:s? log_lines_suppressed:i")},
+     "model_path:s? forecast_quality:*@BlockQuality log_lines_suppressed:i")},
     {"Live", 1,
      "status:s"},
     {"Ready", 2,

@@ -16,16 +16,11 @@ void api_view_default(struct api_view *view)
     };
 }
 
-const char *api_method(enum forecast_method method)
+const char *api_method(const struct forecast_path *path)
 {
-    switch (method) {
-    case FORECAST_NONE:
+    if (path->method == FORECAST_NONE)
         return "insufficient";
-    case FORECAST_TFT:
-        return "tft";
-    default:
-        return "baseline";
-    }
+    return forecast_path_by_model(path) ? "tft" : "baseline";
 }
 
 bool api_outlook_stale(const struct outlook *outlook)
@@ -67,13 +62,17 @@ void api_render_path(struct fw_buf *buf, const struct schema *schema,
     fw_buf_putc(buf, ',');
     api_put_text(buf, "unit", schema->metrics[path->metric].unit);
     fw_buf_putc(buf, ',');
-    api_put_text(buf, "method", api_method((enum forecast_method)path->method));
+    api_put_text(buf, "method", api_method(path));
     fw_buf_putc(buf, ',');
     api_put_text(buf, "forecaster", forecast_method_name((enum forecast_method)path->method));
     if (path->reason != FORECAST_BY_CHOICE) {
         fw_buf_putc(buf, ',');
         api_put_text(buf, "method_reason",
                      forecast_reason_text((enum forecast_reason)path->reason));
+    }
+    if (path->method == FORECAST_BLEND) {
+        fw_buf_puts(buf, ",\"model_share\":");
+        api_put_number(buf, (double)path->model_share, 3);
     }
     fw_buf_puts(buf, ",\"quality\":{\"coverage\":");
     api_put_number(buf, (double)path->coverage, 4);

@@ -59,7 +59,7 @@ void api_render_metadata(struct fw_buf *buf, const struct outlook *outlook, cons
  * alerts means nothing. */
 bool api_outlook_stale(const struct outlook *outlook);
 /* "TFT" paths, or the word of the contract for the others: "tft", "baseline", "insufficient". */
-const char *api_method(enum forecast_method method);
+const char *api_method(const struct forecast_path *path);
 
 /* The place of a server in outlook->set, or -1. */
 int64_t api_outlook_find(const struct outlook *outlook, const char *name);

@@ -93,8 +93,8 @@ static const char *server_method(const struct forecast *forecast)
 {
     const char *method = "insufficient";
     for (size_t i = 0; i < forecast->path_count; i++) {
-        method = api_method((enum forecast_method)forecast->paths[i].method);
-        if (forecast->paths[i].method == FORECAST_TFT)
+        method = api_method(&forecast->paths[i]);
+        if (forecast_path_by_model(&forecast->paths[i]))
             break;
     }
     return method;

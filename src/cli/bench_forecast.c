@@ -59,7 +59,7 @@ static enum fw_status time_runs(const struct bench_options *options, struct flee
         for (size_t s = 0; s < set->count; s++) {
             paths += set->items[s]->path_count;
             for (size_t p = 0; p < set->items[s]->path_count; p++)
-                by_model += set->items[s]->paths[p].method == FORECAST_TFT;
+                by_model += forecast_path_by_model(&set->items[s]->paths[p]);
         }
         forecast_set_release(set);
     }

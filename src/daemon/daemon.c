@@ -167,6 +167,8 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
         status = daemon_models_load(daemon, err);
     if (status != FW_OK)
         return status;
+    daemon_learned_load(daemon);
+    outlook_board_listen(daemon->board, daemon_learned_due, daemon);
     struct alert_options alert;
     alert_options_default(&alert, &config->schema, config->step_s);
     status = alert_book_open(&alert, daemon->state, &daemon->alerts, err);
@@ -318,6 +320,8 @@ void daemon_stop(struct daemon *daemon)
     if (whole && daemon_snapshot(daemon, &err) != FW_OK)
         FW_LOG_WARN("store", "no snapshot at the end, the journal has it all reason=\"%s\"",
                     err.text);
+    if (whole)
+        daemon_learned_save(daemon);
     api_free(daemon->api);
     alert_book_close(daemon->alerts);
     forecaster_free(daemon->forecaster);

@@ -1,6 +1,6 @@
 /* The daemon's parts, shared by its files: daemon.c (order of start and stop), recover.c (data
  * directory -> windows), housekeeping.c (snapshots, expiry, watchdog), history.c (the long
- * history), models.c (the registry). */
+ * history), learned.c (what forecasters have learned), models.c (the registry). */
 #ifndef FW_DAEMON_DAEMON_INTERNAL_H
 #define FW_DAEMON_DAEMON_INTERNAL_H
 
@@ -42,6 +42,8 @@ struct daemon {
         char trouble[256]; /* why a configured model does not serve; "" when all is well */
     } models;
 
+    int64_t learned_ns; /* when what was learned was last written; the runner's */
+
     struct daemon_housekeeping {
         pthread_t thread;
         bool started;
@@ -68,6 +70,14 @@ FW_MUST_CHECK enum fw_status daemon_snapshot(struct daemon *daemon, struct fw_er
 /* daemon.c: a database of the data directory; damage is told in the log. */
 FW_MUST_CHECK enum fw_status daemon_open_database(struct daemon *daemon, const char *path,
                                                   struct store_state **out, struct fw_error *err);
+
+/* learned.c: what forecasters have learned, from and to the data directory. */
+/* Before the first run, windows being whole. A failure is told, and learning begins anew. */
+void daemon_learned_load(struct daemon *daemon);
+/* Called with every outlook, on the runner's thread: writes when it is due. */
+void daemon_learned_due(void *ctx, const struct outlook *outlook);
+/* While no run is made. */
+void daemon_learned_save(struct daemon *daemon);
 
 /* history.c */
 /* Whether samples must wait until the windows, which stood still for long, are in the history. */

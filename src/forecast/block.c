@@ -2,8 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
-#include "forecast/argus.h"
-#include "forecast/combine.h"
+#include "forecast/metric.h"
 
 #include <assert.h>
 #include <math.h>
@@ -15,8 +14,10 @@ void block_track_free(struct block_track *track)
 {
     if (track == NULL)
         return;
-    for (size_t i = 0; i < SCHEMA_METRICS_MAX; i++)
+    for (size_t i = 0; i < SCHEMA_METRICS_MAX; i++) {
         fw_free(track->studies[i]);
+        fw_free(track->learned[i]);
+    }
     fw_free(track);
 }
 
@@ -35,7 +36,7 @@ static enum fw_status fit(void **memory, size_t *have, size_t count, size_t size
 
 enum fw_status block_bench_fit(struct block_bench *bench, const struct block_job *job)
 {
-    size_t scratch = statistical_scratch_bytes(job->steps), targets = 0;
+    size_t scratch = metric_scratch_bytes(job->steps), targets = 0;
     if (job->model != NULL) {
         const size_t wanted = forecast_model_scratch_bytes(job->model, BLOCK_SERVERS);
         scratch = wanted > scratch ? wanted : scratch;
@@ -75,194 +76,16 @@ void block_bench_fini(struct block_bench *bench)
     memset(bench, 0, sizeof *bench);
 }
 
-/* ---- one metric ---- */
-
-/* Where one server's forecast is being made. */
-struct work {
-    const struct block_job *job;
-    struct arena scratch;
-    const struct fleet_view *view;
-    struct block_track *track;
-    size_t model_history;   /* steps the model would be given; 0 without a model */
-    const float *predicted; /* (targets, 3, FORECAST_HORIZON), NULL: the model was not run */
-};
-
-static const float *column_of(const struct work *w, size_t metric)
-{
-    return w->view->values + metric * w->view->steps;
-}
-
-static size_t observed(const float *values, size_t n)
-{
-    size_t seen = 0;
-    for (size_t t = 0; t < n; t++)
-        seen += isnan(values[t]) ? 0 : 1;
-    return seen;
-}
-
-/* Index of the newest value among n, or -1. */
-static int64_t newest_of(const float *values, size_t n)
-{
-    int64_t t = (int64_t)n - 1;
-    while (t >= 0 && isnan(values[t]))
-        t--;
-    return t;
-}
-
-/* The column's steps [from, to) without the missing ones at its beginning. */
-static struct series series_of(const struct work *w, size_t metric, size_t from, size_t to)
-{
-    const float *values = column_of(w, metric);
-    while (from + 1 < to && isnan(values[from]))
-        from++;
-    return (struct series){.values = values + from,
-                           .steps = to - from,
-                           .step_s = w->job->step_s,
-                           .metric = &w->job->schema->metrics[metric]};
-}
-
-/* Young windows are studied anew at every step: each one teaches something. */
-static uint32_t study_period(uint32_t held)
-{
-    if (held < 32)
-        return 1;
-    if (held < 64)
-        return 2;
-    if (held < 144)
-        return 4;
-    return held < 288 ? 6 : STUDY_PERIOD_STEPS;
-}
-
-/* The study of the window as it was at the last multiple of the period; kept until the next one,
- * unless the server was back-filled since. */
-static enum fw_status study_of(const struct work *w, size_t metric,
-                               const struct statistical_study **out)
-{
-    const struct fleet_server *server = &w->view->server;
-    const uint32_t period = study_period(server->steps_held);
-    const uint64_t phase = w->track->name_hash % period;
-    const size_t back = (size_t)(((uint64_t)server->newest_step + phase) % period);
-    const int64_t step = server->newest_step - (int64_t)back;
-    struct block_study *kept = w->track->studies[metric];
-    if (kept == NULL) {
-        kept = fw_calloc(1, sizeof *kept);
-        if (kept == NULL)
-            return FW_ENOMEM;
-        kept->step = INT64_MIN;
-        w->track->studies[metric] = kept;
-    }
-    *out = &kept->study;
-    if (kept->step == step && server->steps_held <= kept->held + kept->held / 4 + 1)
-        return FW_OK;
-    const size_t steps = w->view->steps;
-    size_t from = steps > STUDY_PERIOD_STEPS ? STUDY_PERIOD_STEPS - back : 0, to = steps - back;
-    if (observed(column_of(w, metric) + from, to - from) == 0) {
-        from = 0; /* only the last few steps hold anything */
-        to = steps;
-    }
-    const struct series series = series_of(w, metric, from, to);
-    statistical_study(&series, w->scratch, &kept->study);
-    kept->step = step;
-    kept->held = server->steps_held;
-    return FW_OK;
-}
-
-static enum fw_status statistical(const struct work *w, size_t metric, enum forecast_reason reason,
-                                  struct forecast_path *path)
-{
-    const struct statistical_study *study;
-    const enum fw_status status = study_of(w, metric, &study);
-    if (status != FW_OK)
-        return status;
-    float quantiles[3 * FORECAST_HORIZON];
-    const struct series series = series_of(w, metric, 0, w->view->steps);
-    const size_t chosen = study->chosen;
-    const enum forecast_method method = statistical_forecast(&series, study, w->scratch, quantiles);
-    const struct forecast_candidate candidate = {.method = method,
-                                                 .reason = reason,
-                                                 .quantiles = quantiles,
-                                                 .pinball = study->loss[chosen],
-                                                 .coverage = study->coverage[chosen],
-                                                 .scored = study->scored[chosen]};
-    forecast_combine(&candidate, 1, series.metric, path);
-    return FW_OK;
-}
-
-static void straight_line(const struct work *w, size_t metric, struct forecast_path *path)
-{
-    struct argus_line line;
-    const bool any = argus_forecast(w->job->schema->metrics[metric].name, column_of(w, metric),
-                                    w->view->steps, &line);
-    assert(any);
-    (void)any;
-    path->method = FORECAST_ARGUS;
-    path->reason = FORECAST_BY_CHOICE;
-    path->pinball = path->coverage = NAN;
-    path->trend = (float)line.trend;
-    for (size_t i = 0; i < FORECAST_HORIZON; i++) {
-        path->p10[i] = (float)line.p10[i];
-        path->p50[i] = (float)line.p50[i];
-        path->p90[i] = (float)line.p90[i];
-    }
-}
-
-/* Why the model does not serve this metric of this server; FORECAST_BY_CHOICE when it does. */
-static enum forecast_reason obstacle(const struct work *w, size_t metric)
-{
-    const struct forecast_model *model = w->job->model;
-    if (model == NULL)
-        return FORECAST_NO_MODEL;
-    if (!forecast_model_info(model).serves)
-        return FORECAST_STEP_MISMATCH;
-    const int target = forecast_model_target(model, (int)metric);
-    if (target < 0)
-        return FORECAST_METRIC_UNKNOWN;
-    const size_t history = w->model_history;
-    /* The server may have history that this metric lacks. */
-    if (w->predicted == NULL ||
-        observed(column_of(w, metric) + w->view->steps - history, history) < FORECAST_HISTORY_MIN)
-        return FORECAST_SHORT_HISTORY;
-    return isnan(w->predicted[(size_t)target * 3 * FORECAST_HORIZON]) ? FORECAST_NOT_FINITE
-                                                                      : FORECAST_BY_CHOICE;
-}
-
-static enum fw_status fill_path(const struct work *w, size_t metric, int64_t newest,
-                                struct forecast_path *path)
-{
-    const int64_t back = (int64_t)w->view->steps - 1 - newest;
-    path->metric = (uint16_t)metric;
-    path->current = column_of(w, metric)[newest];
-    path->last_seen_ms = (w->view->server.newest_step - back) * (int64_t)w->job->step_s * 1000 +
-                         (int64_t)w->view->offsets_ms[newest];
-    if (w->job->kind == FORECASTER_ARGUS) {
-        straight_line(w, metric, path);
-        return FW_OK;
-    }
-    const enum forecast_reason reason = obstacle(w, metric);
-    if (reason != FORECAST_BY_CHOICE)
-        return statistical(w, metric, reason, path);
-    const int target = forecast_model_target(w->job->model, (int)metric);
-    const struct forecast_candidate candidate = {
-        .method = FORECAST_TFT,
-        .reason = FORECAST_BY_CHOICE,
-        .quantiles = w->predicted + (size_t)target * 3 * FORECAST_HORIZON,
-        .pinball = NAN,
-        .coverage = NAN,
-    };
-    forecast_combine(&candidate, 1, &w->job->schema->metrics[metric], path);
-    return FW_OK;
-}
-
 /* ---- one server ---- */
 
-static enum fw_status make_forecast(const struct work *w, size_t slot, struct forecast **out)
+static enum fw_status make_forecast(const struct metric_work *w, size_t slot, struct forecast **out)
 {
     const struct fleet_server *server = &w->view->server;
     int64_t newest[SCHEMA_METRICS_MAX];
     const size_t metrics = w->job->schema->count;
     size_t count = 0;
     for (size_t m = 0; m < metrics; m++) {
-        newest[m] = newest_of(column_of(w, m), w->view->steps);
+        newest[m] = metric_newest(w, m);
         count += newest[m] >= 0;
     }
     struct forecast *f = fw_calloc(1, sizeof *f + count * sizeof f->paths[0]);
@@ -281,7 +104,7 @@ static enum fw_status make_forecast(const struct work *w, size_t slot, struct fo
     enum fw_status status = FW_OK;
     for (size_t m = 0; m < metrics && status == FW_OK; m++)
         if (newest[m] >= 0)
-            status = fill_path(w, m, newest[m], &f->paths[f->path_count++]);
+            status = metric_forecast(w, m, newest[m], &f->paths[f->path_count++]);
     if (status != FW_OK) {
         forecast_release(f);
         return status;
@@ -417,7 +240,7 @@ enum fw_status block_forecast(const struct block_job *job, struct block_bench *b
         return status;
     predict_members(job, bench, &members);
     for (size_t i = 0; i < members.count; i++) {
-        struct work work = {
+        struct metric_work work = {
             .job = job,
             .scratch = arena_over(bench->scratch, bench->scratch_bytes),
             .view = &members.view[i],

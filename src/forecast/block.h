@@ -9,16 +9,19 @@
 #include "forecast/forecaster.h"
 #include "forecast/model.h"
 #include "forecast/statistical.h"
+#include "forecast/track.h"
 
 enum { BLOCK_SERVERS = 16, STUDY_PERIOD_STEPS = 12 };
 
-/* What is kept of a server between runs: its studies. They are a pure function of the window up to
- * a step that is a multiple of the period (shifted by the name, so that a fleet's studies spread
- * over the steps); keeping them saves time and changes nothing. */
+/* What is kept of a server between runs. Studies are a pure function of the window up to a step
+ * that is a multiple of the period (shifted by the name, so that a fleet's studies spread over the
+ * steps); keeping them saves time and changes nothing. What was learned (track.h) goes beyond the
+ * window, and is kept over restarts (learned.h). */
 struct block_track {
     uint64_t name_hash;
     int64_t first_seen_ms;
     struct block_study *studies[SCHEMA_METRICS_MAX]; /* NULL until needed */
+    struct track *learned[SCHEMA_METRICS_MAX];       /* NULL until 576 steps are held */
 };
 struct block_study {
     int64_t step;  /* the last one it saw */

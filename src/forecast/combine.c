@@ -42,6 +42,7 @@ void forecast_combine(const struct forecast_candidate *candidates, size_t count,
     path->pinball = chosen->pinball;
     path->coverage = chosen->coverage;
     path->scored = chosen->scored;
+    path->model_share = chosen->model_share;
     for (size_t i = 0; i < FORECAST_HORIZON; i++) {
         float q[3];
         for (size_t k = 0; k < 3; k++)

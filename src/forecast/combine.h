@@ -1,5 +1,5 @@
-/* Where the forecasters' paths for one metric meet. Today one of them is chosen; a weighted mixture
- * and a calibration of the band belong here, and nowhere else. */
+/* From a forecaster's quantiles to a path: the most trusted candidate is chosen, ordered and
+ * bounded. (How several become one, and how the band is calibrated, is the track's: track.h.) */
 #ifndef FW_FORECAST_COMBINE_H
 #define FW_FORECAST_COMBINE_H
 
@@ -11,6 +11,7 @@ struct forecast_candidate {
     const float *quantiles;      /* (3, FORECAST_HORIZON): p10, p50, p90; finite */
     float pinball, coverage;     /* NaN: not measured */
     uint32_t scored;
+    float model_share; /* of the TFT in the median, 0 to 1 */
 };
 
 /* Fills the path's method, reason, measures, quantiles and trend from the first candidate of the

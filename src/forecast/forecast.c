@@ -1,13 +1,22 @@
 #include "forecast/forecast.h"
 
 #include "base/alloc.h"
+#include "forecast/expert.h"
 
 #include <assert.h>
+
+const int forecast_block_end[FORECAST_BLOCKS] = {12, 36, 60, FORECAST_HORIZON};
+
+const char *forecast_voice_name(size_t voice)
+{
+    _Static_assert(FORECAST_VOICES == EXPERT_COUNT + 1, "every expert has a voice, and the model");
+    return voice == EXPERT_COUNT ? "tft" : expert_name((enum expert)voice);
+}
 
 const char *forecast_method_name(enum forecast_method method)
 {
     static const char *const names[FORECAST_METHOD_COUNT] = {
-        "none", "tft", "persistence", "seasonal", "climatology", "trend", "argus",
+        "none", "tft", "persistence", "seasonal", "climatology", "trend", "argus", "blend",
     };
     assert((unsigned)method < FORECAST_METHOD_COUNT);
     return names[method];
@@ -22,6 +31,11 @@ const char *forecast_reason_text(enum forecast_reason reason)
     };
     assert((unsigned)reason < FORECAST_REASON_COUNT);
     return texts[reason];
+}
+
+bool forecast_path_by_model(const struct forecast_path *path)
+{
+    return path->model_share > 0.0f;
 }
 
 /* Everything but the count of references is immutable, so sharing casts const away for that alone.

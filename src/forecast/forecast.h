@@ -8,7 +8,12 @@
 
 #include <stdatomic.h>
 
-enum { FORECAST_HORIZON = 96 };
+enum {
+    FORECAST_HORIZON = 96,
+    FORECAST_BLOCKS = 4, /* of the horizon: quality and weights are kept by block */
+    FORECAST_VOICES = 9, /* in a blend: eight simple forecasters, and last the TFT */
+};
+extern const int forecast_block_end[FORECAST_BLOCKS]; /* the last step of each: 12, 36, 60, 96 */
 
 enum forecast_method {
     FORECAST_NONE,
@@ -18,9 +23,10 @@ enum forecast_method {
     FORECAST_CLIMATOLOGY, /* by hour of day over the window */
     FORECAST_TREND,       /* damped */
     FORECAST_ARGUS,       /* the reference's straight line (API contract 13.6) */
+    FORECAST_BLEND, /* of several, the TFT among them where it serves, by what they were worth */
     FORECAST_METHOD_COUNT,
 };
-/* "tft", "persistence", ...: the `method` of the API. */
+/* "tft", "persistence", ...: the `forecaster` of the API. */
 const char *forecast_method_name(enum forecast_method method);
 
 /* Why the method is not the TFT; FORECAST_BY_CHOICE when nothing stood in the way. */
@@ -45,6 +51,7 @@ struct forecast_path {
                         NaN: not measured */
     float coverage;  /* share of recent observations inside p10..p90; NaN: not measured */
     uint32_t scored; /* forecasts behind the two */
+    float model_share; /* of the TFT in the median, mean over the blocks: 1 for FORECAST_TFT */
     int64_t last_seen_ms;
     float p10[FORECAST_HORIZON]; /* finite, p10 <= p50 <= p90, within the metric's bounds */
     float p50[FORECAST_HORIZON];
@@ -67,10 +74,25 @@ struct forecast {
     struct forecast_path paths[]; /* ascending by metric */
 };
 
+/* Whether the TFT had a say in it. */
+bool forecast_path_by_model(const struct forecast_path *path);
+
 struct forecast *forecast_retain(const struct forecast *forecast);
 void forecast_release(const struct forecast *forecast); /* NULL does nothing */
 const struct forecast_path *forecast_path(const struct forecast *forecast,
                                           int metric); /* NULL: none */
+
+/* What the forecasts of one metric, as they were issued, were worth when their time came; sums over
+ * the fleet, the newest of each server counting most. Losses are pinball losses in the metric's
+ * unit, by quantile. */
+struct forecast_quality {
+    double scored, inside;                    /* values, and those of them inside p10..p90 */
+    double issued[3], persistence[3], day[3]; /* ours; of the newest value; of that a day before */
+    size_t tracks;                            /* servers */
+    double weight[FORECAST_VOICES];           /* in the median, summed over the servers */
+};
+/* "persistence", ..., "tft". */
+const char *forecast_voice_name(size_t voice);
 
 /* Every server's forecast as of one run, sorted by name. */
 struct forecast_set {
@@ -81,6 +103,8 @@ struct forecast_set {
     size_t computed; /* forecasts made anew in this run */
     double seconds;  /* the run's duration */
     uint64_t basis;  /* of forecaster and model: only forecasts of the same basis are shared */
+    struct forecast_quality (*quality)[FORECAST_BLOCKS]; /* (schema's metrics) NULL: nothing is
+                                                            measured yet */
     size_t count;
     const struct forecast *items[];
 };

@@ -1,8 +1,10 @@
 #include "forecast/forecaster.h"
 
 #include "base/alloc.h"
-#include "forecast/block.h"
+#include "base/hash.h"
 #include "base/nice_linux.h"
+#include "forecast/block.h"
+#include "forecast/learned.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -43,6 +45,10 @@ struct forecaster {
     size_t slots; /* that the three arrays hold */
     const struct forecast **previous, **results;
     struct block_track **tracks;
+    uint64_t learned_sequence; /* of the snapshot written or loaded last */
+    int64_t quality_step;      /* that the quality was summed up at */
+    size_t quality_bytes;
+    struct forecast_quality (*quality)[FORECAST_BLOCKS]; /* (metrics), NULL: not yet */
 
     unsigned worker_count;
     struct worker *workers;
@@ -165,6 +171,7 @@ void forecaster_free(struct forecaster *f)
     fw_free(f->previous);
     fw_free(f->results);
     fw_free(f->tracks);
+    fw_free(f->quality);
     fw_free(f->workers);
     fw_free(f);
 }
@@ -326,6 +333,39 @@ static void drop_results(struct forecaster *f)
     }
 }
 
+/* Sums over the fleet, renewed when there is something to learn from again. Without memory the last
+ * ones stay. */
+static void sum_quality(struct forecaster *f, int64_t now_ms)
+{
+    const int64_t step = now_ms / 1000 / f->options.step_s;
+    if (f->quality != NULL && step / TRACK_PERIOD == f->quality_step / TRACK_PERIOD)
+        return;
+    if (f->quality == NULL) {
+        f->quality_bytes = f->options.schema->count * sizeof *f->quality;
+        f->quality = fw_calloc(f->options.schema->count, sizeof *f->quality);
+    }
+    if (f->quality == NULL)
+        return;
+    f->quality_step = step;
+    memset(f->quality, 0, f->quality_bytes);
+    for (size_t slot = 0; slot < f->slots; slot++)
+        for (size_t m = 0; f->tracks[slot] != NULL && m < f->options.schema->count; m++)
+            if (f->tracks[slot]->learned[m] != NULL)
+                track_report(f->tracks[slot]->learned[m], f->quality[m]);
+}
+
+static enum fw_status attach_quality(struct forecaster *f, struct forecast_set *set)
+{
+    sum_quality(f, set->made_ms);
+    if (f->quality == NULL)
+        return FW_OK;
+    set->quality = fw_malloc(f->quality_bytes);
+    if (set->quality == NULL)
+        return FW_ENOMEM;
+    memcpy(set->quality, f->quality, f->quality_bytes);
+    return FW_OK;
+}
+
 enum fw_status forecaster_run(struct forecaster *f, const struct fleet *fleet,
                               const struct forecast_set *previous, const struct forecast_set **out,
                               struct fw_error *err)
@@ -344,14 +384,74 @@ enum fw_status forecaster_run(struct forecaster *f, const struct fleet *fleet,
         if (status != FW_OK)
             drop_results(f);
     }
+    if (status == FW_OK) {
+        set->made_ms = fw_clock_wall_ms(f->options.clock);
+        status = attach_quality(f, set);
+        if (status != FW_OK)
+            forecast_set_release(set);
+    }
     forecast_model_release(model);
     if (status != FW_OK)
         return fw_fail(err, status, "no memory for a forecast of %zu servers", fleet_slots(fleet));
     set->run = ++f->run;
-    set->made_ms = fw_clock_wall_ms(f->options.clock);
     set->step_s = f->options.step_s;
     set->basis = basis;
     set->seconds = 1e-9 * (double)(fw_clock_mono_ns(f->options.clock) - begin_ns);
     *out = set;
     return FW_OK;
+}
+
+/* ---- what was learned ---- */
+
+static struct learned_tracks learned_tracks(const struct forecaster *f)
+{
+    return (struct learned_tracks){.schema = f->options.schema,
+                                   .step_s = f->options.step_s,
+                                   .tracks = f->tracks,
+                                   .slots = f->slots};
+}
+
+enum fw_status forecaster_save(struct forecaster *f, const char *dir, const struct store_io *io,
+                               uint64_t *bytes, struct fw_error *err)
+{
+    const struct learned_tracks tracks = learned_tracks(f);
+    const int64_t now_ms = fw_clock_wall_ms(f->options.clock);
+    uint64_t sequence = f->learned_sequence + 1;
+    if (now_ms > 0 && (uint64_t)now_ms > sequence)
+        sequence = (uint64_t)now_ms;
+    *bytes = 0;
+    const enum fw_status status = learned_write(&tracks, dir, io, sequence, bytes, err);
+    if (status == FW_OK)
+        f->learned_sequence = sequence;
+    return status;
+}
+
+enum fw_status forecaster_load(struct forecaster *f, const struct fleet *fleet, const char *dir,
+                               const struct store_io *io, const char *quarantine_dir,
+                               size_t *servers, struct fw_error *err)
+{
+    const size_t slots = fleet_slots(fleet);
+    struct store_snapshot_report report = {0};
+    *servers = 0;
+    uint64_t *hash = fw_calloc(slots + 1, sizeof *hash);
+    int64_t *first_seen_ms = fw_calloc(slots + 1, sizeof *first_seen_ms);
+    enum fw_status status = hash == NULL || first_seen_ms == NULL || fit_slots(f, slots) != FW_OK
+                                ? fw_fail(err, FW_ENOMEM, "no memory to read what was learned")
+                                : FW_OK;
+    for (size_t slot = 0; status == FW_OK && slot < slots; slot++) {
+        struct fleet_server server;
+        first_seen_ms[slot] = -1;
+        if (!fleet_read_server(fleet, slot, &server))
+            continue;
+        hash[slot] = fw_hash_stable(server.name, strlen(server.name));
+        first_seen_ms[slot] = server.first_seen_ms;
+    }
+    const struct learned_tracks tracks = learned_tracks(f);
+    const struct learned_places places = {hash, first_seen_ms};
+    if (status == FW_OK)
+        status = learned_load(&tracks, &places, dir, io, quarantine_dir, servers, &report, err);
+    f->learned_sequence = report.sequence;
+    fw_free(hash);
+    fw_free(first_seen_ms);
+    return status;
 }

@@ -9,12 +9,13 @@
 
 #include "fleet/fleet.h"
 #include "forecast/forecast.h"
+#include "store/io.h"
 
 struct forecaster;
 struct forecast_model; /* a loaded TFT and what ties it to the schema: forecast/model.h */
 
 enum forecaster_kind {
-    FORECASTER_AUTO,  /* the model where it serves, else the best statistical forecaster */
+    FORECASTER_AUTO,  /* by what each server's metrics have shown to be best: a blend */
     FORECASTER_ARGUS, /* the reference's straight line for everything */
 };
 
@@ -42,5 +43,20 @@ FW_MUST_CHECK enum fw_status forecaster_run(struct forecaster *forecaster,
                                             const struct fleet *fleet,
                                             const struct forecast_set *previous,
                                             const struct forecast_set **out, struct fw_error *err);
+
+/* What was learned of every server (which metric is best forecast how, and how well it went) to and
+ * from snapshots in `dir` (docs/formats/learned.md). Both between runs, on the thread that calls
+ * forecaster_run(). Loading comes before the first run and after the fleet's windows are whole:
+ * servers are found by name and by when they were first seen, damaged ones are left out. Failures
+ * cost nothing but what was learned: as store_snapshot_begin() and store_snapshot_load(),
+ * FW_EVERSION when another version wrote it, FW_EINVAL when its steps are others. io NULL: the
+ * system's. */
+FW_MUST_CHECK enum fw_status forecaster_save(struct forecaster *forecaster, const char *dir,
+                                             const struct store_io *io, uint64_t *bytes,
+                                             struct fw_error *err);
+FW_MUST_CHECK enum fw_status forecaster_load(struct forecaster *forecaster,
+                                             const struct fleet *fleet, const char *dir,
+                                             const struct store_io *io, const char *quarantine_dir,
+                                             size_t *servers, struct fw_error *err);
 
 #endif

@@ -23,6 +23,7 @@ void forecast_set_release(const struct forecast_set *set)
         return;
     for (size_t i = 0; i < shared->count; i++)
         forecast_release(shared->items[i]);
+    fw_free(shared->quality);
     fw_free(shared);
 }
 

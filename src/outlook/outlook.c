@@ -104,7 +104,7 @@ static bool any_tft(const struct forecast_set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
         for (size_t k = 0; k < set->items[i]->path_count; k++) {
-            if (set->items[i]->paths[k].method == FORECAST_TFT)
+            if (forecast_path_by_model(&set->items[i]->paths[k]))
                 return true;
         }
     }

@@ -79,13 +79,13 @@ static enum fw_status check_blocks(struct store_check *check, const char *path,
     return status;
 }
 
-static enum fw_status check_snapshot(struct store_check *check, uint64_t sequence,
-                                     struct fw_error *err)
+static enum fw_status check_snapshot(struct store_check *check, const char *dir, const char *to,
+                                     uint64_t sequence, struct fw_error *err)
 {
     char name[SNAPSHOT_NAME_MAX], path[STORE_PATH_MAX];
     snapshot_name(name, sequence);
-    if (!store_io_path(path, sizeof path, check->directory.snap, name))
-        return fw_fail(err, FW_EINVAL, "the path of %s is too long", check->directory.snap);
+    if (!store_io_path(path, sizeof path, dir, name))
+        return fw_fail(err, FW_EINVAL, "the path of %s is too long", dir);
     struct snapshot_file file;
     struct store_snapshot_writer *copy = NULL;
     enum fw_status status = snapshot_file_open(&file, check->directory.io, path, false, err);
@@ -101,9 +101,9 @@ static enum fw_status check_snapshot(struct store_check *check, uint64_t sequenc
              "the index is damaged; blocks are found without it");
         status = snapshot_file_walk(&file);
     }
-    if (status == FW_OK && check->copy != NULL)
-        status = store_snapshot_begin(check->copy->snap, check->copy->io, NULL, sequence,
-                                      file.metadata, file.header.metadata_len, &copy, err);
+    if (status == FW_OK && to != NULL)
+        status = store_snapshot_begin(to, check->copy->io, NULL, sequence, file.metadata,
+                                      file.header.metadata_len, &copy, err);
     if (status == FW_OK)
         status = check_blocks(check, path, &file, copy, err);
     if (status == FW_OK && copy != NULL) {
@@ -112,20 +112,33 @@ static enum fw_status check_snapshot(struct store_check *check, uint64_t sequenc
     }
     store_snapshot_abort(copy);
     snapshot_file_close(&file);
-    if (status == FW_OK && sequence > check->report->snapshot_sequence)
-        check->report->snapshot_sequence = sequence;
+    return status;
+}
+
+/* Those of one directory, oldest first, as they were written. */
+static enum fw_status check_all(struct store_check *check, const char *dir, const char *to,
+                                uint64_t *files, uint64_t *newest, struct fw_error *err)
+{
+    struct snapshot_list list;
+    enum fw_status status = snapshot_list_read(check->directory.io, dir, &list, err);
+    *files = list.n;
+    *newest = list.n > 0 ? list.sequences[0] : 0;
+    for (size_t i = list.n; i > 0 && status == FW_OK; i--)
+        status = check_snapshot(check, dir, to, list.sequences[i - 1], err);
+    fw_free(list.sequences);
     return status;
 }
 
 enum fw_status store_check_snapshots(struct store_check *check, struct fw_error *err)
 {
-    struct snapshot_list list;
+    const struct store_directory *copy = check->copy;
+    uint64_t learned, unused;
     enum fw_status status =
-        snapshot_list_read(check->directory.io, check->directory.snap, &list, err);
-    check->report->snapshots = list.n;
-    for (size_t i = list.n; i > 0 && status == FW_OK; i--) /* oldest first, as they were written */
-        status = check_snapshot(check, list.sequences[i - 1], err);
-    fw_free(list.sequences);
+        check_all(check, check->directory.snap, copy != NULL ? copy->snap : NULL,
+                  &check->report->snapshots, &check->report->snapshot_sequence, err);
+    if (status == FW_OK)
+        status = check_all(check, check->directory.learned, copy != NULL ? copy->learned : NULL,
+                           &learned, &unused, err);
     return status;
 }
 

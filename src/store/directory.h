@@ -4,6 +4,7 @@
  *   lock         held with flock() by the process that may write
  *   log/         journal segments           docs/formats/journal.md
  *   snap/        snapshots                  docs/formats/snapshot.md
+ *   learned/     what was learned of the servers, as snapshots  docs/formats/learned.md
  *   state.db     SQLite                     docs/formats/state.md
  *   history.db   SQLite, the long history   docs/formats/history.md
  *   quarantine/  bytes that failed a check, set aside */
@@ -21,6 +22,7 @@ struct store_directory {
     char path[STORE_PATH_MAX];
     char log[STORE_PATH_MAX];
     char snap[STORE_PATH_MAX];
+    char learned[STORE_PATH_MAX];
     char state[STORE_PATH_MAX];
     char history[STORE_PATH_MAX];
     char quarantine[STORE_PATH_MAX];

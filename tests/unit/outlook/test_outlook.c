@@ -78,7 +78,9 @@ static struct forecast *server(struct world *w, const char *name, double disk,
     struct forecast *f = build_forecast(name, 1);
     f->origin_ms = (fw_clock_wall_ms(&w->clock.clock) / BUILD_STEP_MS + 1) * BUILD_STEP_MS;
     f->last_seen_ms = f->origin_ms - 1000;
-    build_flat(f, METRIC_DISK_USAGE, disk)->method = (uint8_t)method;
+    struct forecast_path *path = build_flat(f, METRIC_DISK_USAGE, disk);
+    path->method = (uint8_t)method;
+    path->model_share = method == FORECAST_TFT ? 1.0f : 0.0f;
     return f;
 }
 

@@ -1,0 +1,215 @@
+#include "forecast/expert.h"
+
+#include <assert.h>
+#include <math.h>
+
+enum {
+    DAYS_BEFORE = 3,
+    SHARP_S = 300, /* a job that runs at ten past two is not smeared over half an hour */
+    WIDE_S = 1800,
+    QUARTER_S = 900,
+    HOUR_S = 3600,
+    WEEK_DAYS = 7,
+    BINS_MAX = FORECAST_HORIZON + 4,
+};
+static const float recent_decay = 0.8f;
+
+const char *expert_name(enum expert expert)
+{
+    static const char *const names[EXPERT_COUNT] = {
+        "persistence", "level", "day", "week", "recent", "trend", "linear", "climate",
+    };
+    assert((unsigned)expert < EXPERT_COUNT);
+    return names[expert];
+}
+
+static int64_t steps_of(uint32_t seconds, uint32_t step_s)
+{
+    return seconds / step_s > 1 ? seconds / step_s : 1;
+}
+
+/* ---- from the book ---- */
+
+/* The book at some bins in a row, from what was whole at the origin: mean of all days, of recent
+ * days, and a week before. */
+struct shelf {
+    int64_t first;
+    size_t n;
+    float usual[BINS_MAX], recent[BINS_MAX], week[BINS_MAX];
+};
+
+static void fill_bin(const struct daybook *book, int64_t known, int64_t bin, size_t i,
+                     struct shelf *shelf)
+{
+    float sum = 0.0f, weights = 0.0f, weight = 1.0f, plain = 0.0f, count = 0.0f;
+    for (int64_t day = 1; day <= DAYBOOK_DAYS; day++, weight *= recent_decay) {
+        const int64_t before = bin - day * book->per_day;
+        const float value = before <= known ? daybook_at(book, before) : NAN;
+        if (isnan(value))
+            continue;
+        plain += value;
+        count += 1.0f;
+        sum += weight * value;
+        weights += weight;
+    }
+    shelf->usual[i] = count > 0.0f ? plain / count : NAN;
+    shelf->recent[i] = count > 0.0f ? sum / weights : NAN;
+    shelf->week[i] = daybook_at(book, bin - (int64_t)WEEK_DAYS * book->per_day);
+}
+
+static void fill_shelf(const struct daybook *book, int64_t known, int64_t first, size_t n,
+                       struct shelf *shelf)
+{
+    assert(n <= BINS_MAX);
+    shelf->first = first;
+    shelf->n = n;
+    for (size_t i = 0; i < n; i++)
+        fill_bin(book, known, first + (int64_t)i, i, shelf);
+}
+
+static float between(const float *row, const struct shelf *shelf, struct daybook_place place)
+{
+    const int64_t i = place.bin - shelf->first;
+    assert(i >= 0 && i + 1 < (int64_t)shelf->n);
+    const float a = row[i], b = row[i + 1];
+    if (isnan(a))
+        return b;
+    return isnan(b) ? a : (1.0f - place.part) * a + place.part * b;
+}
+
+/* What is usual, now and at each horizon, for `linear`. */
+struct usual {
+    float now;
+    float then[FORECAST_HORIZON];
+};
+
+static void book_parts(const struct expert_view *v, int64_t origin, int from, int to,
+                       struct expert_parts *parts, struct usual *usual)
+{
+    struct shelf there, here;
+    const int64_t step = v->first_step + origin;
+    const int64_t hour = steps_of(HOUR_S, v->step_s);
+    const int64_t known = (step + 1) * (int64_t)v->step_s / daybook_bin_s(v->step_s) - 1;
+    const struct daybook_place now = daybook_place(v->step_s, step - (hour - 1) / 2);
+    const struct daybook_place low = daybook_place(v->step_s, step + from);
+    const struct daybook_place high = daybook_place(v->step_s, step + to);
+    fill_shelf(v->book, known, now.bin, 2, &here);
+    fill_shelf(v->book, known, low.bin, (size_t)(high.bin - low.bin) + 2, &there);
+    const float level = (float)series_level(v->sums, origin, hour);
+    const float recent = between(here.recent, &here, now), week = between(here.week, &here, now);
+    usual->now = between(here.usual, &here, now);
+    for (int h = from; h <= to; h++) {
+        const size_t i = (size_t)(h - from);
+        const struct daybook_place place = daybook_place(v->step_s, step + h);
+        usual->then[i] = between(there.usual, &there, place);
+        parts->base[EXPERT_RECENT][i] = between(there.recent, &there, place);
+        parts->signal[EXPERT_RECENT][i] = isnan(recent) ? 0.0f : level - recent;
+        parts->base[EXPERT_WEEK][i] = between(there.week, &there, place);
+        parts->signal[EXPERT_WEEK][i] = isnan(week) ? 0.0f : level - week;
+    }
+}
+
+/* ---- from the window ---- */
+
+/* The same time of up to three days before. */
+static float days_before(const struct series_sums *sums, int64_t at, int64_t around)
+{
+    double sum = 0.0;
+    int count = 0;
+    for (int64_t days = 1; days <= DAYS_BEFORE; days++) {
+        const int64_t there = at - days * (int64_t)sums->day;
+        const double mean = series_mean(sums, there - around, there + around + 1);
+        if (there - around >= 0 && !isnan(mean)) {
+            sum += mean;
+            count++;
+        }
+    }
+    return count > 0 ? (float)(sum / count) : NAN;
+}
+
+/* `detail`: what the sharp mean has that a wide one has not. */
+static void day_parts(const struct expert_view *v, int64_t origin, int from, int to,
+                      struct expert_parts *parts, float detail[FORECAST_HORIZON])
+{
+    const int64_t day = (int64_t)v->sums->day, hour = steps_of(HOUR_S, v->step_s);
+    double sum = 0.0;
+    int count = 0;
+    for (int64_t days = 1; days <= DAYS_BEFORE && origin - days * day - hour >= 0; days++, count++)
+        sum += series_level(v->sums, origin - days * day, hour);
+    const double change =
+        count > 0 ? series_level(v->sums, origin, hour) - sum / count : (double)NAN;
+    for (int h = from; h <= to; h++) {
+        const int64_t same_time = origin + 1 + (h - 1) % day; /* of the first day ahead */
+        const float sharp = days_before(v->sums, same_time, SHARP_S / (int64_t)v->step_s);
+        const float wide = days_before(v->sums, same_time, WIDE_S / (int64_t)v->step_s);
+        parts->base[EXPERT_DAY][h - from] = sharp;
+        parts->signal[EXPERT_DAY][h - from] = isnan(change) ? 0.0f : (float)change;
+        detail[h - from] = sharp - wide;
+    }
+}
+
+static void level_parts(const struct expert_view *v, int64_t origin, int from, int to,
+                        struct expert_parts *parts)
+{
+    const struct series_sums *sums = v->sums;
+    const float newest = (float)series_level(sums, origin, steps_of(QUARTER_S, v->step_s));
+    const float day = (float)series_level(sums, origin, (int64_t)sums->day);
+    const float hour = (float)series_level(sums, origin, steps_of(HOUR_S, v->step_s));
+    const int32_t at = sums->newest[origin];
+    const double slope = series_slope(sums, origin), last = (double)sums->plain[at];
+    for (int h = from; h <= to; h++) {
+        const size_t i = (size_t)(h - from);
+        const double line = last + slope * (double)(origin + h - at);
+        parts->base[EXPERT_PERSISTENCE][i] = newest;
+        parts->signal[EXPERT_PERSISTENCE][i] = 0.0f;
+        parts->base[EXPERT_LEVEL][i] = day;
+        parts->signal[EXPERT_LEVEL][i] = hour - day;
+        parts->base[EXPERT_TREND][i] = newest;
+        parts->signal[EXPERT_TREND][i] = (float)series_to(v->map, line) - newest;
+    }
+}
+
+/* ---- linear ---- */
+
+static float or_zero(float x)
+{
+    return isfinite(x) ? x : 0.0f;
+}
+
+static void linear_parts(const struct expert_view *v, int64_t origin, int n,
+                         const struct usual *usual, const float *detail, struct expert_parts *parts)
+{
+    const struct series_sums *s = v->sums;
+    const float newest = parts->base[EXPERT_PERSISTENCE][0];
+    const float hour = (float)series_level(s, origin, steps_of(HOUR_S, v->step_s));
+    const float six = (float)series_level(s, origin, steps_of(6 * HOUR_S, v->step_s));
+    const float day = (float)series_level(s, origin, (int64_t)s->day);
+    const float now = isnan(usual->now) ? hour : usual->now;
+    for (int i = 0; i < n; i++) {
+        const float then = isnan(usual->then[i]) ? day : usual->then[i];
+        float *feature = parts->feature[i];
+        parts->base[EXPERT_LINEAR][i] = then;
+        parts->signal[EXPERT_LINEAR][i] = 0.0f;
+        feature[0] = or_zero(parts->base[EXPERT_DAY][i] - then);
+        feature[1] = or_zero(parts->base[EXPERT_WEEK][i] - then);
+        feature[2] = or_zero(parts->base[EXPERT_RECENT][i] - then);
+        feature[3] = or_zero(newest - now);
+        feature[4] = or_zero(hour - now);
+        feature[5] = or_zero(six - day);
+        feature[6] = or_zero(day - then);
+        feature[7] = or_zero(detail[i]);
+    }
+}
+
+void expert_parts(const struct expert_view *view, int64_t origin, int from, int to,
+                  struct expert_parts *parts)
+{
+    struct usual usual = {0};
+    float detail[FORECAST_HORIZON] = {0};
+    assert(origin >= 0 && origin < (int64_t)view->sums->n && view->sums->newest[origin] >= 0);
+    assert(from >= 1 && from <= to && to <= FORECAST_HORIZON);
+    level_parts(view, origin, from, to, parts);
+    day_parts(view, origin, from, to, parts, detail);
+    book_parts(view, origin, from, to, parts, &usual);
+    linear_parts(view, origin, to - from + 1, &usual, detail, parts);
+}

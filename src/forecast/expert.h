@@ -1,0 +1,59 @@
+/* The simple forecasters that a blend is made of. Each says, from what is known at an origin, a
+ * base for the value some steps later and a signal of which a learned share (its gain) is added:
+ *
+ *   persistence  mean of the last quarter of an hour
+ *   level        mean of the last day              + gain * (last hour - last day)
+ *   day          mean of three days at that time   + gain * (last hour - the same on those days)
+ *   week         the value a week before           + gain * (last hour - the same a week before)
+ *   recent       mean of 14 days at that time, each day counting 0.8 of the one after it
+ *                                                  + gain * (last hour - the same mean at this
+ * time) trend        mean of the last quarter of an hour + gain * (slope * steps) linear plain mean
+ * of 14 days at that time + coefficients * features (below) climate      quantiles of 14 days at
+ * that time (daybook.h); no base
+ *
+ * Everything is on the series' map. Private to this folder. */
+#ifndef FW_FORECAST_EXPERT_H
+#define FW_FORECAST_EXPERT_H
+
+#include "forecast/daybook.h"
+#include "forecast/forecast.h"
+#include "forecast/ridge.h"
+#include "forecast/series.h"
+
+enum expert {
+    EXPERT_PERSISTENCE,
+    EXPERT_LEVEL,
+    EXPERT_DAY,
+    EXPERT_WEEK,
+    EXPERT_RECENT,
+    EXPERT_TREND,
+    EXPERT_LINEAR,
+    EXPERT_POINTS,                  /* those with a base */
+    EXPERT_CLIMATE = EXPERT_POINTS, /* quantiles of its own */
+    EXPERT_COUNT,
+};
+/* "persistence", "level", ... */
+const char *expert_name(enum expert expert);
+
+/* What experts look at. */
+struct expert_view {
+    const struct series_sums *sums;
+    const struct series_map *map;
+    const struct daybook *book;
+    int64_t first_step; /* of the sums' index 0, on the grid */
+    uint32_t step_s;
+};
+
+/* Rows begin at the first horizon asked for. */
+struct expert_parts {
+    float base[EXPERT_POINTS][FORECAST_HORIZON]; /* NaN: cannot be said */
+    float signal[EXPERT_POINTS][FORECAST_HORIZON];
+    float feature[FORECAST_HORIZON][RIDGE_FEATURES]; /* finite: 0 where nothing is known */
+};
+
+/* For the horizons `from` to `to` (1 .. FORECAST_HORIZON). `origin` is an index of the sums with a
+ * value at or before it (asserted). Nothing after the origin is looked at. */
+void expert_parts(const struct expert_view *view, int64_t origin, int from, int to,
+                  struct expert_parts *parts);
+
+#endif
