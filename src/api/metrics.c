@@ -291,6 +291,54 @@ static void put_quality(struct writer *w, struct api *api)
     }
 }
 
+static const struct outlook *measured(struct api *api)
+{
+    const struct outlook *outlook = outlook_board_current(api->parts.board);
+    if (outlook != NULL && outlook->set->quality != NULL)
+        return outlook;
+    outlook_release(outlook);
+    return NULL;
+}
+
+/* By block of the horizon: losses of forecasts as they were issued, beside plain ones on the same
+ * values, and who makes them. */
+static void put_block_quality(struct writer *w, struct api *api)
+{
+    enum { COVERAGE, LOSS, WEIGHT, FAMILIES };
+    static const struct {
+        const char *name, *unit, *help;
+        size_t n;
+    } families[FAMILIES] = {
+        {"forewarn_block_coverage_ratio", "ratio",
+         "Share of values inside p10..p90 as issued, by steps ahead; 0.8 is promised.",             1              },
+        {"forewarn_block_pinball_loss",   "",
+         "Mean pinball loss in the metric's unit, ours and of plain forecasts of the same values.", API_JUDGED     },
+        {"forewarn_blend_weight_ratio",   "ratio",
+         "Weight of each forecaster in the median, mean over servers.",                             FORECAST_VOICES},
+    };
+    const struct outlook *outlook = measured(api);
+    const struct schema *schema = api->options.schema;
+    for (size_t f = 0; outlook != NULL && f < FAMILIES; f++) {
+        family(w, families[f].name, "gauge", families[f].unit, families[f].help);
+        for (size_t i = 0; i < schema->count * FORECAST_BLOCKS * families[f].n; i++) {
+            const size_t m = i / families[f].n / FORECAST_BLOCKS, k = i % families[f].n;
+            const size_t block = i / families[f].n % FORECAST_BLOCKS;
+            const struct forecast_quality *sums = &outlook->set->quality[m][block];
+            if (!(sums->scored >= 1.0))
+                continue;
+            const struct api_block_quality q = api_block_quality(sums, block);
+            char labels[SCHEMA_METRIC_NAME_MAX + 96];
+            int n = snprintf(labels, sizeof labels, "metric=\"%s\",horizon=\"%d-%d\"",
+                             schema->metrics[m].name, q.from, q.to);
+            if (f != COVERAGE)
+                (void)snprintf(labels + n, sizeof labels - (size_t)n, ",forecaster=\"%s\"",
+                               f == LOSS ? api_judged_name[k] : forecast_voice_name(k));
+            sample(w, labels, f == COVERAGE ? q.coverage : f == LOSS ? q.mean[k] : q.weight[k]);
+        }
+    }
+    outlook_release(outlook);
+}
+
 static void put_forecast(struct writer *w, struct api *api)
 {
     struct outlook_statistics statistics;
@@ -326,6 +374,7 @@ static void put_forecast(struct writer *w, struct api *api)
     sample(w, labels, 1);
     put_alerts(w, outlook);
     put_quality(w, api);
+    put_block_quality(w, api);
     outlook_release(outlook);
 }
 

@@ -464,6 +464,8 @@ void api_get_status_v1(void *ctx, struct http_request *request)
     fw_buf_putc(&buf, ',');
     put_model_members(&buf, api);
     fw_buf_putc(&buf, ',');
+    api_put_forecast_quality(&buf, api);
+    fw_buf_putc(&buf, ',');
     api_put_int(&buf, "log_lines_suppressed", (int64_t)fw_log_suppressed());
     fw_buf_putc(&buf, '}');
     api_reply_buf(request, &buf);
