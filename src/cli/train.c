@@ -23,13 +23,16 @@ static const char usage_text[] =
     "  --seed S            (1) the same seed gives the same model, whatever --threads\n"
     "  --threads N         (all cores)\n"
     "  --resume            go on from DIR's checkpoint\n"
-    "  --from MODEL        begin with a model's weights, inputs and targets\n"
-    "  --metrics a,b       targets and inputs (all that the data and the schema have)\n"
+    "  --from MODEL        begin with a model's weights, inputs and targets: fine-tuning\n"
+    "  --form metric|fleet (metric) one network for every metric of any server, or one for all\n"
+    "                      metrics of a server together, by their names\n"
+    "  --metrics a,b       of form fleet: targets and inputs (all that data and schema have)\n"
+    "  --samples N         of form metric: so many are drawn from, 0.7 KB each (131072)\n"
     "  --batch N           samples a step (32)\n"
     "  --learning-rate X   (0.003) halved when the validation loss stops falling\n"
     "  --dropout X         (0.2)\n"
-    "  --history N         steps of 5 minutes that the model sees (288)\n"
-    "  --horizon N         steps that it forecasts (96, the only one that the daemon serves)\n"
+    "  --history N         of form fleet: steps of 5 minutes that the model sees (288)\n"
+    "  --horizon N         of form fleet: steps that it forecasts (96, which the daemon serves)\n"
     "  --max-minutes M     stop after that time\n";
 
 static volatile sig_atomic_t interrupted;
@@ -115,6 +118,7 @@ static int set_option(struct train_options *o, const char *name, const char *val
         {"--batch",   &o->batch,   1,  65536                  },
         {"--history", &o->history, 12, 16384                  },
         {"--horizon", &o->horizon, 1,  16384                  },
+        {"--samples", &o->samples, 64, 16777216               },
     };
     const struct {
         const char *name;
@@ -152,6 +156,12 @@ static int set_option(struct train_options *o, const char *name, const char *val
             *texts[i].to = value;
             return CLI_OK;
         }
+    }
+    if (strcmp(name, "--form") == 0) {
+        if (strcmp(value, "metric") != 0 && strcmp(value, "fleet") != 0)
+            return refused(name, value);
+        o->form = strcmp(value, "fleet") == 0 ? TRAIN_FLEET : TRAIN_METRIC;
+        return CLI_OK;
     }
     if (strcmp(name, "--seed") == 0) {
         if (!cli_number(value, 0, 0x7fffffffffffffff, &n))

@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "evaluate/protocol.h"
-#include "evaluate/splits.h"
+#include "history/splits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +51,7 @@ static char *file_of(const char *dir, const char *server)
     return path;
 }
 
-static enum fw_status read_fleet(const char *dir, const struct evaluate_splits *splits,
+static enum fw_status read_fleet(const char *dir, const struct history_splits *splits,
                                  uint32_t step_s, struct history **out, struct fw_error *err)
 {
     enum fw_status status = FW_OK;
@@ -86,13 +86,13 @@ static int by_name(const void *name, const void *series)
     return strcmp(name, ((const struct history_series *)series)->name);
 }
 
-static enum fw_status split_fleet(const char *path, const struct evaluate_splits *splits,
+static enum fw_status split_fleet(const char *path, const struct history_splits *splits,
                                   int64_t test_from_ms, struct evaluate_set *set,
                                   struct fw_error *err)
 {
     const struct history *h = set->history;
     for (size_t i = 0; i < splits->n; i++) {
-        const struct evaluate_split *split = &splits->items[i];
+        const struct history_split *split = &splits->items[i];
         const struct history_series *series =
             bsearch(split->server, h->series, h->n_series, sizeof *h->series, by_name);
         if (series == NULL)
@@ -165,17 +165,17 @@ static enum fw_status read_split_fleet(const struct evaluate_source *source, uin
                                        struct fw_error *err)
 {
     char path[PATH_BYTES];
-    struct evaluate_splits splits;
+    struct history_splits splits;
     if (snprintf(path, sizeof path, "%s/servers.csv", source->paths[0]) >= (int)sizeof path)
         return fw_fail(err, FW_ELIMIT, "%.200s: the path is too long", source->paths[0]);
-    enum fw_status status = evaluate_splits_read(path, &splits, err);
+    enum fw_status status = history_splits_read(path, &splits, err);
     if (status == FW_OK)
         status = read_fleet(source->paths[0], &splits, step_s, &set->history, err);
     if (status == FW_OK)
         status = make_servers(set, splits.n, err);
     if (status == FW_OK)
         status = split_fleet(path, &splits, test_from_ms, set, err);
-    evaluate_splits_fini(&splits);
+    history_splits_fini(&splits);
     return status;
 }
 

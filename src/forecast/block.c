@@ -36,8 +36,10 @@ static enum fw_status fit(void **memory, size_t *have, size_t count, size_t size
 
 enum fw_status block_bench_fit(struct block_bench *bench, const struct block_job *job)
 {
-    size_t scratch = metric_scratch_bytes(job->steps), targets = 0;
-    if (job->model != NULL) {
+    size_t scratch = metric_scratch_bytes(job->steps, job->schema->count), targets = 0;
+    if (job->model != NULL && forecast_model_by_metric(job->model)) {
+        scratch += forecast_model_ladder_scratch_bytes(job->model, job->schema->count);
+    } else if (job->model != NULL) {
         const size_t wanted = forecast_model_scratch_bytes(job->model, BLOCK_SERVERS);
         scratch = wanted > scratch ? wanted : scratch;
         targets = forecast_model_info(job->model).target_count;
@@ -78,6 +80,47 @@ void block_bench_fini(struct block_bench *bench)
 
 /* ---- one server ---- */
 
+/* A model by metric is asked once for all metrics that want its opinion. */
+static void ask_model(struct metric_work *w, struct metric_blend *blends, size_t n, float *answers)
+{
+    const struct ladder *ladders[SCHEMA_METRICS_MAX];
+    const struct series_map *maps[SCHEMA_METRICS_MAX];
+    size_t asked = 0;
+    for (size_t i = 0; i < n; i++)
+        if (blends[i].asks) {
+            ladders[asked] = &blends[i].ladder;
+            maps[asked] = &blends[i].track->map;
+            blends[i].model = answers + asked++ * 3 * FORECAST_HORIZON;
+        }
+    if (asked > 0)
+        forecast_model_run_ladders(w->job->model, asked, ladders, maps, w->scratch, answers);
+}
+
+static enum fw_status fill_paths(const struct metric_work *given,
+                                 const int64_t newest[SCHEMA_METRICS_MAX], struct forecast *f)
+{
+    struct metric_work w = *given;
+    const size_t metrics = w.job->schema->count;
+    struct metric_blend *blends = ARENA_NEW(&w.scratch, metrics, struct metric_blend);
+    float *answers = ARENA_FLOATS(&w.scratch, metrics * 3 * FORECAST_HORIZON);
+    assert(blends != NULL && answers != NULL);
+    size_t pending = 0;
+    for (size_t m = 0; m < metrics; m++) {
+        bool waits = false;
+        if (newest[m] < 0)
+            continue;
+        const enum fw_status status =
+            metric_begin(&w, m, newest[m], &f->paths[f->path_count++], &blends[pending], &waits);
+        if (status != FW_OK)
+            return status;
+        pending += waits;
+    }
+    ask_model(&w, blends, pending, answers);
+    for (size_t i = 0; i < pending; i++)
+        metric_finish(&w, &blends[i]);
+    return FW_OK;
+}
+
 static enum fw_status make_forecast(const struct metric_work *w, size_t slot, struct forecast **out)
 {
     const struct fleet_server *server = &w->view->server;
@@ -101,10 +144,7 @@ static enum fw_status make_forecast(const struct metric_work *w, size_t slot, st
     f->stale = server->stale;
     f->origin_ms = (server->newest_step + 1) * (int64_t)w->job->step_s * 1000;
     f->last_seen_ms = server->last_seen_ms;
-    enum fw_status status = FW_OK;
-    for (size_t m = 0; m < metrics && status == FW_OK; m++)
-        if (newest[m] >= 0)
-            status = metric_forecast(w, m, newest[m], &f->paths[f->path_count++]);
+    const enum fw_status status = fill_paths(w, newest, f);
     if (status != FW_OK) {
         forecast_release(f);
         return status;
@@ -208,7 +248,7 @@ static enum fw_status read_members(const struct block_job *job, struct block_ben
 static void predict_members(const struct block_job *job, struct block_bench *bench,
                             struct members *members)
 {
-    if (job->model == NULL || job->kind != FORECASTER_AUTO)
+    if (job->model == NULL || job->kind != FORECASTER_AUTO || forecast_model_by_metric(job->model))
         return;
     const struct forecast_model_info info = forecast_model_info(job->model);
     struct forecast_window windows[BLOCK_SERVERS];

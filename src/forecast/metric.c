@@ -3,19 +3,18 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "forecast/argus.h"
-#include "forecast/combine.h"
-#include "forecast/ramp.h"
 
 #include <assert.h>
 #include <math.h>
 
 enum { BLEND_STEPS_MIN = 6 * FORECAST_HORIZON, SCORED_MIN = 24 };
 
-size_t metric_scratch_bytes(size_t steps)
+size_t metric_scratch_bytes(size_t steps, size_t metrics)
 {
-    const size_t study = statistical_scratch_bytes(steps);
-    const size_t blend = series_scratch_bytes(steps) + sizeof(struct track_words) + 64;
-    return study > blend ? study : blend;
+    const size_t study = statistical_scratch_bytes(steps), series = series_scratch_bytes(steps);
+    const size_t answers = metrics * 3 * FORECAST_HORIZON * sizeof(float);
+    return (study > series ? study : series) + metrics * sizeof(struct metric_blend) + answers +
+           256;
 }
 
 static const float *column_of(const struct metric_work *w, size_t metric)
@@ -148,38 +147,44 @@ static void measure(const struct track *track, struct forecast_candidate *candid
     candidate->scored = (uint32_t)count;
 }
 
-static enum fw_status blended(const struct metric_work *w, size_t metric, const float *model,
-                              struct forecast_candidate *candidate, struct forecast_path *path)
+static enum fw_status begin_blend(const struct metric_work *w, struct metric_blend *blend)
 {
     struct arena scratch = w->scratch;
-    const struct series series = series_of(w, metric, 0, w->view->steps);
-    const int64_t newest = w->view->server.newest_step;
-    float quantiles[3 * FORECAST_HORIZON];
-    struct track *track;
+    const struct series series = series_of(w, blend->metric, 0, w->view->steps);
     struct track_view view;
-    struct ramp ramp;
-    const enum fw_status status = learned_of(w, metric, &series, &track);
+    const enum fw_status status = learned_of(w, blend->metric, &series, &blend->track);
     if (status != FW_OK)
         return status;
-    track_view(track, &series, newest, &scratch, &view);
-    track_learn(track, &view);
+    track_view(blend->track, &series, w->view->server.newest_step, &scratch, &view);
+    track_learn(blend->track, &view);
+    measure(blend->track, &blend->candidate);
+    track_speak(blend->track, &view, &blend->words);
+    blend->ramps = ramp_find(&view.sums, series.metric, &blend->ramp);
+    if (blend->asks)
+        ladder_build(blend->track, &view, &blend->words, &blend->ladder);
+    return FW_OK;
+}
+
+void metric_finish(const struct metric_work *w, struct metric_blend *blend)
+{
+    float quantiles[3 * FORECAST_HORIZON];
+    const bool asked = blend->model != NULL && !isnan(blend->model[0]);
+    struct forecast_candidate *candidate = &blend->candidate;
+    if (blend->asks && !asked)
+        candidate->reason = FORECAST_NOT_FINITE;
     candidate->quantiles = quantiles;
-    measure(track, candidate);
-    struct track_words *words = ARENA_NEW(&scratch, 1, struct track_words);
-    assert(words != NULL);
-    track_speak(track, &view, words);
-    if (ramp_find(&view.sums, series.metric, &ramp)) {
-        ramp_path(&ramp, quantiles);
+    if (blend->ramps) {
+        ramp_path(&blend->ramp, quantiles);
         candidate->method = FORECAST_TREND;
         candidate->model_share = 0.0f;
     } else {
-        track_finish(track, words, model, quantiles);
+        track_finish(blend->track, &blend->words, blend->model, quantiles);
         candidate->method = FORECAST_BLEND;
-        candidate->model_share = model == NULL ? 0.0f : track_model_share(track);
+        candidate->model_share = asked ? track_model_share(blend->track) : 0.0f;
     }
-    forecast_combine(candidate, 1, series.metric, path);
-    track_remember(track, newest, words, path->p10, model);
-    return FW_OK;
+    forecast_combine(candidate, 1, &w->job->schema->metrics[blend->metric], blend->path);
+    track_remember(blend->track, w->view->server.newest_step, &blend->words, blend->path->p10,
+                   blend->model);
 }
 
 /* ---- all of them ---- */
@@ -210,6 +215,8 @@ static enum forecast_reason obstacle(const struct metric_work *w, size_t metric)
         return FORECAST_NO_MODEL;
     if (!forecast_model_info(model).serves)
         return FORECAST_STEP_MISMATCH;
+    if (forecast_model_by_metric(model))
+        return may_blend(w, metric) ? FORECAST_BY_CHOICE : FORECAST_SHORT_HISTORY;
     const int target = forecast_model_target(model, (int)metric);
     if (target < 0)
         return FORECAST_METRIC_UNKNOWN;
@@ -231,32 +238,42 @@ int64_t metric_newest(const struct metric_work *w, size_t metric)
     return t;
 }
 
-enum fw_status metric_forecast(const struct metric_work *w, size_t metric, int64_t newest,
-                               struct forecast_path *path)
+enum fw_status metric_begin(const struct metric_work *w, size_t metric, int64_t newest,
+                            struct forecast_path *path, struct metric_blend *blend, bool *pending)
 {
     const int64_t back = (int64_t)w->view->steps - 1 - newest;
     path->metric = (uint16_t)metric;
     path->current = column_of(w, metric)[newest];
     path->last_seen_ms = (w->view->server.newest_step - back) * (int64_t)w->job->step_s * 1000 +
                          (int64_t)w->view->offsets_ms[newest];
+    *pending = false;
     if (w->job->kind == FORECASTER_ARGUS) {
         straight_line(w, metric, path);
         return FW_OK;
     }
-    struct forecast_candidate candidate = {.method = FORECAST_TFT,
-                                           .reason = obstacle(w, metric),
-                                           .pinball = NAN,
-                                           .coverage = NAN,
-                                           .model_share = 1.0f};
+    const struct forecast_candidate candidate = {.method = FORECAST_TFT,
+                                                 .reason = obstacle(w, metric),
+                                                 .pinball = NAN,
+                                                 .coverage = NAN,
+                                                 .model_share = 1.0f};
+    const bool serves = candidate.reason == FORECAST_BY_CHOICE;
     const float *model = NULL;
-    if (candidate.reason == FORECAST_BY_CHOICE) {
-        const size_t target = (size_t)forecast_model_target(w->job->model, (int)metric);
-        candidate.quantiles = model = w->predicted + target * 3 * FORECAST_HORIZON;
+    if (serves && !forecast_model_by_metric(w->job->model))
+        model = w->predicted +
+                (size_t)forecast_model_target(w->job->model, (int)metric) * 3 * FORECAST_HORIZON;
+    if (may_blend(w, metric)) {
+        blend->metric = metric;
+        blend->path = path;
+        blend->candidate = candidate;
+        blend->model = model;
+        blend->asks = serves && model == NULL;
+        *pending = true;
+        return begin_blend(w, blend);
     }
-    if (may_blend(w, metric))
-        return blended(w, metric, model, &candidate, path);
     if (model == NULL)
         return statistical(w, metric, candidate.reason, path);
-    forecast_combine(&candidate, 1, &w->job->schema->metrics[metric], path);
+    struct forecast_candidate alone = candidate;
+    alone.quantiles = model;
+    forecast_combine(&alone, 1, &w->job->schema->metrics[metric], path);
     return FW_OK;
 }

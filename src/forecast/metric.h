@@ -10,6 +10,9 @@
 #define FW_FORECAST_METRIC_H
 
 #include "forecast/block.h"
+#include "forecast/combine.h"
+#include "forecast/ladder.h"
+#include "forecast/ramp.h"
 
 /* Where one server's forecast is being made. */
 struct metric_work {
@@ -21,13 +24,32 @@ struct metric_work {
     const float *predicted; /* (targets, 3, FORECAST_HORIZON), NULL: the model was not run */
 };
 
-size_t metric_scratch_bytes(size_t steps);
+/* For windows of `steps` of a schema of so many metrics. */
+size_t metric_scratch_bytes(size_t steps, size_t metrics);
+
+/* A metric's blend between its two halves: what the model is to be asked, and what came. */
+struct metric_blend {
+    size_t metric;
+    struct forecast_path *path;
+    struct track *track;
+    struct forecast_candidate candidate;
+    const float *model; /* (3, FORECAST_HORIZON) its opinion; NULL: none */
+    bool asks;          /* the ladder is for a model by metric */
+    bool ramps;
+    struct ramp ramp;
+    struct track_words words;
+    struct ladder ladder;
+};
 
 /* Index of the metric's newest value in the view, -1: it has none. */
 int64_t metric_newest(const struct metric_work *work, size_t metric);
 
-/* newest: as above, not negative. FW_ENOMEM: the path is not whole. */
-FW_MUST_CHECK enum fw_status metric_forecast(const struct metric_work *work, size_t metric,
-                                             int64_t newest, struct forecast_path *path);
+/* Fills the path, or leaves a blend to be finished: *pending says which. newest: as above, not
+ * negative. FW_ENOMEM: the path is not whole. */
+FW_MUST_CHECK enum fw_status metric_begin(const struct metric_work *work, size_t metric,
+                                          int64_t newest, struct forecast_path *path,
+                                          struct metric_blend *blend, bool *pending);
+/* The second half, blend->model set where a model was asked. */
+void metric_finish(const struct metric_work *work, struct metric_blend *blend);
 
 #endif

@@ -1,6 +1,7 @@
 #include "forecast/model.h"
 
 #include "base/alloc.h"
+#include "forecast/ladder.h"
 #include "tft/assemble.h"
 #include "tft/calendar.h"
 #include "tft/compile.h"
@@ -45,6 +46,7 @@ struct forecast_model {
     int32_t profile_code[PROFILE_COUNT], status_code[STATUS_COUNT];
     int16_t target_of_metric[SCHEMA_METRICS_MAX]; /* -1: none */
     struct level levels[3];
+    bool by_metric; /* of forewarn's own form */
 };
 
 /* ---- tying names to the schema ---- */
@@ -144,6 +146,12 @@ static enum fw_status tie_levels(struct forecast_model *m, struct fw_error *err)
 static enum fw_status tie(struct forecast_model *m, const struct schema *schema,
                           struct fw_error *err)
 {
+    m->by_metric = ladder_spec_fits(m->spec);
+    if (m->by_metric) {
+        m->history_min = 6 * FORECAST_HORIZON;
+        memset(m->target_of_metric, -1, sizeof m->target_of_metric);
+        return FW_OK;
+    }
     if (m->spec->horizon != FORECAST_HORIZON)
         return fw_fail(err, FW_EINVAL, "the model forecasts %zu steps, expected %d",
                        m->spec->horizon, FORECAST_HORIZON);
@@ -414,6 +422,98 @@ void forecast_model_run(const struct forecast_model *model, size_t n,
                         out + (i * s->n_targets + t) * 3 * FORECAST_HORIZON);
 }
 
+/* ---- ladders ---- */
+
+struct ladder_batch {
+    float *history_reals, *horizon_reals, *scale, *prediction;
+    size_t *history_lengths, *horizon_lengths;
+    int32_t *no_codes;
+};
+
+static size_t lay_out_ladders(size_t n, struct arena *arena, struct ladder_batch *b)
+{
+    size_t bytes = 64;
+    b->history_reals = carve(arena, &bytes, n * LADDER_PAST * LADDER_INPUTS, sizeof(float));
+    b->horizon_reals = carve(arena, &bytes, n * LADDER_AHEAD * LADDER_INPUTS, sizeof(float));
+    b->scale = carve(arena, &bytes, n * 2, sizeof(float));
+    b->prediction = carve(arena, &bytes, n * LADDER_AHEAD * LADDER_QUANTILES, sizeof(float));
+    b->history_lengths = carve(arena, &bytes, n, sizeof(size_t));
+    b->horizon_lengths = carve(arena, &bytes, n, sizeof(size_t));
+    b->no_codes = carve(arena, &bytes, 1, sizeof(int32_t));
+    return bytes;
+}
+
+size_t forecast_model_ladder_scratch_bytes(const struct forecast_model *model, size_t n)
+{
+    struct ladder_batch unused;
+    return lay_out_ladders(n, NULL, &unused) +
+           (model->plan != NULL ? tft_plan_scratch_bytes(model->plan, LADDER_PAST, LADDER_AHEAD)
+                                : tft_forward_scratch_bytes(model->tft, LADDER_PAST, LADDER_AHEAD));
+}
+
+void forecast_model_run_ladders(const struct forecast_model *model, size_t n,
+                                const struct ladder *const *ladders,
+                                const struct series_map *const *maps, struct arena scratch,
+                                float *out)
+{
+    struct ladder_batch b;
+    assert(model->by_metric);
+    lay_out_ladders(n, &scratch, &b);
+    for (size_t i = 0; i < n; i++) {
+        ladder_fill(ladders[i], b.history_reals + i * LADDER_PAST * LADDER_INPUTS,
+                    b.horizon_reals + i * LADDER_AHEAD * LADDER_INPUTS);
+        b.scale[2 * i] = 0.0f;
+        b.scale[2 * i + 1] = 1.0f;
+        b.history_lengths[i] = LADDER_PAST;
+        b.horizon_lengths[i] = LADDER_AHEAD;
+    }
+    const struct tft_input in = {
+        .n = n,
+        .history_steps = LADDER_PAST,
+        .horizon_steps = LADDER_AHEAD,
+        .history_codes = b.no_codes,
+        .horizon_codes = b.no_codes,
+        .history_reals = b.history_reals,
+        .horizon_reals = b.horizon_reals,
+        .history_lengths = b.history_lengths,
+        .horizon_lengths = b.horizon_lengths,
+        .output_scale = b.scale,
+    };
+    const struct tft_output output = {.prediction = b.prediction};
+    if (model->plan != NULL)
+        tft_plan_run(model->plan, &in, b.prediction, scratch);
+    else
+        tft_forward(model->tft, &in, &output, scratch);
+    for (size_t i = 0; i < n; i++)
+        ladder_quantiles(ladders[i], maps[i], b.prediction + i * LADDER_AHEAD * LADDER_QUANTILES,
+                         out + i * 3 * FORECAST_HORIZON);
+}
+
+/* Of an average series the network must say something near its band. */
+static enum fw_status probe_ladder(const struct forecast_model *m, struct fw_error *err)
+{
+    enum { PLACE_MOST = 20 };
+    static const struct series_map plain = {.scale = SERIES_PLAIN};
+    const size_t bytes = forecast_model_ladder_scratch_bytes(m, 1);
+    struct ladder ladder = {0};
+    float out[3 * FORECAST_HORIZON];
+    void *scratch = fw_alloc_aligned(bytes, 1);
+    if (scratch == NULL)
+        return fw_fail(err, FW_ENOMEM, "no memory for a probe forecast");
+    for (size_t h = 0; h < FORECAST_HORIZON; h++)
+        ladder.below[h] = ladder.above[h] = 1.0f;
+    const struct ladder *ladders[1] = {&ladder};
+    const struct series_map *maps[1] = {&plain};
+    forecast_model_run_ladders(m, 1, ladders, maps, arena_over(scratch, bytes), out);
+    fw_free(scratch);
+    for (size_t i = 0; i < COUNT(out); i++)
+        if (!(fabsf(out[i]) <= (float)PLACE_MOST))
+            return fw_fail(err, FW_EINVAL,
+                           "the model's probe forecast lies %g bands away from the middle",
+                           (double)out[i]);
+    return FW_OK;
+}
+
 /* ---- opening ---- */
 
 /* A day's swing in the middle of each metric's range, around 10 where there is none. */
@@ -549,7 +649,7 @@ enum fw_status forecast_model_adopt(struct tft_model *tft, const char *path,
     if (status == FW_OK && tft_compile(tft, &m->plan, &m->not_compiled) == FW_ENOMEM)
         status = fw_fail(err, FW_ENOMEM, "%s", m->not_compiled.text);
     if (status == FW_OK)
-        status = probe(m, schema, err);
+        status = m->by_metric ? probe_ladder(m, err) : probe(m, schema, err);
     if (status != FW_OK) {
         destroy(m);
         return status;
@@ -598,10 +698,10 @@ struct forecast_model_info forecast_model_info(const struct forecast_model *mode
         .sha256 = model->network.sha256,
         .step_s = model->step_s,
         .history_min = model->history_min,
-        .history_max = model->spec->history_max,
+        .history_max = model->by_metric ? (size_t)FORECAST_TRACK_STEPS : model->spec->history_max,
         .parameters = model->network.parameters,
         .resident_bytes = model->network.resident_bytes,
-        .target_count = model->spec->n_targets,
+        .target_count = model->by_metric ? 0 : model->spec->n_targets,
         .quantile_count = model->spec->n_quantiles,
         .serves = model->step_s == model->grid_step_s,
         .plain_reason = model->plan == NULL ? model->not_compiled.text : NULL,
@@ -611,6 +711,11 @@ struct forecast_model_info forecast_model_info(const struct forecast_model *mode
 const struct tft_model *forecast_model_network(const struct forecast_model *model)
 {
     return model->tft;
+}
+
+bool forecast_model_by_metric(const struct forecast_model *model)
+{
+    return model->by_metric;
 }
 
 int forecast_model_target(const struct forecast_model *model, int metric)

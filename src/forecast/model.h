@@ -25,7 +25,11 @@ struct forecast_model; /* reference-counted, immutable, shared by threads */
 struct tft_model;
 struct tft_report;
 
-enum { FORECAST_HISTORY_MIN = 12, FORECAST_MODEL_STEP_S = 300 };
+enum {
+    FORECAST_HISTORY_MIN = 12,
+    FORECAST_MODEL_STEP_S = 300,
+    FORECAST_TRACK_STEPS = 864, /* that a model by metric looks back */
+};
 
 struct forecast_model_info {
     const char *name;   /* the spec's, else the directory's; valid as long as the model */
@@ -34,8 +38,8 @@ struct forecast_model_info {
     uint32_t step_s;    /* that it was trained on: specs do not say, all of them are 300 */
     size_t history_min, history_max; /* steps */
     size_t parameters, resident_bytes;
-    size_t target_count, quantile_count;
-    bool serves;              /* its step is the grid's */
+    size_t target_count, quantile_count; /* targets: 0 for a model by metric */
+    bool serves;                         /* its step is the grid's */
     const char *plain_reason; /* why the plain path forecasts, some ten times slower and the same to
                                  1e-4 of a scale; NULL when the compiled one does */
 };
@@ -69,6 +73,11 @@ const struct tft_model *forecast_model_network(const struct forecast_model *mode
 /* The place of a schema's metric among the targets, or -1. */
 int forecast_model_target(const struct forecast_model *model, int metric);
 
+/* Whether the model is of forewarn's own form (ladder.h): it serves every metric, of whatever name,
+ * through forecast_model_run_ladders(); it has no targets by name, and what follows up to there is
+ * not for it. */
+bool forecast_model_by_metric(const struct forecast_model *model);
+
 /* One server's newest steps. */
 struct forecast_window {
     const char *name;
@@ -93,5 +102,19 @@ size_t forecast_model_scratch_bytes(const struct forecast_model *model, size_t n
  * `scratch` holds forecast_model_scratch_bytes(model, n), asserted. Thread-safe. */
 void forecast_model_run(const struct forecast_model *model, size_t n,
                         const struct forecast_window *windows, struct arena scratch, float *out);
+
+struct ladder;
+struct series_map;
+
+/* Scratch for n ladders. */
+size_t forecast_model_ladder_scratch_bytes(const struct forecast_model *model, size_t n);
+/* Forecasts n ladders in one batch:
+ *   out  (n, 3, FORECAST_HORIZON)  p10, p50, p90 in the metrics' units: neither ordered nor bounded
+ *                                  yet; all NaN where the network gave a number that is not finite
+ * Each comes with the map that it was made on. As forecast_model_run() otherwise. */
+void forecast_model_run_ladders(const struct forecast_model *model, size_t n,
+                                const struct ladder *const *ladders,
+                                const struct series_map *const *maps, struct arena scratch,
+                                float *out);
 
 #endif

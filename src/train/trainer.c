@@ -6,7 +6,11 @@
 #include "tft/file.h"
 #include "tft/model.h"
 #include "tft/safetensors.h"
+#include "forecast/ladder.h"
+#include "history/splits.h"
 #include "train/checkpoint.h"
+#include "train/ladder_form.h"
+#include "train/pool.h"
 #include "train/sample.h"
 #include "train/spec.h"
 
@@ -23,7 +27,8 @@ enum {
     SPEC_BYTES_MAX = 1 << 20,
     FIT_WINDOWS = 1000,
     VALIDATION_WINDOWS = 512,
-    VALIDATION_EVERY = 32, /* steps between validation windows of one server */
+    VALIDATION_SAMPLES = 8192, /* of a pool */
+    VALIDATION_EVERY = 32,     /* steps between validation windows of one server */
     STEPS_MIN = 25,
     STEPS_MAX = 250,
     WINDOWS_PER_SAMPLE = 24, /* an epoch draws one in so many of the windows there are */
@@ -42,8 +47,10 @@ struct trainer {
     struct train_split split;
     struct fw_buf spec;
     struct tft_learner *learner;
-    struct train_sampler *sampler;
+    struct train_sampler *sampler; /* of TRAIN_FLEET, with its windows; */
     struct train_window *validation, *drawn;
+    struct train_pool *pool; /* or the pool of TRAIN_METRIC, with what was drawn from it */
+    struct train_pick *picks;
     double *losses;
     size_t n_validation;
     float *best;
@@ -62,6 +69,7 @@ void train_options_default(struct train_options *o)
         .batch = 32,
         .history = 288,
         .horizon = 96,
+        .samples = 131072,
         .seed = 1,
         .rate = 3e-3,
         .dropout = 0.2,
@@ -317,6 +325,21 @@ static enum fw_status own_form(struct trainer *t)
     return status;
 }
 
+/* forewarn's own: nothing of it comes from the data. */
+static enum fw_status ladder_form(struct trainer *t)
+{
+    fw_buf_reset(&t->spec);
+    train_ladder_write_spec(&t->spec);
+    if (t->spec.failed)
+        return fw_fail(t->err, FW_ENOMEM, "no memory for the spec");
+    const enum fw_status status =
+        tft_learner_new(t->spec.data, t->spec.len, TFT_SPEC_NAME, &t->o->sizes, t->o->seed,
+                        t->o->threads, &t->learner, t->err);
+    if (status == FW_OK)
+        train_ladder_begin(t->learner);
+    return status;
+}
+
 /* The spec and weights of a model that is there. */
 static enum fw_status form_of(struct trainer *t, const char *path)
 {
@@ -369,6 +392,21 @@ static void fetch(void *ctx, size_t i, size_t worker, struct tft_gradient_series
     out->key = b->key ^ (uint32_t)((i + 1) * 0x9e3779b1u);
 }
 
+struct pool_batch {
+    struct trainer *t;
+    const struct train_pick *picks; /* NULL: what is held out, in order */
+    float weight;
+    uint32_t key;
+};
+
+static void fetch_pooled(void *ctx, size_t i, size_t worker, struct tft_gradient_series *out)
+{
+    const struct pool_batch *b = ctx;
+    const struct train_pick held = {train_pool_size(b->t->pool) + i, i};
+    train_pool_fetch(b->t->pool, b->picks != NULL ? b->picks[i] : held, worker, b->weight, out);
+    out->key = b->key ^ (uint32_t)((i + 1) * 0x9e3779b1u);
+}
+
 static double share_of(const struct trainer *t, size_t n)
 {
     const struct tft_spec *s = tft_learner_spec(t->learner);
@@ -383,11 +421,19 @@ static double train_step(struct trainer *t)
     uint64_t draw[4] = {s->seed, s->epoch, s->step, 0};
     for (size_t i = 0; i < n; i++) {
         draw[3] = i;
-        t->drawn[i] = train_sampler_draw(t->sampler, fw_hash_stable(draw, sizeof draw));
+        const uint64_t random = fw_hash_stable(draw, sizeof draw);
+        if (t->pool != NULL)
+            t->picks[i] = train_pool_draw(t->pool, random);
+        else
+            t->drawn[i] = train_sampler_draw(t->sampler, random);
     }
     draw[3] = UINT64_MAX;
-    struct batch batch = {t, t->drawn, share_of(t, n), (uint32_t)fw_hash_stable(draw, sizeof draw)};
-    const struct tft_learner_source source = {fetch, &batch};
+    const uint32_t key = (uint32_t)fw_hash_stable(draw, sizeof draw);
+    struct batch batch = {t, t->drawn, share_of(t, n), key};
+    struct pool_batch pooled = {t, t->picks, (float)share_of(t, n), key};
+    const struct tft_learner_source source =
+        t->pool != NULL ? (struct tft_learner_source){fetch_pooled, &pooled}
+                        : (struct tft_learner_source){fetch, &batch};
     const double loss = tft_learner_gradient(t->learner, n, &source, (float)t->o->dropout);
     (void)tft_learner_step(t->learner, s->rate, t->o->clip);
     t->sequences += n;
@@ -396,8 +442,12 @@ static double train_step(struct trainer *t)
 
 static double validate(struct trainer *t)
 {
-    struct batch batch = {t, t->validation, share_of(t, t->n_validation), 0};
-    const struct tft_learner_source source = {fetch, &batch};
+    const double share = share_of(t, t->n_validation);
+    struct batch batch = {t, t->validation, share, 0};
+    struct pool_batch pooled = {t, NULL, (float)share, 0};
+    const struct tft_learner_source source =
+        t->pool != NULL ? (struct tft_learner_source){fetch_pooled, &pooled}
+                        : (struct tft_learner_source){fetch, &batch};
     return tft_learner_loss(t->learner, t->n_validation, &source, t->losses);
 }
 
@@ -532,9 +582,21 @@ static enum fw_status open_out(struct trainer *t)
     return tft_file_open_dir(t->o->out, &t->dir, t->err);
 }
 
+static uint64_t all_windows(const struct trainer *t)
+{
+    return t->pool != NULL ? train_pool_size(t->pool) : train_sampler_windows(t->sampler);
+}
+
+/* Windows that an epoch should draw. */
+static uint64_t windows(const struct trainer *t)
+{
+    return t->pool != NULL ? train_pool_size(t->pool)
+                           : train_sampler_windows(t->sampler) / WINDOWS_PER_SAMPLE;
+}
+
 static void choose_epoch(struct trainer *t)
 {
-    const uint64_t all = train_sampler_windows(t->sampler) / WINDOWS_PER_SAMPLE / t->o->batch;
+    const uint64_t all = windows(t) / t->o->batch;
     t->state.steps_per_epoch = t->o->steps_per_epoch != 0 ? t->o->steps_per_epoch
                                : all < STEPS_MIN          ? STEPS_MIN
                                : all > STEPS_MAX          ? STEPS_MAX
@@ -545,8 +607,9 @@ static enum fw_status allocate(struct trainer *t)
 {
     t->best = fw_calloc(tft_learner_floats(t->learner), sizeof *t->best);
     t->drawn = fw_calloc(t->o->batch, sizeof *t->drawn);
-    t->losses = fw_calloc(VALIDATION_WINDOWS, sizeof *t->losses);
-    if (t->best == NULL || t->drawn == NULL || t->losses == NULL)
+    t->picks = fw_calloc(t->o->batch, sizeof *t->picks);
+    t->losses = fw_calloc(VALIDATION_SAMPLES, sizeof *t->losses);
+    if (t->best == NULL || t->drawn == NULL || t->picks == NULL || t->losses == NULL)
         return fw_fail(t->err, FW_ENOMEM, "no memory to train");
     return FW_OK;
 }
@@ -560,6 +623,8 @@ static enum fw_status set_up_model(struct trainer *t)
         t->split = train_split_of(t->data, t->o->validation, tft_learner_spec(t->learner)->horizon);
         return FW_OK;
     }
+    if (t->o->form == TRAIN_METRIC)
+        return ladder_form(t);
     return own_form(t);
 }
 
@@ -574,21 +639,74 @@ static enum fw_status set_up_state(struct trainer *t)
         if (s->batch != t->o->batch)
             note(t, "the checkpoint's batch of %llu samples is kept", (unsigned long long)s->batch);
         struct train_window *drawn = fw_realloc_array(t->drawn, (size_t)s->batch, sizeof *drawn);
-        if (drawn == NULL)
+        if (drawn != NULL)
+            t->drawn = drawn;
+        struct train_pick *picks = fw_realloc_array(t->picks, (size_t)s->batch, sizeof *picks);
+        if (picks != NULL)
+            t->picks = picks;
+        if (drawn == NULL || picks == NULL)
             return fw_fail(t->err, FW_ENOMEM, "no memory to train");
-        t->drawn = drawn;
         s->since_best = 0; /* who resumes wants to go on */
     } else {
         double unused[TFT_TARGETS_MAX];
-        if (t->o->from != NULL)
+        if (t->o->from != NULL && t->sampler != NULL)
             fit_scales(t, t->sampler, tft_learner_spec(t->learner)->n_targets, unused);
         s->seed = t->o->seed;
         s->batch = t->o->batch;
         s->rate = t->o->rate;
         choose_epoch(t);
     }
-    train_sampler_set_scales(t->sampler, s->scales);
+    if (t->sampler != NULL)
+        train_sampler_set_scales(t->sampler, s->scales);
     return FW_OK;
+}
+
+/* What `forewarn evaluate` would test is not learned from: servers.csv says from when on. */
+static enum fw_status leave_tests_out(struct trainer *t, const char *dir)
+{
+    char path[4096];
+    struct stat st;
+    struct history_splits splits;
+    const int len = snprintf(path, sizeof path, "%s/servers.csv", dir);
+    if (len < 0 || (size_t)len >= sizeof path || stat(path, &st) != 0)
+        return FW_OK;
+    const enum fw_status status = history_splits_read(path, &splits, t->err);
+    size_t cut = 0;
+    for (size_t k = 0; status == FW_OK && k < splits.n; k++)
+        for (size_t i = 0; i < t->data->n_series; i++) {
+            struct history_series *s = &t->data->series[i];
+            const int64_t end = splits.items[k].test_from_ms / 1000 / t->data->step_s - s->first;
+            if (strcmp(s->name, splits.items[k].server) != 0 || end >= (int64_t)s->steps)
+                continue;
+            s->steps = end > 0 ? (size_t)end : 0;
+            cut++;
+        }
+    if (cut > 0)
+        note(t, "%s: %zu servers are learned from up to their test_from", path, cut);
+    history_splits_fini(&splits);
+    return status;
+}
+
+static enum fw_status set_up_samples(struct trainer *t)
+{
+    if (!ladder_spec_fits(tft_learner_spec(t->learner))) {
+        const enum fw_status status = train_sampler_new(
+            t->data, tft_learner_spec(t->learner), &t->split, t->o->threads, &t->sampler, t->err);
+        return status == FW_OK ? need_windows(t, t->sampler) : status;
+    }
+    const struct train_pool_options options = {.samples_max = t->o->samples,
+                                               .validation_max = VALIDATION_SAMPLES / 2,
+                                               .validation = t->o->validation,
+                                               .workers = t->o->threads,
+                                               .seed = t->o->seed,
+                                               .stop = t->hooks->stop,
+                                               .ctx = t->hooks->ctx};
+    const enum fw_status status = train_pool_new(t->data, &options, &t->pool, t->err);
+    if (status == FW_OK)
+        t->n_validation = train_pool_validation(t->pool) < VALIDATION_SAMPLES
+                              ? train_pool_validation(t->pool)
+                              : VALIDATION_SAMPLES;
+    return status;
 }
 
 static enum fw_status set_up(struct trainer *t)
@@ -604,17 +722,17 @@ static enum fw_status set_up(struct trainer *t)
     if (t->data->refused != 0)
         note(t, "%llu values outside their metric's bounds are taken as missing",
              (unsigned long long)t->data->refused);
-    status = set_up_model(t);
+    for (size_t i = 0; i < t->o->n_paths && status == FW_OK; i++)
+        status = leave_tests_out(t, t->o->paths[i]);
     if (status == FW_OK)
-        status = train_sampler_new(t->data, tft_learner_spec(t->learner), &t->split, t->o->threads,
-                                   &t->sampler, t->err);
+        status = set_up_model(t);
     if (status == FW_OK)
-        status = need_windows(t, t->sampler);
+        status = set_up_samples(t);
     if (status == FW_OK)
         status = allocate(t);
     if (status == FW_OK)
         status = set_up_state(t);
-    if (status == FW_OK)
+    if (status == FW_OK && t->sampler != NULL)
         status = train_sampler_validation(t->sampler, VALIDATION_EVERY, VALIDATION_WINDOWS,
                                           &t->validation, &t->n_validation, t->err);
     if (status == FW_OK && !t->o->resume)
@@ -625,6 +743,8 @@ static enum fw_status set_up(struct trainer *t)
 static void tear_down(struct trainer *t)
 {
     train_sampler_free(t->sampler);
+    train_pool_free(t->pool);
+    fw_free(t->picks);
     tft_learner_free(t->learner);
     history_free(t->data);
     fw_free(t->validation);
@@ -647,7 +767,7 @@ enum fw_status train_run(const struct train_options *o, const struct train_hooks
     if (status == FW_OK) {
         note(&t, "%zu targets, %zu parameters, %llu windows to learn from, %zu to validate",
              tft_learner_spec(t.learner)->n_targets, tft_learner_net(t.learner)->n_parameters,
-             (unsigned long long)train_sampler_windows(t.sampler), t.n_validation);
+             (unsigned long long)all_windows(&t), t.n_validation);
         status = loop(&t, result);
     }
     if (status == FW_OK)
@@ -659,7 +779,7 @@ enum fw_status train_run(const struct train_options *o, const struct train_hooks
         result->parameters = tft_learner_net(t.learner)->n_parameters;
         result->servers = t.data->n_series;
         result->targets = tft_learner_spec(t.learner)->n_targets;
-        result->windows = (size_t)train_sampler_windows(t.sampler);
+        result->windows = (size_t)all_windows(&t);
         result->validation_windows = t.n_validation;
     }
     tear_down(&t);

@@ -10,15 +10,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum train_form_kind {
+    TRAIN_METRIC, /* one network for every metric, of whatever server: forewarn's own */
+    TRAIN_FLEET,  /* one for all metrics of a server together, by their names */
+};
+
 struct train_options {
+    enum train_form_kind form; /* of a new model; one that is there has its own */
     size_t n_paths;
     const char *const *paths;
     const char *out;     /* directory of model.safetensors, spec.json and the checkpoint; made if
                             it is not there */
     const char *from;    /* a model to begin with, or NULL */
-    const char *metrics; /* names with commas between, or NULL: all that the schema knows */
+    const char *metrics; /* of TRAIN_FLEET: names with commas between, or NULL: all that the schema
+                            knows */
     bool resume;
-    size_t epochs, threads, batch, history, horizon;
+    size_t epochs, threads, batch;
+    size_t history, horizon; /* of TRAIN_FLEET */
+    size_t samples;          /* of TRAIN_METRIC: in the pool, at most */
     uint64_t seed;
     double rate, dropout;
     double max_minutes; /* 0: no limit */

@@ -89,6 +89,7 @@ static struct train_options options_for(const char *out, size_t threads)
     o.batch = 5;
     o.history = 36;
     o.horizon = 12;
+    o.form = TRAIN_FLEET;
     o.steps_per_epoch = 15;
     o.rate = 0.01;
     o.sizes = (struct tft_learner_sizes){8, 2, 1, 4};

@@ -1,4 +1,4 @@
-#include "evaluate/splits.h"
+#include "history/splits.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -92,7 +92,7 @@ static enum fw_status read_header(struct reader *r)
     return FW_OK;
 }
 
-static enum fw_status read_row(struct reader *r, struct evaluate_splits *out)
+static enum fw_status read_row(struct reader *r, struct history_splits *out)
 {
     const struct span name = field(r->line, r->name_at), from = field(r->line, r->split_at);
     if (!server_name_valid(name.text, name.len) || memchr(name.text, '/', name.len) != NULL)
@@ -107,7 +107,7 @@ static enum fw_status read_row(struct reader *r, struct evaluate_splits *out)
         out->items = wider;
         out->capacity = wanted;
     }
-    struct evaluate_split *to = &out->items[out->n];
+    struct history_split *to = &out->items[out->n];
     memcpy(to->server, name.text, name.len);
     to->server[name.len] = '\0';
     to->line = r->number;
@@ -121,11 +121,11 @@ static enum fw_status read_row(struct reader *r, struct evaluate_splits *out)
     return FW_OK;
 }
 
-enum fw_status evaluate_splits_read(const char *path, struct evaluate_splits *out,
-                                    struct fw_error *err)
+enum fw_status history_splits_read(const char *path, struct history_splits *out,
+                                   struct fw_error *err)
 {
     struct reader r = {.path = path, .err = err};
-    *out = (struct evaluate_splits){0};
+    *out = (struct history_splits){0};
     r.file = fopen(path, "re");
     if (r.file == NULL)
         return fw_fail(err, errno == ENOENT ? FW_ENOTFOUND : FW_EIO, "%.200s: %s", path,
@@ -141,8 +141,8 @@ enum fw_status evaluate_splits_read(const char *path, struct evaluate_splits *ou
     return status;
 }
 
-void evaluate_splits_fini(struct evaluate_splits *splits)
+void history_splits_fini(struct history_splits *splits)
 {
     fw_free(splits->items);
-    *splits = (struct evaluate_splits){0};
+    *splits = (struct history_splits){0};
 }

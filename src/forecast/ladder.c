@@ -1,0 +1,282 @@
+#include "forecast/ladder.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+const int ladder_past[LADDER_PAST] = {48, 48, 48, 24, 24, 24, 12, 12, 12, 12, 12, 6, 4, 2};
+const int ladder_ahead[LADDER_AHEAD] = {2, 4, 6, 12, 12, 12, 24, 24};
+
+enum { PAST_STEPS = 288, USUAL_DAYS = 7, USUAL_STRIDE = 6 };
+static const double most = 8.0;
+static const float place_most = 20.0f;
+static const double least_spread = 1e-6, least_width = 0.02; /* width: in spreads */
+
+static float squash(double x)
+{
+    return isfinite(x) ? (float)fmin(fmax(x, -most), most) : 0.0f;
+}
+
+/* What the series does, on the map. */
+struct habit {
+    double spread;      /* mean distance from the mean */
+    double noise;       /* mean change between neighbours */
+    double floor_share; /* of values at the least */
+    double now, hour, level;
+};
+
+static struct habit habit_of(const struct series_sums *s)
+{
+    const double mean = series_mean(s, 0, (int64_t)s->n);
+    const int64_t origin = (int64_t)s->n - 1;
+    double distance = 0.0, change = 0.0;
+    size_t n = 0, changes = 0, low = 0;
+    float last = NAN, least = INFINITY;
+    for (size_t t = 0; t < s->n; t++) {
+        const float z = s->mapped[t];
+        if (isnan(s->plain[t]))
+            continue;
+        distance += fabs((double)z - mean);
+        n++;
+        if (!isnan(last)) {
+            change += fabs((double)(z - last));
+            changes++;
+        }
+        low = z < least ? 1 : low + (z <= least);
+        least = fminf(least, z);
+        last = z;
+    }
+    const double spread = distance / (double)(n > 0 ? n : 1);
+    return (struct habit){.spread = fmax(spread, least_spread),
+                          .noise = change / (double)(changes > 0 ? changes : 1),
+                          .floor_share = (double)low / (double)(n > 0 ? n : 1),
+                          .now = series_level(s, origin, 3),
+                          .hour = series_level(s, origin, 12),
+                          .level = series_level(s, origin, (int64_t)s->day)};
+}
+
+static void build_band(const struct track_words *w, const struct habit *habit, struct ladder *out)
+{
+    const float floor = (float)(least_width * habit->spread);
+    for (size_t h = 0; h < FORECAST_HORIZON; h++) {
+        out->center[h] = w->blend[1][h];
+        out->below[h] = fmaxf(w->blend[1][h] - w->blend[0][h], floor);
+        out->above[h] = fmaxf(w->blend[2][h] - w->blend[1][h], floor);
+    }
+}
+
+static void build_fixed(const struct track *t, const struct track_words *w,
+                        const struct habit *habit, struct ladder *out)
+{
+    double width = 0.0;
+    size_t k = 0;
+    for (size_t h = 0; h < FORECAST_HORIZON; h++)
+        width += 0.5 * (double)(out->below[h] + out->above[h]) / FORECAST_HORIZON;
+    out->fixed[k++] = squash(log1p((double)t->book.filled / (double)t->book.per_day));
+    out->fixed[k++] = squash(log(habit->spread) + 1.0);
+    out->fixed[k++] = squash(4.0 * habit->noise / habit->spread);
+    out->fixed[k++] = squash(4.0 * habit->floor_share);
+    out->fixed[k++] = squash(log(width / habit->spread));
+    out->fixed[k++] = squash((habit->now - habit->hour) / habit->spread);
+    out->fixed[k++] = squash((habit->hour - habit->level) / habit->spread);
+    for (size_t e = 0; e < EXPERT_COUNT; e++)
+        out->fixed[k++] = squash(4.0 * (double)w->weight[1][0][e]);
+    for (size_t e = 0; e < EXPERT_COUNT; e++)
+        out->fixed[k++] = squash(4.0 * (double)w->weight[1][TRACK_BLOCKS - 1][e]);
+
+    assert(k == LADDER_FIXED_INPUTS);
+}
+
+/* What is usual at these steps: the book of the days before, NaN when it has none. */
+static double usual_at(const struct track *t, const struct track_view *v, int64_t from, int64_t to)
+{
+    double sum = 0.0;
+    size_t n = 0;
+    for (int64_t i = from + 1; i < to; i += USUAL_STRIDE) {
+        const struct daybook_place place =
+            daybook_place(v->expert.step_s, v->expert.first_step + i);
+        for (int64_t day = 1; day <= USUAL_DAYS; day++) {
+            const float value = daybook_at(&t->book, place.bin - day * t->book.per_day);
+            if (!isnan(value)) {
+                sum += (double)value;
+                n++;
+            }
+        }
+    }
+    return n > 0 ? sum / (double)n : (double)NAN;
+}
+
+static void build_past(const struct track *t, const struct track_view *v, const struct habit *habit,
+                       struct ladder *out)
+{
+    const struct series_sums *s = &v->sums;
+    const int64_t n = (int64_t)s->n, day = (int64_t)s->day;
+    int64_t from = n - PAST_STEPS;
+    for (size_t r = 0; r < LADDER_PAST; r++) {
+        const int64_t to = from + ladder_past[r];
+        double high = -(double)INFINITY, low = (double)INFINITY, seen = 0.0;
+        for (int64_t i = from < 0 ? 0 : from; i < to; i++)
+            if (!isnan(s->plain[i])) {
+                high = fmax(high, (double)s->mapped[i]);
+                low = fmin(low, (double)s->mapped[i]);
+                seen += 1.0;
+            }
+        const double mean = series_mean(s, from, to);
+        float *x = out->past[r];
+        x[0] = squash((mean - habit->level) / habit->spread);
+        x[1] = squash((high - mean) / habit->spread);
+        x[2] = squash((mean - low) / habit->spread);
+        x[3] = squash((mean - usual_at(t, v, from, to)) / habit->spread);
+        x[4] = squash((mean - series_mean(s, from - day, to - day)) / habit->spread);
+        x[5] = (float)(seen / ladder_past[r]);
+        from = to;
+    }
+}
+
+static void add_ahead(const struct track_words *w, const struct habit *habit,
+                      const struct ladder *out, size_t h, double sum[LADDER_AHEAD_INPUTS])
+{
+    const double center = (double)out->center[h];
+    const double width = 0.5 * (double)(out->below[h] + out->above[h]);
+    size_t k = 0;
+    for (size_t e = 0; e < EXPERT_COUNT; e++)
+        sum[k++] += (double)squash(((double)w->said[1][e][h] - center) / width);
+    sum[k++] += (double)squash(((double)w->said[0][EXPERT_CLIMATE][h] - center) / width);
+    sum[k++] += (double)squash(((double)w->said[2][EXPERT_CLIMATE][h] - center) / width);
+    sum[k++] += (double)squash(log(width / habit->spread));
+    sum[k++] += (double)squash(log((double)(out->above[h] / out->below[h])));
+    sum[k++] += (double)squash((center - habit->now) / habit->spread);
+    sum[k++] += (double)squash((center - habit->level) / habit->spread);
+    sum[k++] += (double)(h + 1) / (FORECAST_HORIZON / 2) - 1.0;
+    sum[k++] += (double)squash(((double)w->said[1][EXPERT_PERSISTENCE][h] - habit->now) / width);
+    assert(k == LADDER_AHEAD_INPUTS);
+}
+
+void ladder_build(const struct track *t, const struct track_view *v, const struct track_words *w,
+                  struct ladder *out)
+{
+    const struct habit habit = habit_of(&v->sums);
+    build_band(w, &habit, out);
+    build_fixed(t, w, &habit, out);
+    build_past(t, v, &habit, out);
+    size_t h = 0;
+    for (size_t r = 0; r < LADDER_AHEAD; r++) {
+        double sum[LADDER_AHEAD_INPUTS] = {0};
+        for (int i = 0; i < ladder_ahead[r]; i++, h++)
+            add_ahead(w, &habit, out, h, sum);
+        for (size_t k = 0; k < LADDER_AHEAD_INPUTS; k++)
+            out->ahead[r][k] = (float)(sum[k] / ladder_ahead[r]);
+    }
+}
+
+/* ---- places in the band ---- */
+
+float ladder_place(const struct ladder *ladder, size_t h, float mapped)
+{
+    const float off = mapped - ladder->center[h];
+    const float place = off / (off < 0.0f ? ladder->below[h] : ladder->above[h]);
+    return fminf(fmaxf(place, -place_most), place_most);
+}
+
+float ladder_mapped(const struct ladder *ladder, size_t h, float place)
+{
+    return ladder->center[h] + place * (place < 0.0f ? ladder->below[h] : ladder->above[h]);
+}
+
+size_t ladder_rung(size_t h)
+{
+    size_t r = 0;
+    for (size_t end = (size_t)ladder_ahead[0]; end <= h; end += (size_t)ladder_ahead[r])
+        r++;
+    return r;
+}
+
+/* ---- the network's form ---- */
+
+void ladder_input_name(size_t i, char name[LADDER_NAME_SIZE])
+{
+    static const char *const parts[3] = {"fixed", "past", "ahead"};
+    static const size_t counts[3] = {LADDER_FIXED_INPUTS, LADDER_PAST_INPUTS, LADDER_AHEAD_INPUTS};
+    size_t part = 0;
+    for (; i >= counts[part]; part++)
+        i -= counts[part];
+    snprintf(name, LADDER_NAME_SIZE, "%s_%zu", parts[part], i);
+}
+
+static bool lists(const struct tft_variables *v, size_t first, size_t n)
+{
+    bool same = v->n == n && v->n_categoricals == 0;
+    for (size_t i = 0; same && i < n; i++)
+        same = v->item[i].column == first + i;
+    return same;
+}
+
+bool ladder_spec_fits(const struct tft_spec *spec)
+{
+    static const double levels[LADDER_QUANTILES] = {0.1, 0.5, 0.9};
+    bool fits =
+        spec->n_targets == 1 && strcmp(spec->targets[0], LADDER_TARGET) == 0 &&
+        spec->history_max == LADDER_PAST && spec->horizon == LADDER_AHEAD &&
+        spec->n_quantiles == LADDER_QUANTILES && spec->n_categoricals == 0 &&
+        spec->n_reals == LADDER_INPUTS && lists(&spec->stat, 0, LADDER_FIXED_INPUTS) &&
+        lists(&spec->encoder, LADDER_FIXED_INPUTS, LADDER_PAST_INPUTS) &&
+        lists(&spec->decoder, LADDER_FIXED_INPUTS + LADDER_PAST_INPUTS, LADDER_AHEAD_INPUTS);
+    for (size_t q = 0; fits && q < LADDER_QUANTILES; q++)
+        fits = fabs(spec->quantiles[q] - levels[q]) < 1e-9;
+    for (size_t i = 0; fits && i < LADDER_INPUTS; i++) {
+        char name[LADDER_NAME_SIZE];
+        ladder_input_name(i, name);
+        fits = strcmp(spec->reals[i].name, name) == 0 && spec->reals[i].scaler.mean == 0.0 &&
+               spec->reals[i].scaler.scale == 1.0;
+    }
+    return fits;
+}
+
+void ladder_fill(const struct ladder *ladder, float *history_reals, float *horizon_reals)
+{
+    for (size_t r = 0; r < LADDER_PAST; r++) {
+        float *x = history_reals + r * LADDER_INPUTS;
+        memset(x, 0, LADDER_INPUTS * sizeof *x);
+        memcpy(x, ladder->fixed, sizeof ladder->fixed);
+        memcpy(x + LADDER_FIXED_INPUTS, ladder->past[r], sizeof ladder->past[r]);
+    }
+    for (size_t r = 0; r < LADDER_AHEAD; r++) {
+        float *x = horizon_reals + r * LADDER_INPUTS;
+        memset(x, 0, LADDER_INPUTS * sizeof *x);
+        memcpy(x, ladder->fixed, sizeof ladder->fixed);
+        memcpy(x + LADDER_FIXED_INPUTS + LADDER_PAST_INPUTS, ladder->ahead[r],
+               sizeof ladder->ahead[r]);
+    }
+}
+
+/* Steps (from 0) of the middle of a rung. */
+static float middle_of(size_t rung)
+{
+    int before = 0;
+    for (size_t r = 0; r < rung; r++)
+        before += ladder_ahead[r];
+    return (float)before + 0.5f * (float)(ladder_ahead[rung] - 1);
+}
+
+void ladder_quantiles(const struct ladder *ladder, const struct series_map *map,
+                      const float *answer, float *quantiles)
+{
+    bool finite = true;
+    for (size_t i = 0; i < (size_t)LADDER_AHEAD * LADDER_QUANTILES; i++)
+        finite = finite && isfinite(answer[i]);
+    size_t r = 0;
+    for (size_t h = 0; h < FORECAST_HORIZON; h++) {
+        while (r + 1 < LADDER_AHEAD && middle_of(r + 1) <= (float)h)
+            r++;
+        const size_t next = r + 1 < LADDER_AHEAD ? r + 1 : r;
+        const float gap = middle_of(next) - middle_of(r);
+        const float part = next == r ? 0.0f : fmaxf(((float)h - middle_of(r)) / gap, 0.0f);
+        for (size_t q = 0; q < LADDER_QUANTILES; q++) {
+            const float here = answer[r * LADDER_QUANTILES + q];
+            const float place = here + part * (answer[next * LADDER_QUANTILES + q] - here);
+            quantiles[q * FORECAST_HORIZON + h] =
+                finite ? (float)series_back(map, (double)ladder_mapped(ladder, h, place)) : NAN;
+        }
+    }
+}
