@@ -19,6 +19,16 @@ static void put_path(struct fw_buf *buf, const char *key, const char *dir, const
     fw_buf_json_string(buf, path, len < (int)sizeof path ? (size_t)len : sizeof path - 1);
 }
 
+/* What is embedded lies in no directory: its name stands for it. */
+static void put_model_path(struct fw_buf *buf, const char *key, const struct api *api,
+                           const struct api_model *model)
+{
+    if (model->embedded)
+        api_put_text(buf, key, model->name);
+    else
+        put_path(buf, key, api->options.models_dir, model->name);
+}
+
 static bool current_model(const struct api *api, struct api_model *model)
 {
     memset(model, 0, sizeof *model);
@@ -30,7 +40,7 @@ static void put_current(struct fw_buf *buf, const struct api *api, const char *k
 {
     struct api_model model;
     if (current_model(api, &model)) {
-        put_path(buf, key, api->options.models_dir, model.name);
+        put_model_path(buf, key, api, &model);
     } else {
         fw_buf_json_key(buf, key);
         fw_buf_puts(buf, "null");
@@ -173,11 +183,11 @@ static void put_reloaded(struct fw_buf *buf, const struct api *api, bool had,
 {
     fw_buf_puts(buf, "{\"success\":true,\"message\":\"Model reloaded successfully\",");
     if (had)
-        put_path(buf, "previous_model", api->options.models_dir, before->name);
+        put_model_path(buf, "previous_model", api, before);
     else
         fw_buf_puts(buf, "\"previous_model\":null");
     fw_buf_putc(buf, ',');
-    put_path(buf, "new_model", api->options.models_dir, model->name);
+    put_model_path(buf, "new_model", api, model);
     fw_buf_putc(buf, ',');
     api_put_text(buf, "model_timestamp", model->timestamp);
     fw_buf_putc(buf, ',');
@@ -188,7 +198,7 @@ static void put_reloaded(struct fw_buf *buf, const struct api *api, bool had,
 static void put_same(struct fw_buf *buf, const struct api *api, const struct api_model *model)
 {
     fw_buf_puts(buf, "{\"success\":true,\"message\":\"Model already loaded (same version)\",");
-    put_path(buf, "model_path", api->options.models_dir, model->name);
+    put_model_path(buf, "model_path", api, model);
     fw_buf_putc(buf, ',');
     api_put_text(buf, "model", model->name);
     fw_buf_putc(buf, '}');
@@ -300,7 +310,7 @@ void api_get_model_info(void *ctx, struct http_request *request)
     struct fleet_counts counts;
     fleet_counts(api->parts.fleet, &counts);
     fw_buf_puts(&buf, "{\"loaded\":true,\"mode\":\"tft\",");
-    put_path(&buf, "model_path", api->options.models_dir, model.name);
+    put_model_path(&buf, "model_path", api, &model);
     fw_buf_putc(&buf, ',');
     api_put_text(&buf, "model_name", model.name);
     fw_buf_putc(&buf, ',');

@@ -27,6 +27,7 @@ struct api_model {
     char name[128];     /* bare name inside the registry */
     char timestamp[32]; /* "20251215_143022" */
     bool current;
+    bool embedded; /* in the program: not of the registry */
     int64_t size_bytes;
     int64_t modified_ms;
     int64_t epochs;

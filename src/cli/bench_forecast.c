@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 #include "fleet/fleet.h"
 #include "forecast/forecaster.h"
-#include "forecast/model.h"
+#include "forecast/shipped.h"
 #include "simulate/fleet.h"
 
 #include <assert.h>
@@ -110,7 +110,7 @@ int bench_forecast(const struct bench_options *options, struct fw_error *err)
     }
     if (status == FW_OK && options->model != NULL) {
         struct forecast_model *model;
-        status = forecast_model_open(options->model, &schema, STEP_S, NULL, &model, err);
+        status = forecast_model_open_named(options->model, &schema, STEP_S, &model, err);
         if (status == FW_OK)
             forecaster_set_model(forecaster, model);
     }

@@ -9,6 +9,7 @@
 #include "cli/feeder.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
+#include "forecast/shipped.h"
 #include "outlook/outlook.h"
 #include "simulate/fleet.h"
 
@@ -114,7 +115,7 @@ static void help(void)
          "  --speed X            the fleet's time runs so many times as fast as ours, 1 to 600 "
          "(60)\n"
          "  --data DIR           keep everything in DIR\n"
-         "  --model PATH         forecast with this model\n"
+         "  --model PATH|none    forecast with this model (the shipped one)\n"
          "  --help");
 }
 
@@ -194,8 +195,8 @@ static enum fw_status start_daemon(struct demo *demo, struct fw_error *err)
     if (status == FW_OK)
         status = config_set(config, "server", "data", demo->dir, err);
     if (status == FW_OK)
-        status = config_set(config, "forecast", "model", demo->model == NULL ? "none" : demo->model,
-                            err);
+        status = config_set(config, "forecast", "model",
+                            demo->model == NULL ? FORECAST_SHIPPED : demo->model, err);
     if (status == FW_OK)
         status = config_set(config, "server", "rate_limit", "off", err);
     if (status == FW_OK)

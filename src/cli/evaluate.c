@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "evaluate/report.h"
+#include "forecast/shipped.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -21,7 +22,8 @@ static void help(void)
          "with servers.csv, or with ETT files, is a set of its own; other CSV files and\n"
          "directories are one set together. docs/evaluation.md has the protocol.\n"
          "\n"
-         "  --model PATH|none   a model's directory (none: the statistical forecasters alone)\n"
+         "  --model PATH|none   a model's directory (the shipped one; none: the simple "
+         "forecasters)\n"
          "  --baselines-only    no forecasts of ours\n"
          "  --set NAME          what the set of plain files is called\n"
          "  --step SECONDS      of the grid (300; 3600 for ETT)\n"
@@ -40,7 +42,7 @@ struct arguments {
     const char *set, *csv, *svg;
     long step_s, threads;
     int64_t test_from_ms;
-    bool json;
+    bool json, model_given;
     struct evaluate_options how;
 };
 
@@ -83,6 +85,7 @@ static int take(int argc, char **argv, int option, void *arguments)
         return cli_take_paths("evaluate", argc, argv, PATHS_MAX, a->paths, &a->n_paths);
     case OPT_MODEL:
         a->how.model = strcmp(optarg, "none") == 0 ? NULL : optarg;
+        a->model_given = a->how.model != NULL;
         break;
     case OPT_BASELINES_ONLY:
         a->how.baselines_only = true;
@@ -117,13 +120,13 @@ static int take(int argc, char **argv, int option, void *arguments)
 
 static int parse(int argc, char **argv, struct arguments *a, bool *helped)
 {
-    *a = (struct arguments){.test_from_ms = -1};
+    *a = (struct arguments){.test_from_ms = -1, .how.model = FORECAST_SHIPPED};
     const int code = cli_parse("evaluate", argc, argv, long_options, help, take, a, helped);
     if (code != CLI_OK || *helped)
         return code;
     if (a->n_paths == 0)
         return cli_usage_error("evaluate", "which --data?");
-    if (a->how.baselines_only && a->how.model != NULL)
+    if (a->how.baselines_only && a->model_given)
         return cli_usage_error("evaluate", "--baselines-only and --model exclude each other");
     if (a->how.baselines_only && a->svg != NULL)
         return cli_usage_error("evaluate", "--svg shows forecasts of ours: not --baselines-only");

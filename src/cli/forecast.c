@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/text.h"
+#include "forecast/shipped.h"
 #include "replay/replay.h"
 
 #include <getopt.h>
@@ -22,7 +23,8 @@ static void help(void)
         "its origin and nothing after it.\n"
         "Without --from: one forecast, from the newest step.\n"
         "\n"
-        "  --model PATH|none   a model's directory (none: the statistical forecasters alone)\n"
+        "  --model PATH|none   a model's directory (the shipped one; none: the simple "
+        "forecasters)\n"
         "  --from TIME         replay: the first step to be forecast, ISO 8601, UTC\n"
         "  --to TIME           replay: no origin at or after it (the end of the data)\n"
         "  --every N           replay: steps between origins (96)\n"
@@ -107,7 +109,11 @@ static int take(int argc, char **argv, int option, void *arguments)
 
 static int parse(int argc, char **argv, struct arguments *a, bool *helped)
 {
-    *a = (struct arguments){.from_ms = -1, .to_ms = -1, .every = 96, .step_s = HISTORY_STEP_S};
+    *a = (struct arguments){.model = FORECAST_SHIPPED,
+                            .from_ms = -1,
+                            .to_ms = -1,
+                            .every = 96,
+                            .step_s = HISTORY_STEP_S};
     const int code = cli_parse("forecast", argc, argv, long_options, help, take, a, helped);
     if (code != CLI_OK || *helped)
         return code;

@@ -20,7 +20,7 @@ static void help(const char *command)
         "  --config FILE            settings; docs/configuration.md lists them\n"
         "  --listen HOST:PORT       127.0.0.1:8000; port 0 picks a free one\n"
         "  --data DIR               where everything is kept (forewarn-data)\n"
-        "  --model PATH|none        a model directory; without one the statistical forecaster "
+        "  --model PATH|none        a model directory; none: the simple forecasters alone "
         "serves\n"
         "  --models DIR             the registry that /admin/models shows (DATA/models)\n"
         "  --step SECONDS           the grid of time, 1 to 3600 (300)\n"

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "forecast/forecaster.h"
 #include "forecast/model.h"
+#include "forecast/shipped.h"
 #include "tft/model.h"
 
 #include <dirent.h>
@@ -262,13 +263,34 @@ static enum api_reload reload(void *ctx, const char *name, struct api_model *mod
     return result;
 }
 
-/* The one that was current when the daemon last ran. */
-static void load_remembered(struct daemon *daemon)
+/* What comes with the program, where it can serve: it was trained on five minutes. */
+static void load_shipped(struct daemon *daemon)
+{
+    struct fw_error err = {0};
+    struct forecast_model *loaded = NULL;
+    struct api_model model;
+    if (daemon->config->step_s != FORECAST_MODEL_STEP_S)
+        return;
+    if (forecast_shipped_open(&daemon->config->schema, daemon->config->step_s, &loaded, &err) !=
+        FW_OK) {
+        FW_LOG_ERROR("model", "the shipped model does not load, the statistics serve reason=\"%s\"",
+                     err.text);
+        return;
+    }
+    blank_model(&model, FORECAST_SHIPPED);
+    model.embedded = true;
+    install(daemon, loaded, &model);
+}
+
+/* The one that was current when the daemon last ran; false: there was none. */
+static bool load_remembered(struct daemon *daemon)
 {
     struct fw_error err = {0};
     struct fw_buf name;
     fw_buf_init(&name, 128);
-    if (store_state_get(daemon->state, STATE_NAMESPACE, STATE_CURRENT, &name, NULL) == FW_OK) {
+    const bool remembered =
+        store_state_get(daemon->state, STATE_NAMESPACE, STATE_CURRENT, &name, NULL) == FW_OK;
+    if (remembered) {
         fw_buf_putc(&name, '\0');
         struct forecast_model *loaded = NULL;
         struct api_model model;
@@ -288,6 +310,7 @@ static void load_remembered(struct daemon *daemon)
         }
     }
     fw_buf_fini(&name);
+    return remembered;
 }
 
 enum fw_status daemon_models_load(struct daemon *daemon, struct fw_error *err)
@@ -296,12 +319,13 @@ enum fw_status daemon_models_load(struct daemon *daemon, struct fw_error *err)
     if (strcmp(path, "none") == 0)
         return FW_OK;
     if (path[0] == '\0') {
-        load_remembered(daemon);
+        if (!load_remembered(daemon))
+            load_shipped(daemon);
         return FW_OK;
     }
     struct forecast_model *loaded = NULL;
-    const enum fw_status status = forecast_model_open(path, &daemon->config->schema,
-                                                      daemon->config->step_s, NULL, &loaded, err);
+    const enum fw_status status = forecast_model_open_named(path, &daemon->config->schema,
+                                                            daemon->config->step_s, &loaded, err);
     if (status != FW_OK)
         return status;
     struct api_model model;

@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "fleet/fleet.h"
-#include "forecast/model.h"
+#include "forecast/shipped.h"
 
 #include <assert.h>
 #include <math.h>
@@ -97,7 +97,7 @@ static enum fw_status start(struct replay *r, struct fw_error *err)
     if (status == FW_OK)
         status = forecaster_new(&forecaster, &r->forecaster, err);
     if (status == FW_OK && r->options.model != NULL)
-        status = forecast_model_open(r->options.model, &r->schema, step_s, NULL, &model, err);
+        status = forecast_model_open_named(r->options.model, &r->schema, step_s, &model, err);
     if (status == FW_OK && model != NULL)
         forecaster_set_model(r->forecaster, model);
     if (status == FW_OK && (r->batch = batch_new()) == NULL)

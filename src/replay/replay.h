@@ -13,7 +13,7 @@
 struct replay; /* one thread uses it */
 
 struct replay_options {
-    const char *model; /* path; NULL: the statistical forecasters alone */
+    const char *model; /* path, or "shipped"; NULL: the simple forecasters alone */
     unsigned threads;  /* 0: one per core */
     const int64_t
         *origins; /* (n_origins) ascending steps of the history's grid: the last one seen */

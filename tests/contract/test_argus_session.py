@@ -196,7 +196,7 @@ def dashboard(daemon):
 
 
 def session():
-    with Daemon('--rate-limit', 'off') as daemon:
+    with Daemon('--rate-limit', 'off', '--model', 'none') as daemon:
         cold(daemon)
         a_few(daemon)
         generator(daemon)

@@ -119,7 +119,7 @@ def main():
 
         # 28 steps of five minutes are enough for a toy.
         out = os.path.join(directory, "model")
-        said = run("train", "--data", data, "--out", out, "--history", "12", "--horizon", "4", "--epochs", "1",
+        said = run("train", "--data", data, "--out", out, "--form", "fleet", "--history", "12", "--horizon", "4", "--epochs", "1",
                    "--threads", "1", "--metrics", "cpu_user_pct,load_average").stderr
         assert os.path.exists(os.path.join(out, "model.safetensors")), said
         assert b"web-1" not in open(os.path.join(out, "spec.json"), "rb").read()

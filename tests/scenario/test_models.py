@@ -51,8 +51,8 @@ def main():
             f.seek(os.path.getsize(weights) // 2)
             f.write(b'\xff' * 4)  # a NaN in the middle
 
-        assert daemon.call('GET', '/admin/model-info')[1] == {'loaded': False, 'mode': 'heuristic'} or \
-            daemon.call('GET', '/admin/model-info')[1]['loaded'] is False
+        info = daemon.call('GET', '/admin/model-info')[1]
+        assert info['loaded'] is True and info['model_name'] == 'shipped' and info['model_path'] == 'shipped', info
         status, body = daemon.call('POST', '/admin/reload-model?model_path=good')
         assert status == 200 and body['success'] is True, body
         info = daemon.call('GET', '/admin/model-info')[1]
