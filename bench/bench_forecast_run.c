@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "forecast/forecaster.h"
-#include "forecast/model.h"
+#include "forecast/shipped.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -117,7 +117,7 @@ static void bench(const char *model_path, size_t servers, unsigned threads, bool
         die("forecaster", &err);
     if (model_path != NULL) {
         struct forecast_model *model;
-        if (forecast_model_open(model_path, &schema, STEP_S, NULL, &model, &err) != FW_OK)
+        if (forecast_model_open_named(model_path, &schema, STEP_S, &model, &err) != FW_OK)
             die(model_path, &err);
         forecaster_set_model(forecaster, model);
     }

@@ -24,22 +24,3 @@ uint16_t fw_half_from(float value)
     const uint32_t rounded = magnitude + 0x0fffu + odd; /* may carry into the exponent, rightly */
     return (uint16_t)(sign | ((rounded - 0x38000000u) >> 13));
 }
-
-float fw_half_to(uint16_t half)
-{
-    const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    const uint32_t magnitude = half & 0x7fffu;
-    uint32_t bits;
-    float value;
-    if (magnitude >= 0x7c00u) {
-        bits = sign | 0x7f800000u | (magnitude & 0x3ffu) << 13;
-    } else if (magnitude >= 0x0400u) {
-        bits = sign | ((magnitude << 13) + 0x38000000u);
-    } else { /* a multiple of 2^-24 */
-        value = (float)magnitude * 0x1p-24f;
-        memcpy(&bits, &value, sizeof bits);
-        bits |= sign;
-    }
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}

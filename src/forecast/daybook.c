@@ -101,6 +101,19 @@ float daybook_at(const struct daybook *book, int64_t bin)
     return daybook_value(book, book->value[modulo(bin, bins_of(book))]);
 }
 
+void daybook_days(const struct daybook *book, int64_t bin, float out[DAYBOOK_DAYS])
+{
+    const int64_t bins = bins_of(book);
+    int64_t place = modulo(bin - book->per_day, bins);
+    for (size_t day = 0; day < DAYBOOK_DAYS; day++) {
+        bin -= book->per_day;
+        const bool there = bin <= book->newest && bin > book->newest - bins && bin >= 0;
+        out[day] = there ? daybook_value(book, book->value[place]) : NAN;
+        place -= book->per_day;
+        place += place < 0 ? bins : 0;
+    }
+}
+
 void daybook_quantiles(const struct daybook *book, struct daybook_place place, float out[3])
 {
     const uint16_t *low = book->quantile[modulo(place.bin, book->per_day)];

@@ -41,6 +41,8 @@ float daybook_value(const struct daybook *book, uint16_t half);
 void daybook_put(struct daybook *book, int64_t bin, float value);
 /* NaN: missing, too old, or not there yet. */
 float daybook_at(const struct daybook *book, int64_t bin);
+/* daybook_at() of a bin's place on the days before it, the newest first. */
+void daybook_days(const struct daybook *book, int64_t bin, float out[DAYBOOK_DAYS]);
 /* Quantiles 0.1, 0.5, 0.9 of the values at a time of day; NaN with fewer than four bins. */
 void daybook_quantiles(const struct daybook *book, struct daybook_place place, float out[3]);
 

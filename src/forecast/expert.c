@@ -42,10 +42,11 @@ static void fill_bin(const struct daybook *book, int64_t known, int64_t bin, siz
                      struct shelf *shelf)
 {
     float sum = 0.0f, weights = 0.0f, weight = 1.0f, plain = 0.0f, count = 0.0f;
+    float days[DAYBOOK_DAYS];
+    daybook_days(book, bin, days);
     for (int64_t day = 1; day <= DAYBOOK_DAYS; day++, weight *= recent_decay) {
-        const int64_t before = bin - day * book->per_day;
-        const float value = before <= known ? daybook_at(book, before) : NAN;
-        if (isnan(value))
+        const float value = days[day - 1];
+        if (isnan(value) || bin - day * book->per_day > known)
             continue;
         plain += value;
         count += 1.0f;
@@ -54,7 +55,7 @@ static void fill_bin(const struct daybook *book, int64_t known, int64_t bin, siz
     }
     shelf->usual[i] = count > 0.0f ? plain / count : NAN;
     shelf->recent[i] = count > 0.0f ? sum / weights : NAN;
-    shelf->week[i] = daybook_at(book, bin - (int64_t)WEEK_DAYS * book->per_day);
+    shelf->week[i] = days[WEEK_DAYS - 1];
 }
 
 static void fill_shelf(const struct daybook *book, int64_t known, int64_t first, size_t n,

@@ -15,17 +15,17 @@ void ridge_add(struct ridge *ridge, const float x[RIDGE_FEATURES], float y, floa
     }
 }
 
-/* Cholesky in place; the lower triangle. */
-static void factor(double a[RIDGE_FEATURES][RIDGE_FEATURES])
+/* Cholesky in place: the lower triangle, and the inverses of its diagonal. */
+static void factor(double a[RIDGE_FEATURES][RIDGE_FEATURES], double inverse[RIDGE_FEATURES])
 {
     for (size_t j = 0; j < RIDGE_FEATURES; j++) {
         for (size_t m = 0; m < j; m++)
             a[j][j] -= a[j][m] * a[j][m];
-        a[j][j] = sqrt(fmax(a[j][j], 1e-12));
+        inverse[j] = 1.0 / sqrt(fmax(a[j][j], 1e-12));
         for (size_t i = j + 1; i < RIDGE_FEATURES; i++) {
             for (size_t m = 0; m < j; m++)
                 a[i][j] -= a[i][m] * a[j][m];
-            a[i][j] /= a[j][j];
+            a[i][j] *= inverse[j];
         }
     }
 }
@@ -33,6 +33,7 @@ static void factor(double a[RIDGE_FEATURES][RIDGE_FEATURES])
 void ridge_solve(const struct ridge *ridge, float coefficient[RIDGE_FEATURES])
 {
     double a[RIDGE_FEATURES][RIDGE_FEATURES], b[RIDGE_FEATURES], mean = 0.0;
+    double inverse[RIDGE_FEATURES];
     for (size_t i = 0, at = 0; i < RIDGE_FEATURES; i++) {
         for (size_t j = 0; j <= i; j++, at++)
             a[i][j] = (double)ridge->normal[at];
@@ -41,16 +42,16 @@ void ridge_solve(const struct ridge *ridge, float coefficient[RIDGE_FEATURES])
     }
     for (size_t i = 0; i < RIDGE_FEATURES; i++)
         a[i][i] += own_ridge * a[i][i] + mean_ridge * mean + 1e-9;
-    factor(a);
+    factor(a, inverse);
     for (size_t i = 0; i < RIDGE_FEATURES; i++) {
         for (size_t m = 0; m < i; m++)
             b[i] -= a[i][m] * b[m];
-        b[i] /= a[i][i];
+        b[i] *= inverse[i];
     }
     for (size_t i = RIDGE_FEATURES; i-- > 0;) {
         for (size_t m = i + 1; m < RIDGE_FEATURES; m++)
             b[i] -= a[m][i] * b[m];
-        b[i] /= a[i][i];
+        b[i] *= inverse[i];
         coefficient[i] = isfinite(b[i]) ? (float)b[i] : 0.0f;
     }
 }

@@ -145,7 +145,7 @@ static void learn_points(struct track *t, const struct sample *s, const struct t
     }
 }
 
-static void learn_fit(struct track *t, const struct sample *s, struct track_fit *fit)
+static void learn_fit(struct track *t, const struct sample *s, const struct track_fit *fit)
 {
     const size_t k = s->knot;
     const float off = s->mapped - s->parts->base[EXPERT_LINEAR][0];
@@ -154,7 +154,6 @@ static void learn_fit(struct track *t, const struct sample *s, struct track_fit 
     const float most = huber * t->residual[EXPERT_LINEAR][k].spread;
     const float weight = most > 0.0f && left > most ? most / left : 1.0f;
     ridge_add(&t->ridge[s->block], s->parts->feature[0], off, weight, fit_decay);
-    ridge_solve(&t->ridge[s->block], fit->coefficient[s->block]);
 }
 
 static void learn_step(struct track *t, const struct track_view *v, int64_t index,
@@ -179,6 +178,7 @@ static void learn_step(struct track *t, const struct track_view *v, int64_t inde
         learn_points(t, &s, fit);
         learn_fit(t, &s, fit);
     }
+    track_fit_all(t, fit);
 }
 
 static void learn_experts(struct track *t, const struct track_view *view)
