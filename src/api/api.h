@@ -17,7 +17,9 @@
 #include <stdint.h>
 
 struct api;
+struct alert_control;
 struct fleet;
+struct notifier;
 struct outlook_board;
 struct store_journal;
 
@@ -94,6 +96,8 @@ struct api_parts {
     struct fleet *fleet;
     struct outlook_board *board;
     struct store_journal *journal;
+    struct alert_control *control; /* NULL: nobody can acknowledge or silence */
+    struct notifier *notifier;     /* for /metrics; NULL: nobody is told */
     struct api_models models;
     /* Windows changed: the runner's wake-up. Called on the journal's thread. May be NULL. */
     void (*wake)(void *ctx);

@@ -4,6 +4,7 @@
 #include "api/process.h"
 #include "base/log.h"
 #include "ingest/series_book.h"
+#include "notify/notify.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -267,6 +268,83 @@ static void put_alerts(struct writer *w, const struct outlook *outlook)
         }
 }
 
+/* One figure of each receiver; names of receivers need no escapes. */
+static void each_receiver(struct writer *w, struct notifier *notifier,
+                          double (*figure)(const struct notify_statistics *s))
+{
+    struct notify_statistics s;
+    char labels[NOTIFY_NAME_MAX + 32];
+    for (size_t i = 0; i < notifier_receivers(notifier); i++) {
+        notifier_statistics(notifier, i, &s);
+        snprintf(labels, sizeof labels, "target=\"%s\"", s.name);
+        sample(w, labels, figure(&s));
+    }
+}
+
+static double alerts_waiting(const struct notify_statistics *s)
+{
+    return (double)s->waiting;
+}
+
+static double alerts_held(const struct notify_statistics *s)
+{
+    return (double)s->held;
+}
+
+static double alerts_dropped(const struct notify_statistics *s)
+{
+    return (double)s->dropped;
+}
+
+static double delivery_failing(const struct notify_statistics *s)
+{
+    return s->failing;
+}
+
+static double ledger_failing(const struct notify_statistics *s)
+{
+    return s->store_failing;
+}
+
+static void put_notifications(struct writer *w, struct notifier *notifier)
+{
+    char labels[NOTIFY_NAME_MAX + 64];
+    if (notifier == NULL || notifier_receivers(notifier) == 0)
+        return;
+    family(w, "forewarn_notifications", "counter", "",
+           "Messages to receivers, by what came of it.");
+    for (size_t i = 0; i < notifier_receivers(notifier); i++) {
+        struct notify_statistics s;
+        notifier_statistics(notifier, i, &s);
+        const struct {
+            const char *outcome;
+            uint64_t count;
+        } outcomes[] = {
+            {"delivered", s.delivered},
+            {"failed",    s.failed   },
+            {"rejected",  s.rejected }
+        };
+        for (size_t k = 0; k < COUNT(outcomes); k++) {
+            snprintf(labels, sizeof labels, "target=\"%s\",outcome=\"%s\"", s.name,
+                     outcomes[k].outcome);
+            sample(w, labels, (double)outcomes[k].count);
+        }
+    }
+    family(w, "forewarn_notifications_waiting", "gauge", "",
+           "Alerts whose newest state the receiver has not accepted.");
+    each_receiver(w, notifier, alerts_waiting);
+    family(w, "forewarn_notifications_held", "gauge", "", "Alerts in the receiver's ledger.");
+    each_receiver(w, notifier, alerts_held);
+    family(w, "forewarn_notifications_dropped", "counter", "",
+           "Alerts for which the receiver's queue had no room.");
+    each_receiver(w, notifier, alerts_dropped);
+    family(w, "forewarn_notifications_failing", "gauge", "", "1 when the last delivery failed.");
+    each_receiver(w, notifier, delivery_failing);
+    family(w, "forewarn_notifications_ledger_failing", "gauge", "",
+           "1 when what was told cannot be written down.");
+    each_receiver(w, notifier, ledger_failing);
+}
+
 static void put_quality(struct writer *w, struct api *api)
 {
     struct api_quality quality[SCHEMA_METRICS_MAX];
@@ -475,6 +553,7 @@ void api_get_metrics(void *ctx, struct http_request *request)
         put_journal(&w, api);
         put_history(&w, api);
         put_forecast(&w, api);
+        put_notifications(&w, api->parts.notifier);
     }
     const struct http_server *server = atomic_load(&api->server);
     if (server != NULL)

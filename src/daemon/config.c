@@ -33,6 +33,7 @@ void config_default(struct config *config)
     config->history_days = 60;
     config->log_level = FW_INFO;
     config->log_lines_per_minute = 100;
+    notify_settings_default(&config->notify);
     schema_default(&config->schema);
     profile_rules_default(&config->profiles);
 }
@@ -244,6 +245,10 @@ enum fw_status config_set(struct config *config, const char *section, const char
 {
     if (strncmp(section, "metric ", 7) == 0)
         return set_metric(config, section + 7, key, value, err);
+    if (strcmp(section, "notify") == 0)
+        return notify_settings_set(&config->notify, NULL, key, value, err);
+    if (strncmp(section, "receiver ", 9) == 0)
+        return notify_settings_set(&config->notify, section + 9, key, value, err);
     if (strcmp(section, "profiles") == 0) {
         const enum profile profile = profile_parse(value, strlen(value));
         return profile_rules_prepend(&config->profiles, key, profile, err);
@@ -381,5 +386,5 @@ enum fw_status config_check(const struct config *config, struct fw_error *err)
     if (config->future_skew_s >= window_s)
         return fw_fail(err, FW_EINVAL, "fleet.future_skew of %u s is not below the window's %llu s",
                        config->future_skew_s, (unsigned long long)window_s);
-    return FW_OK;
+    return notify_settings_check(&config->notify, err);
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "domain/identity.h"
 #include "domain/schema.h"
+#include "notify/settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,6 +59,9 @@ struct config {
     bool log_json;
     unsigned log_lines_per_minute;
 
+    /* [notify], [receiver NAME] */
+    struct notify_settings notify;
+
     /* [metric NAME], [profiles] */
     struct schema schema;
     struct profile_rules profiles;
@@ -66,7 +70,7 @@ struct config {
     char environment_key[256];
 };
 
-/* Never fails. About 40 KiB: keep it off small stacks. */
+/* Never fails. About 80 KiB: keep it off small stacks. */
 void config_default(struct config *config);
 
 /* An INI file; docs/configuration.md lists sections and keys. FW_EINVAL: err names file and line,
