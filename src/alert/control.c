@@ -722,3 +722,28 @@ enum fw_status alert_control_silences(struct alert_control *control, struct aler
     pthread_mutex_unlock(&control->lock);
     return *out != NULL ? FW_OK : fw_fail(err, FW_ENOMEM, "list the silences");
 }
+
+struct showing {
+    alert_action_fn visit;
+    void *ctx;
+};
+
+static bool show_action(void *ctx, const struct store_state_event *event)
+{
+    const struct showing *showing = ctx;
+    return showing->visit(showing->ctx, event->time_ms, event->subject, event->data, event->len);
+}
+
+enum fw_status alert_control_actions(struct alert_control *control, uint64_t limit,
+                                     alert_action_fn visit, void *ctx, struct fw_error *err)
+{
+    struct showing showing = {.visit = visit, .ctx = ctx};
+    const struct store_state_event_query query = {.kind = ALERT_ACTION_KIND,
+                                                  .from_ms = INT64_MIN,
+                                                  .to_ms = INT64_MAX,
+                                                  .newest_first = true,
+                                                  .limit = limit};
+    if (control->options.state == NULL)
+        return FW_OK;
+    return store_state_event_each(control->options.state, &query, show_action, &showing, NULL, err);
+}

@@ -112,5 +112,11 @@ FW_MUST_CHECK enum fw_status alert_control_silences(struct alert_control *contro
  * {"action":"acknowledged|unacknowledged|silence_added|silence_ended","by":..,"comment":..,
  * "alert_id"|"silence_id":..,...}. */
 #define ALERT_ACTION_KIND "alert_action"
+/* The newest first; `data` is the JSON object. False stops. Visitors may not write. */
+typedef bool (*alert_action_fn)(void *ctx, int64_t time_ms, const char *subject, const char *data,
+                                size_t len);
+FW_MUST_CHECK enum fw_status alert_control_actions(struct alert_control *control, uint64_t limit,
+                                                   alert_action_fn visit, void *ctx,
+                                                   struct fw_error *err);
 
 #endif
