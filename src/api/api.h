@@ -81,6 +81,7 @@ struct api_options {
     size_t eager_servers_max;     /* larger fleets are rendered when somebody asks [2000] */
     size_t answer_bytes_max;      /* the longest answer; predictions beyond it are cut and say so
                                      [512 MiB] */
+    size_t event_clients_max;  /* that follow /api/v1/events at once [2000] */
     size_t filtered_bytes_max; /* of answers to filtered queries kept for the next one [64 MiB] */
 };
 
@@ -113,6 +114,10 @@ struct api_parts {
 /* Once, and before the runner starts: the board takes listeners only while nobody publishes. `wake`
  * may be called before there is a runner. */
 void api_attach(struct api *api, const struct api_parts *parts);
+
+/* Silences or acknowledgements changed: those who follow the events are told. Any thread, after
+ * api_attach(). */
+void api_control_changed(struct api *api);
 
 /* Ends the workers after what they have. No request may come afterwards; what waits in the journal
  * may still be answered. */

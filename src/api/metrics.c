@@ -1,6 +1,7 @@
 /* GET /metrics: Prometheus text 0.0.4, or OpenMetrics 1.0.0 when accepted. */
 #include "api/api_internal.h"
 
+#include "api/events.h"
 #include "api/process.h"
 #include "base/log.h"
 #include "ingest/series_book.h"
@@ -266,6 +267,17 @@ static void put_alerts(struct writer *w, const struct outlook *outlook)
                      alert_state_name((enum alert_state)state));
             sample(w, labels, (double)counts[state][severity]);
         }
+}
+
+static void put_events(struct writer *w, struct api *api)
+{
+    struct api_events_statistics s;
+    api_events_statistics(api_feed_events_hub(api->feed_events), &s);
+    gauge(w, "forewarn_events_clients", "", "Clients that follow /api/v1/events.",
+          (double)s.clients);
+    counter(w, "forewarn_events_published", "", "Events.", s.published);
+    counter(w, "forewarn_events_resets", "", "Clients told to load everything anew.", s.resets);
+    counter(w, "forewarn_events_refused", "", "Clients beyond the limit.", s.refused);
 }
 
 /* One figure of each receiver; names of receivers need no escapes. */
@@ -548,6 +560,7 @@ void api_get_metrics(void *ctx, struct http_request *request)
     put_build(&w, api);
     put_ingest(&w, api);
     put_series(&w, api);
+    put_events(&w, api);
     if (atomic_load_explicit(&api->attached, memory_order_acquire)) {
         put_fleet(&w, api);
         put_journal(&w, api);

@@ -64,6 +64,7 @@ enum fw_status api_routes_make(struct api *api, struct fw_error *err)
          api_add_silence,                                                                                                                          api, NULL    },
         {"DELETE", "/api/v1/silences/{id}",           HTTP_ADMIN, own,    NO_LIMIT,         NO_BODY,    "end_silence",
          api_end_silence,                                                                                                                          api, NULL    },
+        {"GET", "/api/v1/events", HTTP_READ, own, NO_LIMIT, NO_BODY, "follow_events", api_get_events, api, NULL},
         {"GET",    "/api/v1/outlook",                 HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_outlook",
          api_get_outlook,                                                                                                                          api, NULL    },
         {"GET",    "/api/v1/status",                  HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_status_v1",

@@ -68,6 +68,7 @@ static enum fw_status start_http(struct daemon *daemon, struct fw_error *err)
         .models_dir = daemon->models.directory,
         .body_bytes_max = config->body_bytes_max,
         .records_max = config->records_max,
+        .event_clients_max = config->event_clients,
     };
     enum fw_status status = api_new(&api_options, &daemon->api, err);
     if (status != FW_OK)
@@ -140,6 +141,7 @@ static void on_control(void *ctx)
 {
     struct daemon *daemon = ctx;
     notifier_wake(daemon->notifier);
+    api_control_changed(daemon->api);
     outlook_runner_wake(daemon->runner); /* bodies are rendered once an outlook */
 }
 
