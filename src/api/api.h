@@ -81,7 +81,7 @@ struct api_options {
     size_t eager_servers_max;     /* larger fleets are rendered when somebody asks [2000] */
     size_t answer_bytes_max;      /* the longest answer; predictions beyond it are cut and say so
                                      [512 MiB] */
-    size_t event_clients_max;  /* that follow /api/v1/events at once [2000] */
+    size_t event_clients_max;     /* that follow /api/v1/events at once [2000] */
     size_t filtered_bytes_max; /* of answers to filtered queries kept for the next one [64 MiB] */
 };
 

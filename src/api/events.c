@@ -41,9 +41,9 @@ struct api_events {
     struct api_events_options options;
     pthread_mutex_t lock; /* of everything below */
     pthread_cond_t change;
-    struct event **ring;           /* (events_max) by number */
-    uint64_t first, next;          /* numbers in the ring: first <= n < next */
-    size_t bytes;                  /* of them */
+    struct event **ring;             /* (events_max) by number */
+    uint64_t first, next;            /* numbers in the ring: first <= n < next */
+    size_t bytes;                    /* of them */
     struct client *clients, *waking; /* the newest; where the waking goes on */
     size_t client_count;
     uint64_t heartbeat;
@@ -134,8 +134,8 @@ static void reset(struct client *client)
     struct api_events *events = client->events;
     client->next_number = events->next;
     events->statistics.resets++;
-    set_note(client, snprintf(client->note, NOTE_MAX,
-                              "id: %" PRIu64 "\nevent: reset\ndata: {}\n\n", events->next - 1));
+    set_note(client, snprintf(client->note, NOTE_MAX, "id: %" PRIu64 "\nevent: reset\ndata: {}\n\n",
+                              events->next - 1));
 }
 
 /* Something to send, if there is; under the lock. */

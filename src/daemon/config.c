@@ -64,7 +64,7 @@ static const struct setting settings[] = {
     {"server",        "connections",         UNSIGNED,      FIELD(connections_max),       128,         1000000,         NULL},
     {"server",        "body",         BYTES,             FIELD(body_bytes_max),                 65536,             1ull << 30, NULL},
     {"server",        "records",         SIZE,          FIELD(records_max),               1,                 10000000,           NULL        },
-    {"server", "event_clients", SIZE, FIELD(event_clients), 1, 100000, NULL},
+    {"server",        "event_clients",         SIZE,    FIELD(event_clients),         1,               100000,               NULL        },
     {"server",        "allow_open",         BOOL,       FIELD(allow_open),            0,                  0,               NULL          },
     {"fleet",        "step",          UNSIGNED,              FIELD(step_s),              1,                 3600,            NULL   },
     {"fleet",        "window_steps",          UNSIGNED,      FIELD(window_steps),      300,           8640,            NULL                },

@@ -31,7 +31,7 @@ struct config {
     size_t body_bytes_max;
     size_t records_max;
     size_t event_clients; /* that follow /api/v1/events at once */
-    bool allow_open; /* no key and yet not on loopback: only when said so */
+    bool allow_open;      /* no key and yet not on loopback: only when said so */
 
     /* [fleet] */
     uint32_t step_s;
