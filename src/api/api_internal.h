@@ -156,10 +156,10 @@ struct series_book *api_remote_write_book(struct api_remote_write *remote_write)
 
 http_handler api_feed, api_remote_write, api_get_predictions, api_get_alerts, api_get_alerts_v1,
     api_get_root, api_get_health, api_get_status, api_get_livez, api_get_readyz, api_get_status_v1,
-    api_get_metrics, api_get_openapi, api_get_models, api_reload_model, api_get_model_info,
-    api_get_alert, api_acknowledge, api_unacknowledge, api_get_silences, api_add_silence,
-    api_end_silence, api_get_actions, api_get_events, api_get_servers, api_get_server,
-    api_get_window, api_get_forecast, api_get_outlook;
+    api_get_metrics, api_get_metrics_forecasts, api_get_openapi, api_get_models, api_reload_model,
+    api_get_model_info, api_get_alert, api_acknowledge, api_unacknowledge, api_get_silences,
+    api_add_silence, api_end_silence, api_get_actions, api_get_events, api_get_servers,
+    api_get_server, api_get_window, api_get_forecast, api_get_outlook;
 
 /* Fills api->routes and api->openapi from the one table of routes.c. */
 FW_MUST_CHECK enum fw_status api_routes_make(struct api *api, struct fw_error *err);

@@ -44,35 +44,6 @@ static bool read_text(struct fw_json_value value, char *out, size_t size)
     return true;
 }
 
-/* "90s", "45m", "2h", "7d", "1w", up to ten years. */
-static bool parse_duration(const char *text, int64_t *ms)
-{
-    static const struct {
-        char unit;
-        int64_t ms;
-    } units[] = {
-        {'s', 1000     },
-        {'m', 60000    },
-        {'h', 3600000  },
-        {'d', 86400000 },
-        {'w', 604800000}
-    };
-    char *end;
-    errno = 0;
-    const long long n = strtoll(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || errno != 0 || end[0] == '\0' || end[1] != '\0')
-        return false;
-    for (size_t i = 0; i < COUNT(units); i++) {
-        if (units[i].unit != end[0])
-            continue;
-        if (n < 1 || n > 10 * 366 * (INT64_C(86400000) / units[i].ms + 1))
-            return false;
-        *ms = n * units[i].ms;
-        return true;
-    }
-    return false;
-}
-
 /* A time as text, or as Unix seconds. */
 static bool read_time(struct fw_json_value value, int64_t *ms)
 {
@@ -150,7 +121,7 @@ static bool read_window(struct reading *r, struct fw_json_value value)
                 return wrong(r, prefix, key, "a time of day, for instance 22:30");
         } else if (strcmp(key, "duration") == 0) {
             const char *text = text_of(member);
-            if (text == NULL || !parse_duration(text, &ms) || ms < 60000 || ms > 86400000)
+            if (text == NULL || !fw_duration_parse(text, &ms) || ms < 60000 || ms > 86400000)
                 return wrong(r, prefix, key, "a minute to a day, for instance 90m or 3h");
         } else if (strcmp(key, "zone") == 0) {
             if (!read_zone(member, &s->zone_minutes))
@@ -213,7 +184,7 @@ static bool read_member(struct reading *r, const char *key, struct fw_json_value
     }
     if (strcmp(key, "duration") == 0) {
         const char *text = text_of(value);
-        return (text != NULL && parse_duration(text, &r->duration_ms)) ||
+        return (text != NULL && fw_duration_parse(text, &r->duration_ms)) ||
                wrong(r, "", key, "for instance 90s, 45m, 2h, 7d or 1w");
     }
     if (strcmp(key, "recurrence") == 0)

@@ -32,7 +32,7 @@ void http_options_init(struct http_options *options)
         .body_bytes_per_s = 65536,
         .idle_ms = 60000,
         .stream_stall_ms = 20000,
-        .stream_bytes = 16384,
+        .stream_bytes = 8192,
         .failures_per_minute = 20,
         .clock = fw_clock_system(),
     };

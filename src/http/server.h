@@ -71,7 +71,7 @@ struct http_options {
     unsigned body_bytes_per_s;    /* [65536] */
     unsigned idle_ms;             /* [60000] */
     unsigned stream_stall_ms;     /* [20000] */
-    unsigned stream_bytes;        /* [16384] */
+    unsigned stream_bytes;        /* [8192] */
     bool rate_limits_off;         /* lifts every rate_per_minute; brute-force protection stays */
     unsigned failures_per_minute; /* bad keys from one source before 429 [20] */
     const char *const *
