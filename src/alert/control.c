@@ -1,7 +1,6 @@
 /* What people said: in memory under one lock, and durable before anybody is told so. */
-#include "alert/control.h"
+#include "alert/control_internal.h"
 
-#include "alert/codec.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -13,119 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORD_VERSION = 1, RECORD_MAX = 8192, JSON_DEPTH = 4, KEEP_OVER_DAYS = 7 };
-#define SILENCES "silence"
-#define ACKS "ack"
-
-struct ack {
-    uint64_t alert_id;
-    enum alert_severity severity; /* covers this and what is less */
-    int64_t at_ms;
-    char by[ALERT_PERSON_MAX + 1];
-    char comment[ALERT_COMMENT_MAX + 1];
-};
-
-struct alert_control {
-    struct alert_control_options options;
-    pthread_mutex_t changing; /* one change at a time; held while the store is written */
-    pthread_mutex_t lock;     /* of what follows, which changers alone write; never held for long */
-    struct alert_silence *silences; /* oldest first */
-    size_t silence_count, silence_cap;
-    struct ack *acks; /* by alert id */
-    size_t ack_count, ack_cap;
-};
-
-/* ---- records ---- */
-
-static void put_text(struct fw_buf *out, const char *key, const char *text)
-{
-    fw_buf_putc(out, ',');
-    fw_buf_json_key(out, key);
-    fw_buf_json_string(out, text, strlen(text));
-}
-
-static void put_int(struct fw_buf *out, const char *key, int64_t value)
-{
-    fw_buf_putc(out, ',');
-    fw_buf_json_key(out, key);
-    fw_buf_put_i64(out, value);
-}
-
-static void put_silence(struct fw_buf *out, const struct alert_silence *s)
-{
-    fw_buf_printf(out, "{\"v\":%d", RECORD_VERSION);
-    put_text(out, "id", s->id);
-    put_text(out, "server", s->server);
-    put_text(out, "metric", s->metric);
-    put_int(out, "profile", s->profile);
-    put_int(out, "severity", s->severity);
-    put_int(out, "starts", s->starts_ms);
-    put_int(out, "ends", s->ends_ms);
-    put_int(out, "days", s->days);
-    put_int(out, "from", s->from_minute);
-    put_int(out, "length", s->length_minutes);
-    put_int(out, "zone", s->zone_minutes);
-    put_int(out, "created", s->created_ms);
-    put_text(out, "by", s->created_by);
-    put_text(out, "comment", s->comment);
-    fw_buf_putc(out, '}');
-}
-
-static bool get_silence(struct fw_json_value root, struct alert_silence *s)
-{
-    int64_t version, profile, severity, days, from, length, zone;
-    *s = (struct alert_silence){0};
-    if (!alert_get_int(root, "v", RECORD_VERSION, RECORD_VERSION, &version) ||
-        !alert_get_text(root, "id", s->id, sizeof s->id) ||
-        !alert_get_text(root, "server", s->server, sizeof s->server) ||
-        !alert_get_text(root, "metric", s->metric, sizeof s->metric) ||
-        !alert_get_int(root, "profile", 0, PROFILE_UNKNOWN, &profile) ||
-        !alert_get_int(root, "severity", -1, ALERT_CRITICAL, &severity) ||
-        !alert_get_int(root, "starts", INT64_MIN, INT64_MAX, &s->starts_ms) ||
-        !alert_get_int(root, "ends", INT64_MIN, INT64_MAX, &s->ends_ms) ||
-        !alert_get_int(root, "days", 0, 127, &days) ||
-        !alert_get_int(root, "from", 0, UINT16_MAX, &from) ||
-        !alert_get_int(root, "length", 0, UINT16_MAX, &length) ||
-        !alert_get_int(root, "zone", INT16_MIN, INT16_MAX, &zone) ||
-        !alert_get_int(root, "created", INT64_MIN, INT64_MAX, &s->created_ms) ||
-        !alert_get_text(root, "by", s->created_by, sizeof s->created_by) ||
-        !alert_get_text(root, "comment", s->comment, sizeof s->comment))
-        return false;
-    s->profile = (enum profile)profile;
-    s->severity = (int)severity;
-    s->days = (uint8_t)days;
-    s->from_minute = (uint16_t)from;
-    s->length_minutes = (uint16_t)length;
-    s->zone_minutes = (int16_t)zone;
-    return s->id[0] != '\0';
-}
-
-static void put_ack(struct fw_buf *out, const struct ack *a)
-{
-    fw_buf_printf(out, "{\"v\":%d,\"id\":\"%016" PRIx64 "\"", RECORD_VERSION, a->alert_id);
-    put_int(out, "severity", a->severity);
-    put_int(out, "at", a->at_ms);
-    put_text(out, "by", a->by);
-    put_text(out, "comment", a->comment);
-    fw_buf_putc(out, '}');
-}
-
-static bool get_ack(struct fw_json_value root, struct ack *a)
-{
-    char id[17];
-    int64_t version, severity;
-    *a = (struct ack){0};
-    if (!alert_get_int(root, "v", RECORD_VERSION, RECORD_VERSION, &version) ||
-        !alert_get_text(root, "id", id, sizeof id) ||
-        !alert_get_int(root, "severity", ALERT_WARNING, ALERT_CRITICAL, &severity) ||
-        !alert_get_int(root, "at", INT64_MIN, INT64_MAX, &a->at_ms) ||
-        !alert_get_text(root, "by", a->by, sizeof a->by) ||
-        !alert_get_text(root, "comment", a->comment, sizeof a->comment))
-        return false;
-    a->alert_id = strtoull(id, NULL, 16);
-    a->severity = (enum alert_severity)severity;
-    return true;
-}
+enum { JSON_DEPTH = 4, KEEP_OVER_DAYS = 7 };
 
 /* ---- the two tables ---- */
 
@@ -160,30 +47,10 @@ static bool ack_room(struct alert_control *control)
     return true;
 }
 
-/* The first ack that is not before `id`. */
-static size_t ack_place(const struct alert_control *control, uint64_t id)
-{
-    size_t low = 0, high = control->ack_count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (control->acks[middle].alert_id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct ack *find_ack(const struct alert_control *control, uint64_t id)
-{
-    const size_t at = ack_place(control, id);
-    return at < control->ack_count && control->acks[at].alert_id == id ? &control->acks[at] : NULL;
-}
-
 /* Room was made. */
-static void set_ack(struct alert_control *control, const struct ack *ack)
+static void set_ack(struct alert_control *control, const struct alert_ack *ack)
 {
-    const size_t at = ack_place(control, ack->alert_id);
+    const size_t at = alert_ack_place(control, ack->alert_id);
     if (at == control->ack_count || control->acks[at].alert_id != ack->alert_id) {
         memmove(&control->acks[at + 1], &control->acks[at],
                 (control->ack_count - at) * sizeof control->acks[0]);
@@ -192,7 +59,7 @@ static void set_ack(struct alert_control *control, const struct ack *ack)
     control->acks[at] = *ack;
 }
 
-static void remove_ack(struct alert_control *control, const struct ack *ack)
+static void remove_ack(struct alert_control *control, const struct alert_ack *ack)
 {
     const size_t at = (size_t)(ack - control->acks);
     memmove(&control->acks[at], &control->acks[at + 1],
@@ -200,44 +67,12 @@ static void remove_ack(struct alert_control *control, const struct ack *ack)
     control->ack_count--;
 }
 
-/* ---- the store ---- */
-
-/* A blob that changes (data NULL: goes) and the event that says why, as one. */
-struct change {
-    const char *ns, *key, *subject;
-    const struct fw_buf *blob;
-    const struct fw_buf *event;
-    int64_t now_ms;
-};
-
-static enum fw_status write_change(struct store_state *state, const struct change *c,
-                                   struct fw_error *err)
-{
-    if (state == NULL)
-        return FW_OK;
-    if ((c->blob != NULL && c->blob->failed) || c->event->failed)
-        return fw_fail(err, FW_ENOMEM, "write a silence or an acknowledgement");
-    enum fw_status status = store_state_begin(state, err);
-    if (status != FW_OK)
-        return status;
-    status = c->blob != NULL
-                 ? store_state_put(state, c->ns, c->key, c->blob->data, c->blob->len, err)
-                 : store_state_delete(state, c->ns, c->key, err);
-    if (status == FW_OK)
-        status = store_state_event_append(state, ALERT_ACTION_KIND, c->now_ms, c->subject,
-                                          c->event->data, c->event->len, NULL, err);
-    if (status == FW_OK)
-        return store_state_commit(state, err);
-    store_state_rollback(state);
-    return status;
-}
-
 static void put_action(struct fw_buf *out, const char *action, const char *by, const char *comment)
 {
     fw_buf_puts(out, "{\"action\":");
     fw_buf_json_string(out, action, strlen(action));
-    put_text(out, "by", by);
-    put_text(out, "comment", comment);
+    alert_put_text(out, "by", by);
+    alert_put_text(out, "comment", comment);
 }
 
 static void put_alert_action(struct fw_buf *out, const char *action, const char *by,
@@ -247,9 +82,9 @@ static void put_alert_action(struct fw_buf *out, const char *action, const char 
     char id[17];
     snprintf(id, sizeof id, "%016" PRIx64, alert->id);
     put_action(out, action, by, comment);
-    put_text(out, "alert_id", id);
-    put_text(out, "metric", alert_metric_name(control->options.schema, alert->metric));
-    put_text(out, "severity", alert_severity_name(alert->severity));
+    alert_put_text(out, "alert_id", id);
+    alert_put_text(out, "metric", alert_metric_name(control->options.schema, alert->metric));
+    alert_put_text(out, "severity", alert_severity_name(alert->severity));
     fw_buf_putc(out, '}');
 }
 
@@ -257,9 +92,9 @@ static void put_silence_action(struct fw_buf *out, const char *action, const cha
                                const struct alert_silence *s)
 {
     put_action(out, action, by, s->comment);
-    put_text(out, "silence_id", s->id);
+    alert_put_text(out, "silence_id", s->id);
     fw_buf_puts(out, ",\"silence\":");
-    put_silence(out, s);
+    alert_silence_put(out, s);
     fw_buf_putc(out, '}');
 }
 
@@ -287,7 +122,7 @@ static bool load_silence(void *ctx, const char *key, const void *data, size_t le
     (void)key;
     if (control->silence_count == ALERT_SILENCES_MAX ||
         fw_json_parse(loading->parser, data, len, &root, NULL) != FW_OK ||
-        !get_silence(root, &silence)) {
+        !alert_silence_get(root, &silence)) {
         loading->unreadable++;
         return true;
     }
@@ -301,10 +136,11 @@ static bool load_ack(void *ctx, const char *key, const void *data, size_t len)
 {
     struct loading *loading = ctx;
     struct fw_json_value root;
-    struct ack ack;
+    struct alert_ack ack;
     (void)key;
     if (loading->control->ack_count == ALERT_ACKS_MAX ||
-        fw_json_parse(loading->parser, data, len, &root, NULL) != FW_OK || !get_ack(root, &ack)) {
+        fw_json_parse(loading->parser, data, len, &root, NULL) != FW_OK ||
+        !alert_ack_get(root, &ack)) {
         loading->unreadable++;
         return true;
     }
@@ -329,13 +165,13 @@ static enum fw_status load(struct alert_control *control, struct fw_error *err)
     uint64_t damaged_silences = 0, damaged_acks = 0;
     if (state == NULL)
         return FW_OK;
-    loading.parser = fw_json_parser_new(RECORD_MAX, JSON_DEPTH);
+    loading.parser = fw_json_parser_new(ALERT_RECORD_MAX, JSON_DEPTH);
     if (loading.parser == NULL)
         return fw_fail(err, FW_ENOMEM, "open the silences");
     enum fw_status status =
-        store_state_each(state, SILENCES, load_silence, &loading, &damaged_silences, err);
+        store_state_each(state, ALERT_SILENCES, load_silence, &loading, &damaged_silences, err);
     if (status == FW_OK)
-        status = store_state_each(state, ACKS, load_ack, &loading, &damaged_acks, err);
+        status = store_state_each(state, ALERT_ACKS, load_ack, &loading, &damaged_acks, err);
     fw_json_parser_free(loading.parser);
     if (status == FW_OK && loading.out_of_memory)
         status = fw_fail(err, FW_ENOMEM, "open the silences");
@@ -387,93 +223,6 @@ void alert_control_listen(struct alert_control *control, void (*changed)(void *c
     control->options.ctx = ctx;
 }
 
-/* ---- marks ---- */
-
-static int by_server(const void *left, const void *right)
-{
-    const struct alert *a = *(const struct alert *const *)left;
-    const struct alert *b = *(const struct alert *const *)right;
-    const int order = strcmp(a->server, b->server);
-    return order != 0 ? order : (a->severity < b->severity) - (a->severity > b->severity);
-}
-
-static bool inhibits(const struct alert *a)
-{
-    return a->state == ALERT_FIRING &&
-           (a->severity == ALERT_CRITICAL || a->metric == ALERT_METRIC_SILENT);
-}
-
-/* For each warning the alert that makes it needless to speak of. Without memory nothing is
- * inhibited: too much is told rather than too little. */
-static void mark_inhibited(const struct alert_list *list, struct alert_mark *marks)
-{
-    const struct alert **causes = fw_calloc(list->count + 1, sizeof(const struct alert *));
-    size_t n = 0;
-    if (causes == NULL)
-        return;
-    for (size_t i = 0; i < list->count; i++)
-        if (inhibits(&list->items[i]))
-            causes[n++] = &list->items[i];
-    if (n > 1)
-        qsort(causes, n, sizeof(const struct alert *), by_server);
-    for (size_t i = 0; i < list->count && n > 0; i++) {
-        const struct alert *a = &list->items[i];
-        if (a->state != ALERT_FIRING || a->severity != ALERT_WARNING ||
-            a->metric == ALERT_METRIC_SILENT)
-            continue;
-        size_t low = 0, high = n;
-        while (low < high) {
-            const size_t middle = low + (high - low) / 2;
-            if (strcmp(causes[middle]->server, a->server) < 0)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        if (low < n && strcmp(causes[low]->server, a->server) == 0)
-            marks[i].inhibited_by = causes[low]->id;
-    }
-    fw_free(causes);
-}
-
-static void mark_one(const struct alert_control *control, const struct alert *alert,
-                     const struct alert_silence *const *holding, size_t n, struct alert_mark *mark)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!alert_silence_fits(holding[i], control->options.schema, alert))
-            continue;
-        memcpy(mark->silenced_by, holding[i]->id, sizeof mark->silenced_by);
-        break;
-    }
-    const struct ack *ack = find_ack(control, alert->id);
-    if (ack == NULL || alert->severity > ack->severity)
-        return;
-    mark->acknowledged = true;
-    mark->acknowledged_ms = ack->at_ms;
-    memcpy(mark->acknowledged_by, ack->by, sizeof mark->acknowledged_by);
-    memcpy(mark->acknowledged_comment, ack->comment, sizeof mark->acknowledged_comment);
-}
-
-void alert_control_mark(struct alert_control *control, const struct alert_list *list,
-                        int64_t now_ms, struct alert_mark *marks)
-{
-    const struct alert_silence *holding[ALERT_SILENCES_MAX];
-    size_t n = 0;
-    int64_t changes_ms;
-    if (list->count == 0)
-        return;
-    memset(marks, 0, list->count * sizeof marks[0]);
-    pthread_mutex_lock(&control->lock);
-    for (size_t i = 0; i < control->silence_count; i++)
-        if (alert_silence_holds(&control->silences[i], now_ms, &changes_ms))
-            holding[n++] = &control->silences[i];
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].state != ALERT_RESOLVED)
-            mark_one(control, &list->items[i], holding, n, &marks[i]);
-    pthread_mutex_unlock(&control->lock);
-    if (control->options.inhibit)
-        mark_inhibited(list, marks);
-}
-
 /* ---- what people do ---- */
 
 static const char *subject_of(const struct alert_silence *s)
@@ -486,12 +235,13 @@ static enum fw_status store_silence(struct alert_control *control, const struct 
                                     struct fw_error *err)
 {
     struct fw_buf blob, event;
-    fw_buf_init(&blob, RECORD_MAX);
-    fw_buf_init(&event, 2 * RECORD_MAX);
-    put_silence(&blob, s);
+    fw_buf_init(&blob, ALERT_RECORD_MAX);
+    fw_buf_init(&event, 2 * ALERT_RECORD_MAX);
+    alert_silence_put(&blob, s);
     put_silence_action(&event, action, by, s);
-    const struct change change = {SILENCES, s->id, subject_of(s), &blob, &event, now_ms};
-    const enum fw_status status = write_change(control->options.state, &change, err);
+    const struct alert_change change = {ALERT_SILENCES, s->id,  subject_of(s),
+                                        &blob,          &event, now_ms};
+    const enum fw_status status = alert_change_write(control->options.state, &change, err);
     fw_buf_fini(&blob);
     fw_buf_fini(&event);
     return status;
@@ -567,30 +317,30 @@ enum fw_status alert_control_end_silence(struct alert_control *control, const ch
 
 /* `ack` NULL: taken back. */
 static enum fw_status store_ack(struct alert_control *control, const struct alert *alert,
-                                const struct ack *ack, const char *by, int64_t now_ms,
+                                const struct alert_ack *ack, const char *by, int64_t now_ms,
                                 struct fw_error *err)
 {
     struct fw_buf blob, event;
     char key[17];
     snprintf(key, sizeof key, "%016" PRIx64, alert->id);
-    fw_buf_init(&blob, RECORD_MAX);
-    fw_buf_init(&event, RECORD_MAX);
+    fw_buf_init(&blob, ALERT_RECORD_MAX);
+    fw_buf_init(&event, ALERT_RECORD_MAX);
     if (ack != NULL)
-        put_ack(&blob, ack);
+        alert_ack_put(&blob, ack);
     put_alert_action(&event, ack != NULL ? "acknowledged" : "unacknowledged", by,
                      ack != NULL ? ack->comment : "", control, alert);
-    const struct change change = {ACKS,   key,   alert->server, ack != NULL ? &blob : NULL,
-                                  &event, now_ms};
-    const enum fw_status status = write_change(control->options.state, &change, err);
+    const struct alert_change change = {
+        ALERT_ACKS, key, alert->server, ack != NULL ? &blob : NULL, &event, now_ms};
+    const enum fw_status status = alert_change_write(control->options.state, &change, err);
     fw_buf_fini(&blob);
     fw_buf_fini(&event);
     return status;
 }
 
 static enum fw_status add_ack(struct alert_control *control, const struct alert *alert,
-                              const struct ack *ack, int64_t now_ms, struct fw_error *err)
+                              const struct alert_ack *ack, int64_t now_ms, struct fw_error *err)
 {
-    if (control->ack_count >= ALERT_ACKS_MAX && find_ack(control, alert->id) == NULL)
+    if (control->ack_count >= ALERT_ACKS_MAX && alert_ack_find(control, alert->id) == NULL)
         return fw_fail(err, FW_ELIMIT, "more than %d acknowledgements", ALERT_ACKS_MAX);
     pthread_mutex_lock(&control->lock);
     const bool room = ack_room(control);
@@ -610,7 +360,7 @@ enum fw_status alert_control_acknowledge(struct alert_control *control, const st
                                          const char *by, const char *comment, int64_t now_ms,
                                          struct fw_error *err)
 {
-    struct ack ack = {.alert_id = alert->id, .severity = alert->severity, .at_ms = now_ms};
+    struct alert_ack ack = {.alert_id = alert->id, .severity = alert->severity, .at_ms = now_ms};
     assert(strlen(by) <= ALERT_PERSON_MAX && strlen(comment) <= ALERT_COMMENT_MAX);
     memcpy(ack.by, by, strlen(by));
     memcpy(ack.comment, comment, strlen(comment));
@@ -626,7 +376,7 @@ enum fw_status alert_control_unacknowledge(struct alert_control *control, const 
                                            const char *by, int64_t now_ms, struct fw_error *err)
 {
     pthread_mutex_lock(&control->changing);
-    const struct ack *ack = find_ack(control, alert->id);
+    const struct alert_ack *ack = alert_ack_find(control, alert->id);
     enum fw_status status = ack == NULL
                                 ? fw_fail(err, FW_ENOTFOUND, "the alert is not acknowledged")
                                 : store_ack(control, alert, NULL, by, now_ms, err);
@@ -658,14 +408,14 @@ static void forget(struct alert_control *control, const char *ns, const char *ke
 }
 
 /* True: nobody can ask for it any more, and its blob is gone or will be met again at a start. */
-static bool forget_ack(struct alert_control *control, const struct ack *ack, const uint64_t *living,
-                       size_t n)
+static bool forget_ack(struct alert_control *control, const struct alert_ack *ack,
+                       const uint64_t *living, size_t n)
 {
     char key[17];
     if (n > 0 && bsearch(&ack->alert_id, living, n, sizeof living[0], by_id) != NULL)
         return false;
     snprintf(key, sizeof key, "%016" PRIx64, ack->alert_id);
-    forget(control, ACKS, key);
+    forget(control, ALERT_ACKS, key);
     return true;
 }
 
@@ -674,7 +424,7 @@ static bool forget_silence(struct alert_control *control, const struct alert_sil
 {
     if (s->ends_ms > now_ms - KEEP_OVER_DAYS * INT64_C(86400000))
         return false;
-    forget(control, SILENCES, s->id);
+    forget(control, ALERT_SILENCES, s->id);
     return true;
 }
 

@@ -353,6 +353,7 @@ void daemon_stop(struct daemon *daemon)
         return;
     struct fw_error err = {0};
     daemon_housekeeping_stop(daemon);
+    notifier_stop(daemon->notifier); /* a delivery under way may take a second to notice */
     if (daemon->http != NULL) {
         api_set_server(daemon->api, NULL);
         http_server_stop(daemon->http, STOP_GRACE_MS);

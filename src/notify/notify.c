@@ -186,7 +186,7 @@ void notifier_wake(struct notifier *notifier)
     pthread_mutex_unlock(&notifier->lock);
 }
 
-void notifier_free(struct notifier *notifier)
+void notifier_stop(struct notifier *notifier)
 {
     if (notifier == NULL)
         return;
@@ -195,6 +195,13 @@ void notifier_free(struct notifier *notifier)
     notifier->stop = true;
     pthread_cond_broadcast(&notifier->change);
     pthread_mutex_unlock(&notifier->lock);
+}
+
+void notifier_free(struct notifier *notifier)
+{
+    if (notifier == NULL)
+        return;
+    notifier_stop(notifier);
     for (size_t i = 0; i < notifier->receiver_count; i++) {
         struct notify_receiver *receiver = notifier->receivers[i];
         if (receiver->started)

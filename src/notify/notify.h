@@ -36,8 +36,10 @@ FW_MUST_CHECK enum fw_status notifier_start(struct notifier *notifier, struct fw
 void notifier_on_outlook(void *notifier, const struct outlook *outlook);
 /* Silences or acknowledgements changed: the threads look again. Any thread. */
 void notifier_wake(struct notifier *notifier);
-/* Breaks deliveries off and joins the threads; what was not accepted stays in the store. NULL does
+/* Breaks deliveries off, without waiting until they are; the first step of an end. NULL does
  * nothing. */
+void notifier_stop(struct notifier *notifier);
+/* Joins the threads; what was not accepted stays in the store. NULL does nothing. */
 void notifier_free(struct notifier *notifier);
 
 /* Since the start, by receiver; an Alertmanager with several URLs is several receivers, NAME-1, ...
