@@ -22,6 +22,7 @@ struct fleet;
 struct notifier;
 struct outlook_board;
 struct store_journal;
+struct store_state;
 
 /* A model of the registry, as a person and the contract (8.1, 8.3) see it. Texts are terminated;
  * "" and -1: unknown. */
@@ -97,6 +98,7 @@ struct api_parts {
     struct fleet *fleet;
     struct outlook_board *board;
     struct store_journal *journal;
+    struct store_state *state;     /* what a next process takes over; NULL: nothing */
     struct alert_control *control; /* NULL: nobody can acknowledge or silence */
     struct notifier *notifier;     /* for /metrics; NULL: nobody is told */
     struct api_models models;

@@ -119,6 +119,84 @@ void api_events_publish(struct api_events *events, const char *name, const struc
     pthread_mutex_unlock(&events->lock);
 }
 
+/* ---- from one process to the next ---- */
+
+void api_events_put(struct api_events *events, size_t bytes_max, struct fw_buf *out)
+{
+    pthread_mutex_lock(&events->lock);
+    uint64_t from = events->next;
+    for (size_t bytes = 0; from > events->first; from--) {
+        bytes += (*place(events, from - 1))->len;
+        if (bytes > bytes_max)
+            break;
+    }
+    fw_buf_printf(out, "\"first\":\"%" PRIu64 "\",\"events\":[", from);
+    for (uint64_t number = from; number < events->next; number++) {
+        const struct event *event = *place(events, number);
+        if (number > from)
+            fw_buf_putc(out, ',');
+        fw_buf_json_string(out, event->text, event->len);
+    }
+    fw_buf_putc(out, ']');
+    pthread_mutex_unlock(&events->lock);
+}
+
+/* The event with that text, if it is one of that number. */
+static struct event *take_event(uint64_t number, struct fw_json_value value)
+{
+    size_t len;
+    char begin[40];
+    const char *text = fw_json_string(value, &len);
+    const int begin_len = snprintf(begin, sizeof begin, "id: %" PRIu64 "\nevent: ", number);
+    if (text == NULL || strlen(text) != len || strncmp(text, begin, (size_t)begin_len) != 0 ||
+        len < (size_t)begin_len + 2 || strcmp(text + len - 2, "\n\n") != 0 ||
+        strstr(text, "\n\n") != text + len - 2)
+        return NULL;
+    struct event *event = fw_malloc(sizeof *event + len);
+    if (event != NULL) {
+        *event = (struct event){.number = number, .references = 1, .len = len};
+        memcpy(event->text, text, len);
+    }
+    return event;
+}
+
+bool api_events_take(struct api_events *events, struct fw_json_value object)
+{
+    struct fw_json_value value, list;
+    size_t len;
+    const char *first = fw_json_get(object, "first", &value) ? fw_json_string(value, &len) : NULL;
+    if (first == NULL || !fw_json_get(object, "events", &list) ||
+        fw_json_count(list) > events->options.events_max)
+        return false;
+    char *end;
+    const uint64_t number = strtoull(first, &end, 10);
+    if (*end != '\0' || number == 0 || number + fw_json_count(list) >= events->next)
+        return false; /* from a time to come */
+    struct fw_json_iter iter = fw_json_walk(list);
+    pthread_mutex_lock(&events->lock);
+    assert(events->first == events->next && events->clients == NULL);
+    const uint64_t own = events->next;
+    bool good = true;
+    events->first = events->next = number;
+    while (good && fw_json_next(&iter, &value)) {
+        struct event *event = take_event(events->next, value);
+        good = event != NULL && events->bytes + event->len <= events->options.bytes_max;
+        if (good) {
+            *place(events, events->next++) = event;
+            events->bytes += event->len;
+        } else {
+            fw_free(event);
+        }
+    }
+    if (!good) {
+        while (events->first < events->next)
+            drop_first(events);
+        events->first = events->next = own;
+    }
+    pthread_mutex_unlock(&events->lock);
+    return good;
+}
+
 /* ---- one client's stream ---- */
 
 static void set_note(struct client *client, int len)

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "http/server.h"
 
 struct api_events;
@@ -34,6 +35,12 @@ void api_events_free(struct api_events *events);
 /* Puts an event into the ring and wakes the clients. `data` is one line of JSON. What does not fit
  * the memory is lost to all, so all are told to load anew. Any thread. */
 void api_events_publish(struct api_events *events, const char *name, const struct fw_buf *data);
+
+/* The newest events, as members of a JSON object: what a next process takes over, so that followers
+ * go on behind a clean restart. At most `bytes_max` of text. */
+void api_events_put(struct api_events *events, size_t bytes_max, struct fw_buf *out);
+/* Before the first event and the first follower. False: not such members, and nothing is taken. */
+bool api_events_take(struct api_events *events, struct fw_json_value object);
 
 /* The handler's work: answers the request with the stream, or with 503. */
 void api_events_serve(struct api_events *events, struct http_request *request);

@@ -3,12 +3,22 @@
 
 #include "api/events.h"
 #include "base/alloc.h"
+#include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "store/state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVENT_MAX = 64 << 10 };
+enum {
+    EVENT_MAX = 64 << 10,
+    KEPT_EVENTS_MAX = 1 << 20, /* bytes of events that a next process takes over */
+    KEPT_MAX = 8 << 20,
+    KEPT_DEPTH = 6,
+};
+#define KEPT_NAMESPACE "events"
+#define KEPT_KEY "ring"
 
 /* How an alert was shown last. */
 struct shown {
@@ -23,7 +33,8 @@ struct api_feed_events {
     pthread_mutex_t lock; /* one comparison at a time; of the rest */
     struct shown *shown;  /* by id */
     size_t shown_count;
-    const struct alert_list *list; /* that they were shown from; NULL: nothing was yet */
+    const struct alert_list *list; /* that they were shown from; NULL: nothing was yet, here */
+    bool taken_over;               /* `shown` is from the process before */
     bool model_known, loaded;
     struct api_model model;
 };
@@ -60,6 +71,21 @@ static const struct shown *find(const struct shown *shown, size_t n, uint64_t id
     return n > 0 ? bsearch(&key, shown, n, sizeof *shown, by_id) : NULL;
 }
 
+/* What the process before showed and this one does not know cannot be shown once more. */
+static void tell_lost(struct api_feed_events *feed, const struct shown *now, size_t n)
+{
+    bool lost = false;
+    for (size_t i = 0; i < feed->shown_count; i++)
+        lost = lost || (strcmp(feed->shown[i].state, "resolved") != 0 &&
+                        find(now, n, feed->shown[i].id) == NULL);
+    if (!lost)
+        return;
+    struct fw_buf data;
+    fw_buf_init(&data, EVENT_MAX);
+    fw_buf_puts(&data, "{}");
+    publish(feed, "reset", &data);
+}
+
 /* Suspicions that were dropped are in no list; they are over as they were seen last. */
 static void tell_vanished(struct api_feed_events *feed, const struct outlook *outlook,
                           const struct shown *now, size_t n)
@@ -88,7 +114,7 @@ static void tell_alerts(struct api_feed_events *feed, const struct outlook *outl
         const struct alert_mark *mark = marks != NULL ? &marks[i] : NULL;
         now[i] = (struct shown){alert->id, alert->severity, api_alert_state(alert, mark)};
         const struct shown *before = find(feed->shown, feed->shown_count, alert->id);
-        if (feed->list == NULL ||
+        if ((feed->list == NULL && !feed->taken_over) ||
             (before == NULL ? alert->state == ALERT_RESOLVED
                             : before->state == now[i].state && before->severity == alert->severity))
             continue;
@@ -97,6 +123,9 @@ static void tell_alerts(struct api_feed_events *feed, const struct outlook *outl
     if (list->count > 1)
         qsort(now, list->count, sizeof *now, by_id);
     tell_vanished(feed, outlook, now, list->count);
+    if (feed->taken_over)
+        tell_lost(feed, now, list->count);
+    feed->taken_over = false;
     fw_free(feed->shown);
     feed->shown = now;
     feed->shown_count = list->count;
@@ -183,6 +212,93 @@ static void look(void *ctx)
     outlook_release(outlook);
 }
 
+/* ---- from one process to the next ---- */
+
+/* The literal that api_alert_state() would give; NULL: no such state. */
+static const char *state_literal(const char *text)
+{
+    static const char *const states[] = {"pending", "firing", "acknowledged", "silenced",
+                                         "resolved"};
+    for (size_t i = 0; i < COUNT(states); i++)
+        if (strcmp(text, states[i]) == 0)
+            return states[i];
+    return NULL;
+}
+
+static void keep(struct api_feed_events *feed)
+{
+    struct store_state *state = feed->api->parts.state;
+    struct fw_error err = {0};
+    struct fw_buf kept;
+    if (state == NULL || feed->list == NULL)
+        return; /* nothing was ever shown */
+    fw_buf_init(&kept, KEPT_MAX);
+    fw_buf_puts(&kept, "{\"v\":1,");
+    api_events_put(feed->events, KEPT_EVENTS_MAX, &kept);
+    fw_buf_puts(&kept, ",\"shown\":[");
+    for (size_t i = 0; i < feed->shown_count; i++)
+        fw_buf_printf(&kept, "%s{\"id\":\"%016llx\",\"severity\":%d,\"state\":\"%s\"}",
+                      i > 0 ? "," : "", (unsigned long long)feed->shown[i].id,
+                      (int)feed->shown[i].severity, feed->shown[i].state);
+    fw_buf_puts(&kept, "]}");
+    if (kept.failed ||
+        store_state_put(state, KEPT_NAMESPACE, KEPT_KEY, kept.data, kept.len, &err) != FW_OK)
+        FW_LOG_DEBUG("events", "followers will load anew after the restart");
+    fw_buf_fini(&kept);
+}
+
+static bool take_shown(struct api_feed_events *feed, struct fw_json_value root)
+{
+    struct fw_json_value list, item, member;
+    int64_t severity;
+    size_t len;
+    if (!fw_json_get(root, "shown", &list))
+        return false;
+    feed->shown = fw_calloc(fw_json_count(list) + 1, sizeof *feed->shown);
+    struct fw_json_iter iter = fw_json_walk(list);
+    while (feed->shown != NULL && fw_json_next(&iter, &item)) {
+        struct shown *s = &feed->shown[feed->shown_count++];
+        const char *id = fw_json_get(item, "id", &member) ? fw_json_string(member, &len) : NULL;
+        s->id = id != NULL ? strtoull(id, NULL, 16) : 0;
+        const char *text =
+            fw_json_get(item, "state", &member) ? fw_json_string(member, &len) : NULL;
+        s->state = text != NULL ? state_literal(text) : NULL;
+        if (s->state == NULL || !fw_json_get(item, "severity", &member) ||
+            !fw_json_int64(member, &severity) || severity < ALERT_WARNING ||
+            severity > ALERT_CRITICAL)
+            return false;
+        s->severity = (enum alert_severity)severity;
+    }
+    if (feed->shown != NULL)
+        qsort(feed->shown, feed->shown_count, sizeof *feed->shown, by_id);
+    return feed->shown != NULL;
+}
+
+/* What the process before left when it ended cleanly. It is used up at once: after a crash it would
+ * know less than followers have seen. */
+static void take_over(struct api_feed_events *feed)
+{
+    struct store_state *state = feed->api->parts.state;
+    struct fw_json_value root;
+    struct fw_buf kept;
+    if (state == NULL)
+        return;
+    fw_buf_init(&kept, KEPT_MAX);
+    struct fw_json_parser *parser = fw_json_parser_new(KEPT_MAX, KEPT_DEPTH);
+    const bool found = parser != NULL &&
+                       store_state_get(state, KEPT_NAMESPACE, KEPT_KEY, &kept, NULL) == FW_OK &&
+                       store_state_delete(state, KEPT_NAMESPACE, KEPT_KEY, NULL) == FW_OK &&
+                       fw_json_parse(parser, kept.data, kept.len, &root, NULL) == FW_OK;
+    feed->taken_over = found && take_shown(feed, root) && api_events_take(feed->events, root);
+    if (!feed->taken_over) {
+        fw_free(feed->shown);
+        feed->shown = NULL;
+        feed->shown_count = 0;
+    }
+    fw_json_parser_free(parser);
+    fw_buf_fini(&kept);
+}
+
 /* ---- life ---- */
 
 enum fw_status api_feed_events_new(struct api *api, struct api_feed_events **out,
@@ -214,6 +330,7 @@ enum fw_status api_feed_events_new(struct api *api, struct api_feed_events **out
 
 void api_feed_events_attach(struct api_feed_events *feed)
 {
+    take_over(feed);
     outlook_board_follow(feed->api->parts.board, on_published, feed);
 }
 
@@ -232,6 +349,7 @@ void api_feed_events_free(struct api_feed_events *feed)
 {
     if (feed == NULL)
         return;
+    keep(feed);
     api_events_free(feed->events);
     alert_list_release(feed->list);
     fw_free(feed->shown);

@@ -182,6 +182,7 @@ static void attach_api(struct daemon *daemon)
         .fleet = daemon->fleet,
         .board = daemon->board,
         .journal = daemon->journal,
+        .state = daemon->state,
         .control = daemon->control,
         .notifier = daemon->notifier,
         .models = daemon_models_api(daemon),

@@ -112,9 +112,21 @@ def test_resume(directory):
         wait_for('a reset', lambda: stranger.events)
         assert stranger.events[0][1:] == ('reset', {}), (last, stranger.events)
         stranger.close()
-    daemon.kill()
+    # After a clean restart nothing is missing: what changed meanwhile is told, and no reset.
+    feeder.servers['db-1'] = FINE
+    daemon.stop()
     wait_for('the end', lambda: steady.ended)
     steady.close()
+    daemon.start()
+    after = Follower(daemon, steady.last)
+    wait_for('the end of the alert', lambda: 'resolved' in after.transitions('db-1'))
+    assert not after.of('reset') and after.events[0][0] == int(steady.last) + 1, after.events[:3]
+    assert 'firing' not in after.transitions('db-1'), 'told once more'
+    # A kill leaves nobody to say what is missing.
+    daemon.kill()
+    wait_for('the end', lambda: after.ended)
+    after.close()
+    steady = after
     daemon.start()
     again = Follower(daemon, steady.last)
     wait_for('a reset', lambda: again.events)

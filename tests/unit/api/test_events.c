@@ -224,6 +224,63 @@ static void test_no_memory_is_a_reset(void **state)
     stack_stop(&s);
 }
 
+/* What one process leaves, the next takes over; what is not such is not taken. */
+static void test_next_process(void **state)
+{
+    (void)state;
+    struct stack s;
+    struct fw_buf kept;
+    fw_buf_init(&kept, 1 << 20);
+    stack_start(&s);
+    for (int n = 0; n < 20; n++)
+        publish(&s, n, 0);
+    fw_buf_putc(&kept, '{');
+    api_events_put(s.events, 150, &kept); /* of which some fit */
+    fw_buf_putc(&kept, '}');
+    assert_false(kept.failed);
+    stack_stop(&s);
+
+    struct fw_json_parser *parser = fw_json_parser_new(1 << 20, 4);
+    struct fw_json_value root, list;
+    static const char *const wrong[] = {
+        "{}",
+        "{\"first\":\"1\"}",
+        "{\"first\":1,\"events\":[]}",
+        "{\"first\":\"99999999999999999999\",\"events\":[]}",
+        "{\"first\":\"7\",\"events\":[7]}",
+        "{\"first\":\"7\",\"events\":[\"\"]}",
+        "{\"first\":\"7\",\"events\":[\"id: 8\\nevent: x\\ndata: {}\\n\\n\"]}",
+        "{\"first\":\"7\",\"events\":[\"id: 7\\nevent: x\\ndata: {}\\n\"]}",
+        "{\"first\":\"7\",\"events\":[\"id: 7\\nevent: x\\n\\ndata: {}\\n\\n\"]}",
+    };
+    pause_ms(2); /* numbers of a later process are higher */
+    stack_start(&s);
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        assert_int_equal(fw_json_parse(parser, wrong[i], strlen(wrong[i]), &root, NULL), FW_OK);
+        CHECK_EQ(wrong[i], api_events_take(s.events, root), false);
+    }
+    assert_int_equal(fw_json_parse(parser, kept.data, kept.len, &root, NULL), FW_OK);
+    assert_true(fw_json_get(root, "events", &list));
+    assert_in_range(fw_json_count(list), 1, RING - 1);
+    assert_true(api_events_take(s.events, root));
+    struct fw_json_value first;
+    size_t len;
+    assert_true(fw_json_get(root, "first", &first));
+    const uint64_t number = strtoull(fw_json_string(first, &len), NULL, 10);
+    char id[32];
+    snprintf(id, sizeof id, "%" PRIu64, number - 1);
+    struct follower f = follow(&s, id);
+    await(&f, 0, "{\"n\":19,");
+    publish(&s, 20, 0);
+    await(&f, 0, "{\"n\":20,");
+    assert_null(strstr(f.text, "reset"));
+    assert_int_equal(id_of(&f, 20), id_of(&f, 19) + 1);
+    unfollow(&f);
+    stack_stop(&s);
+    fw_json_parser_free(parser);
+    fw_buf_fini(&kept);
+}
+
 static void test_limit(void **state)
 {
     (void)state;
@@ -248,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_too_slow),
         cmocka_unit_test(test_no_memory_is_a_reset),
+        cmocka_unit_test(test_next_process),
         cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
