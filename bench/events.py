@@ -94,17 +94,20 @@ class Followers:
             state['ended'] = True
             self.selector.unregister(s)
             return
+        # Cheap, since the readers share the machine with the daemon: events are counted, ids read once a turn.
         data = state['rest'] + data
-        lines = data.split(b'\n')
-        state['rest'] = lines.pop()
-        for i, line in enumerate(lines):
-            if line.startswith(b'id: '):
-                state['id'] = int(line[4:])
-            elif line.startswith(b'event: '):
-                state['lost'] += line == b'event: reset' or (state['last'] is not None and state['id'] != state['last'] + 1)
-                state['first'] = state['first'] or state['id']
-                state['last'] = state['id']
-                state['n'] += 1
+        end = data.rfind(b'\n\n') + 2
+        state['rest'] = data[max(end, 2):] if end > 1 else data
+        n = data.count(b'\nevent: ', 0, end) if end > 1 else 0
+        if n == 0:
+            return
+        if state['first'] is None:
+            at = data.index(b'\nevent: ')
+            state['first'] = int(data[data.rindex(b'id: ', 0, at) + 4:at])
+        state['n'] += n
+        at = data.rindex(b'\nevent: ', 0, end)
+        state['last'] = int(data[data.rindex(b'id: ', 0, at) + 4:at])
+        state['lost'] = state['last'] - state['first'] + 1 - state['n'] + data.count(b'event: reset')
 
     def states(self):
         return [key.data for key in self.selector.get_map().values()]

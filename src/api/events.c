@@ -114,6 +114,12 @@ void api_events_publish(struct api_events *events, const char *name, const struc
         events->next++;
     }
     events->statistics.published++;
+    pthread_mutex_unlock(&events->lock);
+}
+
+void api_events_wake(struct api_events *events)
+{
+    pthread_mutex_lock(&events->lock);
     events->news = true;
     pthread_cond_signal(&events->change);
     pthread_mutex_unlock(&events->lock);

@@ -32,9 +32,11 @@ void api_events_stop(struct api_events *events);
 /* After the last client is gone: the HTTP server has stopped. NULL does nothing. */
 void api_events_free(struct api_events *events);
 
-/* Puts an event into the ring and wakes the clients. `data` is one line of JSON. What does not fit
- * the memory is lost to all, so all are told to load anew. Any thread. */
+/* Puts an event into the ring; clients hear of it with the next api_events_wake(), so that several
+ * cost one waking. `data` is one line of JSON. What does not fit the memory is lost to all, so all
+ * are told to load anew. Any thread. */
 void api_events_publish(struct api_events *events, const char *name, const struct fw_buf *data);
+void api_events_wake(struct api_events *events);
 
 /* The newest events, as members of a JSON object: what a next process takes over, so that followers
  * go on behind a clean restart. At most `bytes_max` of text. */

@@ -191,6 +191,7 @@ static void on_published(void *ctx, const struct outlook *outlook)
     tell_alerts(feed, outlook);
     tell_outlook(feed, outlook);
     pthread_mutex_unlock(&feed->lock);
+    api_events_wake(feed->events);
 }
 
 /* Silences begin and end without an outlook. */
@@ -210,6 +211,7 @@ static void look(void *ctx)
     tell_model(feed);
     pthread_mutex_unlock(&feed->lock);
     outlook_release(outlook);
+    api_events_wake(feed->events);
 }
 
 /* ---- from one process to the next ---- */

@@ -58,6 +58,7 @@ static void publish(struct stack *s, int n, size_t padding)
         fw_buf_putc(&data, 'x');
     fw_buf_puts(&data, "\"}");
     api_events_publish(s->events, "test", &data);
+    api_events_wake(s->events);
     fw_buf_fini(&data);
 }
 
@@ -215,6 +216,7 @@ static void test_no_memory_is_a_reset(void **state)
     fw_alloc_fail_at(1);
     api_events_publish(s.events, "test", &data);
     fw_alloc_fail_at(0);
+    api_events_wake(s.events);
     await(&f, 0, "event: reset\n");
     publish(&s, 2, 0);
     await(&f, 0, "{\"n\":2,");
