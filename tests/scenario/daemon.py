@@ -1,5 +1,6 @@
 """What the scenarios of deliveries share: a daemon on steps of a second, and a receiver that can be told to misbehave.
 Python's standard library only."""
+import atexit
 import http.server
 import json
 import os
@@ -37,6 +38,7 @@ class Daemon:
             file.write('[forecast]\nmin_interval = 0\n' + config)
         self.log = open(os.path.join(directory, 'forewarn.log'), 'a+', encoding='utf-8')
         self.process = None
+        atexit.register(self.end)  # of a test that failed
         self.start()
 
     def start(self):
@@ -63,6 +65,10 @@ class Daemon:
     def kill(self):
         self.process.kill()
         self.process.wait()
+
+    def end(self):
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
 
     def log_text(self):
         self.log.flush()
@@ -100,7 +106,7 @@ class Feeder:
     def __init__(self, daemon, **servers):
         self.daemon, self.servers = daemon, {name.replace('_', '-'): value for name, value in servers.items()}
         self.accepted, self.slowest, self.stopping = 0, 0.0, False
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
@@ -156,7 +162,7 @@ class Receiver:
         self.server = http.server.ThreadingHTTPServer(('127.0.0.1', port), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={'poll_interval': 0.05})
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={'poll_interval': 0.05}, daemon=True)
         self.thread.start()
 
     def url(self):

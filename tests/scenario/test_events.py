@@ -23,7 +23,7 @@ class Follower:
         self.connection.request('GET', '/api/v1/events', headers={} if last is None else {'Last-Event-ID': last})
         self.answer = self.connection.getresponse()
         assert self.answer.status == 200 and self.answer.headers['Content-Type'] == 'text/event-stream', self.answer.status
-        self.thread = threading.Thread(target=self.read)
+        self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
     def read(self):

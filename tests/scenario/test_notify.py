@@ -35,6 +35,9 @@ def test_fires_resolves_and_survives(directory):
     daemon = Daemon(PROGRAM, directory, '[notify]\nlabels = env=test\n' + section('hook', 'webhook', hook.url()))
     feeder = Feeder(daemon, db1=FULL, db2=FINE)
     wait_for('the beginning', lambda: hook.told('firing', 'db1'))
+    # What was accepted is written down a moment later; a kill before that would tell it twice.
+    wait_for('the ledger', lambda: daemon.metric('forewarn_notifications_held{target="hook"}') == 1 and
+             daemon.metric('forewarn_notifications_waiting{target="hook"}') == 0)
     # Killed, and over while nobody looks: the new process must tell the end of what the old one began.
     daemon.kill()
     feeder.servers['db1'] = FINE
