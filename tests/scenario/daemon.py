@@ -35,7 +35,7 @@ class Daemon:
         self.port = free_port()
         self.config = os.path.join(directory, 'forewarn.conf')
         with open(self.config, 'w', encoding='utf-8') as file:
-            file.write('[forecast]\nmin_interval = 0\n' + config)
+            file.write('[forecast]\nmin_interval = 0\n[fleet]\nstale_steps = 60\n' + config)
         self.log = open(os.path.join(directory, 'forewarn.log'), 'a+', encoding='utf-8')
         self.process = None
         atexit.register(self.end)  # of a test that failed
