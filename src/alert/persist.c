@@ -1,5 +1,6 @@
 /* The book on disk: entries as blobs, the history as events (docs/alerts.md, "What is kept"). */
 #include "alert/alert_internal.h"
+#include "alert/codec.h"
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -27,32 +28,11 @@ static void put_latch(struct fw_buf *out, const struct alert_latch *latch)
                   latch->clear_origin_ms);
 }
 
-static void put_number(struct fw_buf *out, const char *key, double value)
-{
-    fw_buf_putc(out, ',');
-    fw_buf_json_key(out, key);
-    fw_buf_json_number(out, value, 6);
-}
-
 void alert_entry_encode(const struct schema *schema, const struct alert_entry *entry,
                         struct fw_buf *out)
 {
-    const struct alert *a = &entry->alert;
-    fw_buf_printf(out, "{\"v\":%d,\"id\":\"%016" PRIx64 "\",\"server\":", ENTRY_VERSION, a->id);
-    fw_buf_json_string(out, a->server, strlen(a->server));
-    fw_buf_printf(out,
-                  ",\"metric\":\"%s\",\"state\":%d,\"severity\":%d,\"reason\":%d,\"held\":%d,"
-                  "\"crossed\":%d,\"starts\":%" PRId64 ",\"ends\":%" PRId64 ",\"updated\":%" PRId64
-                  ",\"pending_since\":%" PRId64 ",\"steps\":%u,\"peak_steps\":%u,\"profile\":%d",
-                  alert_metric_name(schema, a->metric), (int)a->state, (int)a->severity,
-                  (int)a->reason, a->held, a->crossed, a->starts_ms, a->ends_ms, a->updated_ms,
-                  a->pending_since_ms, a->steps_ahead, a->peak_steps, (int)a->profile);
-    put_number(out, "threshold", (double)a->threshold);
-    put_number(out, "predicted", (double)a->predicted);
-    put_number(out, "peak", (double)a->peak);
-    put_number(out, "probability", (double)a->probability);
-    put_number(out, "current", (double)a->current);
-    put_number(out, "risk", (double)a->risk_score);
+    fw_buf_printf(out, "{\"v\":%d,", ENTRY_VERSION);
+    alert_put_members(out, &entry->alert, alert_metric_name(schema, entry->alert.metric));
     fw_buf_puts(out, ",\"warning\":");
     put_latch(out, &entry->latches[ALERT_WARNING]);
     fw_buf_puts(out, ",\"critical\":");
@@ -60,85 +40,18 @@ void alert_entry_encode(const struct schema *schema, const struct alert_entry *e
     fw_buf_putc(out, '}');
 }
 
-static bool get_int(struct fw_json_value object, const char *key, int64_t least, int64_t most,
-                    int64_t *out)
-{
-    struct fw_json_value value;
-    return fw_json_get(object, key, &value) && fw_json_int64(value, out) && *out >= least &&
-           *out <= most;
-}
-
-static float get_float(struct fw_json_value object, const char *key)
-{
-    struct fw_json_value value;
-    double number = (double)NAN;
-    if (fw_json_get(object, key, &value))
-        (void)fw_json_number(value, &number); /* null stays NaN */
-    return (float)number;
-}
-
-static bool get_text(struct fw_json_value object, const char *key, char *out, size_t size)
-{
-    struct fw_json_value value;
-    size_t len;
-    if (!fw_json_get(object, key, &value))
-        return false;
-    const char *text = fw_json_string(value, &len);
-    if (text == NULL || len >= size || strlen(text) != len)
-        return false;
-    memcpy(out, text, len + 1);
-    return true;
-}
-
 static bool get_latch(struct fw_json_value object, const char *key, struct alert_latch *latch)
 {
     struct fw_json_value value, on;
     int64_t held, clear;
     if (!fw_json_get(object, key, &value) || !fw_json_get(value, "on", &on) ||
-        !fw_json_bool(on, &latch->on) || !get_int(value, "held", 0, UINT32_MAX, &held) ||
-        !get_int(value, "clear", 0, UINT32_MAX, &clear) ||
-        !get_int(value, "held_at", INT64_MIN, INT64_MAX, &latch->held_origin_ms) ||
-        !get_int(value, "clear_at", INT64_MIN, INT64_MAX, &latch->clear_origin_ms))
+        !fw_json_bool(on, &latch->on) || !alert_get_int(value, "held", 0, UINT32_MAX, &held) ||
+        !alert_get_int(value, "clear", 0, UINT32_MAX, &clear) ||
+        !alert_get_int(value, "held_at", INT64_MIN, INT64_MAX, &latch->held_origin_ms) ||
+        !alert_get_int(value, "clear_at", INT64_MIN, INT64_MAX, &latch->clear_origin_ms))
         return false;
     latch->held = (uint32_t)held;
     latch->clear = (uint32_t)clear;
-    return true;
-}
-
-/* Everything but the metric's place in the schema. */
-static bool get_entry(struct fw_json_value root, struct alert_entry *entry,
-                      char metric[SCHEMA_METRIC_NAME_MAX + 1])
-{
-    struct alert *a = &entry->alert;
-    char id[17];
-    int64_t version, state, severity, reason, held, crossed, steps, peak_steps, profile;
-    if (!get_int(root, "v", ENTRY_VERSION, ENTRY_VERSION, &version) ||
-        !get_text(root, "id", id, sizeof id) ||
-        !get_text(root, "server", a->server, sizeof a->server) ||
-        !get_text(root, "metric", metric, SCHEMA_METRIC_NAME_MAX + 1) ||
-        !get_int(root, "state", ALERT_PENDING, ALERT_RESOLVED, &state) ||
-        !get_int(root, "severity", ALERT_WARNING, ALERT_CRITICAL, &severity) ||
-        !get_int(root, "reason", 0, ALERT_REASON_COUNT - 1, &reason) ||
-        !get_int(root, "held", 0, 1, &held) || !get_int(root, "crossed", 0, 1, &crossed) ||
-        !get_int(root, "starts", INT64_MIN, INT64_MAX, &a->starts_ms) ||
-        !get_int(root, "ends", INT64_MIN, INT64_MAX, &a->ends_ms) ||
-        !get_int(root, "updated", INT64_MIN, INT64_MAX, &a->updated_ms) ||
-        !get_int(root, "pending_since", INT64_MIN, INT64_MAX, &a->pending_since_ms) ||
-        !get_int(root, "steps", 0, FORECAST_HORIZON, &steps) ||
-        !get_int(root, "peak_steps", 0, FORECAST_HORIZON, &peak_steps) ||
-        !get_int(root, "profile", 0, PROFILE_UNKNOWN, &profile) ||
-        !get_latch(root, "warning", &entry->latches[ALERT_WARNING]) ||
-        !get_latch(root, "critical", &entry->latches[ALERT_CRITICAL]))
-        return false;
-    a->id = strtoull(id, NULL, 16);
-    a->state = (enum alert_state)state;
-    a->severity = (enum alert_severity)severity;
-    a->reason = (enum alert_reason)reason;
-    a->held = held != 0;
-    a->crossed = crossed != 0;
-    a->steps_ahead = (uint32_t)steps;
-    a->peak_steps = (uint32_t)peak_steps;
-    a->profile = (enum profile)profile;
     return true;
 }
 
@@ -151,15 +64,13 @@ enum fw_status alert_entry_decode(const struct schema *schema, struct fw_json_pa
     if (status != FW_OK)
         return status;
     *entry = (struct alert_entry){0};
-    if (!get_entry(root, entry, metric))
+    int64_t version;
+    if (!alert_get_int(root, "v", ENTRY_VERSION, ENTRY_VERSION, &version) ||
+        !alert_get_members(root, &entry->alert, metric) ||
+        !get_latch(root, "warning", &entry->latches[ALERT_WARNING]) ||
+        !get_latch(root, "critical", &entry->latches[ALERT_CRITICAL]))
         return fw_fail(err, FW_EINVAL, "not an alert of version %d", ENTRY_VERSION);
     struct alert *a = &entry->alert;
-    a->threshold = get_float(root, "threshold");
-    a->predicted = get_float(root, "predicted");
-    a->peak = get_float(root, "peak");
-    a->probability = get_float(root, "probability");
-    a->current = get_float(root, "current");
-    a->risk_score = get_float(root, "risk");
     if (strcmp(metric, "server_silent") == 0) {
         a->metric = ALERT_METRIC_SILENT;
         return FW_OK;

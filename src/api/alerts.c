@@ -19,7 +19,7 @@ struct filter {
     int64_t limit, offset;
 };
 
-/* "active" is what neither was resolved; the last two have no state behind them yet. */
+/* "active" is what was not resolved, "firing" whatever people said to it. */
 static const char *const states[] = {"active",       "pending",  "firing", "resolved",
                                      "acknowledged", "silenced", "all"};
 enum {
@@ -66,7 +66,7 @@ static bool parse(struct api *api, struct http_request *request, struct filter *
            api_query_int(request, "offset", 0, INT32_MAX, &filter->offset);
 }
 
-static bool state_fits(size_t wanted, enum alert_state state)
+static bool state_fits(size_t wanted, enum alert_state state, const struct alert_mark *mark)
 {
     switch (wanted) {
     case STATE_ACTIVE:
@@ -77,10 +77,12 @@ static bool state_fits(size_t wanted, enum alert_state state)
         return state == ALERT_FIRING;
     case STATE_RESOLVED:
         return state == ALERT_RESOLVED;
-    case STATE_ALL:
-        return true;
+    case STATE_ACKED:
+        return state == ALERT_FIRING && mark != NULL && mark->acknowledged;
+    case STATE_SILENCED:
+        return state == ALERT_FIRING && mark != NULL && mark->silenced_by[0] != '\0';
     default:
-        return false;
+        return true;
     }
 }
 
@@ -91,9 +93,10 @@ static bool metric_fits(const struct filter *filter, uint16_t metric)
     return (filter->metrics >> metric & 1) != 0;
 }
 
-static bool fits(const struct filter *filter, const struct alert *alert)
+static bool fits(const struct filter *filter, const struct alert *alert,
+                 const struct alert_mark *mark)
 {
-    return state_fits(filter->state, alert->state) && metric_fits(filter, alert->metric) &&
+    return state_fits(filter->state, alert->state, mark) && metric_fits(filter, alert->metric) &&
            (filter->severity == 0 || filter->severity == (size_t)alert->severity + 1) &&
            (filter->min_probability <= 0.0 ||
             (double)alert->probability >= filter->min_probability) &&
@@ -101,21 +104,24 @@ static bool fits(const struct filter *filter, const struct alert *alert)
 }
 
 /* The list's members into *items; returns how many fit, *shown how many were written. */
-static size_t put_items(struct fw_buf *items, const struct outlook *outlook,
+static size_t put_items(struct fw_buf *items, struct api *api, const struct outlook *outlook,
                         const struct filter *filter, size_t *shown)
 {
     size_t total = 0;
     *shown = 0;
+    struct alert_mark *marks = outlook != NULL ? api_marks(api, outlook->alerts) : NULL;
     for (size_t i = 0; outlook != NULL && i < outlook->alerts->count; i++) {
         const struct alert *alert = &outlook->alerts->items[i];
-        if (!fits(filter, alert))
+        const struct alert_mark *mark = marks != NULL ? &marks[i] : NULL;
+        if (!fits(filter, alert, mark))
             continue;
         if (total++ < (uint64_t)filter->offset || *shown >= (uint64_t)filter->limit)
             continue;
         if ((*shown)++ > 0)
             fw_buf_putc(items, ',');
-        api_render_alert(items, outlook, alert, &filter->zone);
+        api_render_alert(items, outlook, alert, mark, &filter->zone);
     }
+    fw_free(marks);
     return total;
 }
 
@@ -219,7 +225,7 @@ static void answer(struct api *api, struct http_request *request, const struct f
             items.failed = true;
         total = shown;
     } else {
-        total = put_items(&items, outlook, filter, &shown);
+        total = put_items(&items, api, outlook, filter, &shown);
     }
     put_answer(&buf, api, outlook, filter, &items, total, shown, new_path);
     buf.failed = buf.failed || items.failed;

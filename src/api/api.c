@@ -33,6 +33,8 @@ static void fill_in(struct api_options *o)
         o->eager_servers_max = 2000;
     if (o->answer_bytes_max == 0)
         o->answer_bytes_max = (size_t)512 << 20;
+    if (o->event_clients_max == 0)
+        o->event_clients_max = 2000;
     if (o->filtered_bytes_max == 0)
         o->filtered_bytes_max = (size_t)64 << 20;
 }
@@ -59,6 +61,8 @@ static enum fw_status start(struct api *api, struct fw_error *err)
         status = api_pool_new(1, RENDER_QUEUE_MAX, WORKER_NICE, &api->render, err);
     if (status == FW_OK)
         status = api_pool_new(1, RELOAD_QUEUE_MAX, WORKER_NICE, &api->admin, err);
+    if (status == FW_OK)
+        status = api_feed_events_new(api, &api->feed_events, err);
     if (status == FW_OK)
         status = api_routes_make(api, err);
     return status;
@@ -146,7 +150,13 @@ void api_attach(struct api *api, const struct api_parts *parts)
     fleet_counts(parts->fleet, &counts);
     api->warm = counts.ready > 0; /* it was before the restart */
     outlook_board_listen(parts->board, on_outlook, api);
+    api_feed_events_attach(api->feed_events);
     atomic_store_explicit(&api->attached, true, memory_order_release);
+}
+
+void api_control_changed(struct api *api)
+{
+    api_feed_events_look(api->feed_events);
 }
 
 void api_drain(struct api *api)
@@ -155,6 +165,7 @@ void api_drain(struct api *api)
     api_pool_free(api->render);
     api_pool_free(api->admin);
     api->ingest = api->render = api->admin = NULL;
+    api_feed_events_stop(api->feed_events);
 }
 
 void api_free(struct api *api)
@@ -165,6 +176,7 @@ void api_free(struct api *api)
     api_predictions_free(api->predictions);
     api_decoders_free(api->decoders);
     api_remote_write_free(api->remote_write);
+    api_feed_events_free(api->feed_events);
     http_body_unref(api->openapi);
     pthread_mutex_destroy(&api->quality_lock);
     pthread_mutex_destroy(&api->large_lock);

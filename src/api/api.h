@@ -17,9 +17,12 @@
 #include <stdint.h>
 
 struct api;
+struct alert_control;
 struct fleet;
+struct notifier;
 struct outlook_board;
 struct store_journal;
+struct store_state;
 
 /* A model of the registry, as a person and the contract (8.1, 8.3) see it. Texts are terminated;
  * "" and -1: unknown. */
@@ -79,6 +82,7 @@ struct api_options {
     size_t eager_servers_max;     /* larger fleets are rendered when somebody asks [2000] */
     size_t answer_bytes_max;      /* the longest answer; predictions beyond it are cut and say so
                                      [512 MiB] */
+    size_t event_clients_max;     /* that follow /api/v1/events at once [2000] */
     size_t filtered_bytes_max; /* of answers to filtered queries kept for the next one [64 MiB] */
 };
 
@@ -94,6 +98,9 @@ struct api_parts {
     struct fleet *fleet;
     struct outlook_board *board;
     struct store_journal *journal;
+    struct store_state *state;     /* what a next process takes over; NULL: nothing */
+    struct alert_control *control; /* NULL: nobody can acknowledge or silence */
+    struct notifier *notifier;     /* for /metrics; NULL: nobody is told */
     struct api_models models;
     /* Windows changed: the runner's wake-up. Called on the journal's thread. May be NULL. */
     void (*wake)(void *ctx);
@@ -109,6 +116,10 @@ struct api_parts {
 /* Once, and before the runner starts: the board takes listeners only while nobody publishes. `wake`
  * may be called before there is a runner. */
 void api_attach(struct api *api, const struct api_parts *parts);
+
+/* Silences or acknowledgements changed: those who follow the events are told. Any thread, after
+ * api_attach(). */
+void api_control_changed(struct api *api);
 
 /* Ends the workers after what they have. No request may come afterwards; what waits in the journal
  * may still be answered. */

@@ -33,6 +33,8 @@ struct api_counts {
 struct api_predictions;
 struct api_decoders;
 struct api_remote_write;
+struct api_events;
+struct api_feed_events;
 struct series_book;
 
 /* How well the paths of the newest outlook did, by metric; taken once per run. */
@@ -55,6 +57,7 @@ struct api {
     struct api_counts counts;
     struct api_decoders *decoders;
     struct api_remote_write *remote_write;
+    struct api_feed_events *feed_events;
     pthread_mutex_t large_lock;
     pthread_cond_t large_left;
     bool large_inside; /* a large batch is between admission and acknowledgement */
@@ -115,6 +118,11 @@ struct api_selection {
 bool api_query_selection(struct http_request *request, struct api_selection *selection);
 bool api_selected(const struct api_selection *selection, const char *name);
 
+/* ---- what people said to alerts ---- */
+
+/* Parallel to the list, to be freed with fw_free(); NULL: nothing to say, or no memory for it. */
+struct alert_mark *api_marks(struct api *api, const struct alert_list *list);
+
 /* ---- the fleet's warm-up ---- */
 
 bool api_warm(struct api *api, const struct fleet_counts *counts);
@@ -127,6 +135,16 @@ void api_predictions_free(struct api_predictions *predictions);
 /* The board's listener: renders when somebody is going to ask. */
 void api_predictions_prepare(struct api *api, const struct outlook *outlook);
 
+/* ---- events: what changes, for those who follow ---- */
+
+FW_MUST_CHECK enum fw_status api_feed_events_new(struct api *api, struct api_feed_events **out,
+                                                 struct fw_error *err);
+void api_feed_events_attach(struct api_feed_events *feed); /* once api->parts are there */
+void api_feed_events_look(struct api_feed_events *feed);   /* alerts may be shown differently now */
+void api_feed_events_stop(struct api_feed_events *feed);   /* NULL does nothing in these two */
+void api_feed_events_free(struct api_feed_events *feed);
+struct api_events *api_feed_events_hub(struct api_feed_events *feed);
+
 /* ---- remote write: what is known of raw series ---- */
 
 FW_MUST_CHECK enum fw_status api_remote_write_new(struct api *api, struct api_remote_write **out,
@@ -138,8 +156,10 @@ struct series_book *api_remote_write_book(struct api_remote_write *remote_write)
 
 http_handler api_feed, api_remote_write, api_get_predictions, api_get_alerts, api_get_alerts_v1,
     api_get_root, api_get_health, api_get_status, api_get_livez, api_get_readyz, api_get_status_v1,
-    api_get_metrics, api_get_openapi, api_get_models, api_reload_model, api_get_model_info,
-    api_get_servers, api_get_server, api_get_window, api_get_forecast, api_get_outlook;
+    api_get_metrics, api_get_metrics_forecasts, api_get_openapi, api_get_models, api_reload_model,
+    api_get_model_info, api_get_alert, api_acknowledge, api_unacknowledge, api_get_silences,
+    api_add_silence, api_end_silence, api_get_actions, api_get_events, api_get_servers,
+    api_get_server, api_get_window, api_get_forecast, api_get_outlook;
 
 /* Fills api->routes and api->openapi from the one table of routes.c. */
 FW_MUST_CHECK enum fw_status api_routes_make(struct api *api, struct fw_error *err);

@@ -74,7 +74,8 @@ static void put_alerts(struct fw_buf *buf, const struct api_body_plan *plan)
         if (!first)
             fw_buf_putc(buf, ',');
         first = false;
-        api_render_alert(buf, plan->outlook, alert, &plan->view.zone);
+        api_render_alert(buf, plan->outlook, alert, plan->marks != NULL ? &plan->marks[i] : NULL,
+                         &plan->view.zone);
     }
     fw_buf_putc(buf, ']');
 }

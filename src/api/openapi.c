@@ -5,38 +5,45 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Parameters that several operations share, as members of `schema`. */
+/* Parameters that several operations share, as members of `schema`. What is behind a '#' tells
+ * those of one name apart. */
 static const struct {
     const char *name, *schema, *text;
 } parameters[] = {
     {"server",          "\"type\":\"array\",\"items\":{\"type\":\"string\"}",
-     "Name or pattern with * and ?; may be repeated"                                                                                                         },
-    {"servers",         "\"type\":\"string\"",                                                         "Comma list of names or patterns"                     },
-    {"metrics",         "\"type\":\"string\"",                                                         "Comma list of metrics"                               },
-    {"quantiles",       "\"type\":\"string\"",                                                         "Comma list of p10, p50, p90"                         },
-    {"steps",           "\"type\":\"integer\",\"minimum\":1",                                          "How many steps"                                      },
+     "Name or pattern with * and ?; may be repeated"                                                                                                            },
+    {"servers",         "\"type\":\"string\"",                                                         "Comma list of names or patterns"                        },
+    {"metrics",         "\"type\":\"string\"",                                                         "Comma list of metrics"                                  },
+    {"quantiles",       "\"type\":\"string\"",                                                         "Comma list of p10, p50, p90"                            },
+    {"steps",           "\"type\":\"integer\",\"minimum\":1",                                          "How many steps"                                         },
     {"fields",          "\"type\":\"string\"",
-     "Comma list of predictions, alerts, environment, metadata, summary"                                                                                     },
-    {"precision",       "\"type\":\"integer\",\"minimum\":0,\"maximum\":9",                            "Decimals of the paths"                               },
-    {"limit",           "\"type\":\"integer\",\"minimum\":1",                                          "At most so many"                                     },
-    {"offset",          "\"type\":\"integer\",\"minimum\":0",                                          "Leave out so many first"                             },
-    {"sort",            "\"type\":\"string\",\"enum\":[\"name\",\"risk\"]",                            "Order; risk: highest first"                          },
+     "Comma list of predictions, alerts, environment, metadata, summary"                                                                                        },
+    {"precision",       "\"type\":\"integer\",\"minimum\":0,\"maximum\":9",                            "Decimals of the paths"                                  },
+    {"limit",           "\"type\":\"integer\",\"minimum\":1",                                          "At most so many"                                        },
+    {"offset",          "\"type\":\"integer\",\"minimum\":0",                                          "Leave out so many first"                                },
+    {"sort",            "\"type\":\"string\",\"enum\":[\"name\",\"risk\"]",                            "Order; risk: highest first"                             },
     {"levels",          "\"type\":\"string\",\"enum\":[\"configured\",\"forewarn\",\"argus-counts\"]",
-     "Bounds of the counts in the summary"                                                                                                                   },
-    {"tz",              "\"type\":\"string\"",                                                         "naive (UTC without a zone), utc, or +hh:mm"          },
+     "Bounds of the counts in the summary"                                                                                                                      },
+    {"tz",              "\"type\":\"string\"",                                                         "naive (UTC without a zone), utc, or +hh:mm"             },
     {"legacy",          "\"type\":\"string\",\"enum\":[\"merged\",\"steps\"]",
-     "steps: one item for each step that crosses"                                                                                                            },
-    {"metric",          "\"type\":\"string\"",                                                         "One metric"                                          },
-    {"severity",        "\"type\":\"string\",\"enum\":[\"any\",\"warning\",\"critical\"]",             "Severity"                                            },
+     "steps: one item for each step that crosses"                                                                                                               },
+    {"metric",          "\"type\":\"string\"",                                                         "One metric"                                             },
+    {"severity",        "\"type\":\"string\",\"enum\":[\"any\",\"warning\",\"critical\"]",             "Severity"                                               },
     {"state",
      "\"type\":\"string\",\"enum\":[\"active\",\"pending\",\"firing\",\"resolved\","
-     "\"acknowledged\",\"silenced\",\"all\"]",                                                         "State; active is pending and firing"                 },
+     "\"acknowledged\",\"silenced\",\"all\"]",                                                         "State; active is pending and firing"                    },
+    {"state#silence",
+     "\"type\":\"string\",\"enum\":[\"current\",\"active\",\"pending\",\"expired\",\"all\"]",          "State; current is what is not over"                     },
+    {"last_event_id",   "\"type\":\"string\"",
+     "Id of the last event seen, where the header cannot be sent"                                                                                               },
+    {"horizons",        "\"type\":\"string\"",                                                         "Comma list of up to 8 durations, for instance 30m,1h,8h"},
+    {"families",        "\"type\":\"string\"",                                                         "Comma list of value, max, crossing, risk"               },
     {"min_probability", "\"type\":\"number\",\"minimum\":0,\"maximum\":1",
-     "At least this chance of crossing"                                                                                                                      },
-    {"profile",         "\"type\":\"string\"",                                                         "Profile, for instance database"                      },
-    {"level",           "\"type\":\"string\"",                                                         "Level of risk"                                       },
-    {"stale",           "\"type\":\"string\",\"enum\":[\"any\",\"true\",\"false\"]",                   "Silent servers or not"                               },
-    {"model_path",      "\"type\":\"string\"",                                                         "Name inside the models directory; absent: the newest"},
+     "At least this chance of crossing"                                                                                                                         },
+    {"profile",         "\"type\":\"string\"",                                                         "Profile, for instance database"                         },
+    {"level",           "\"type\":\"string\"",                                                         "Level of risk"                                          },
+    {"stale",           "\"type\":\"string\",\"enum\":[\"any\",\"true\",\"false\"]",                   "Silent servers or not"                                  },
+    {"model_path",      "\"type\":\"string\"",                                                         "Name inside the models directory; absent: the newest"   },
 };
 
 static const struct description {
@@ -47,47 +54,62 @@ static const struct description {
     const char *type;       /* media type of the answer; NULL: application/json */
     bool v503;              /* may also answer 503 */
 } descriptions[] = {
-    {"get_root",           "Service card",                                                    "",                                     NULL,     "Card",      NULL,         false},
-    {"get_health",         "Liveness in the reference's words",                               "",                                     NULL,     "Health",    NULL,         false},
-    {"get_status",         "Warm-up and counts",                                              "tz",                                   NULL,     "Status",    NULL,         true },
+    {"get_root",              "Service card",                                                        "",                                         NULL,         "Card",         NULL,                false},
+    {"get_health",            "Liveness in the reference's words",                                   "",                                         NULL,         "Health",       NULL,                false},
+    {"get_status",            "Warm-up and counts",                                                  "tz",                                       NULL,         "Status",       NULL,                true },
     {"feed_data",
      "Take records; answered when every accepted one is on stable storage. A bare array and NDJSON "
-     "are accepted as well",                                                                  "",                                     "Feed",   "Fed",       NULL,         true },
-    {"get_predictions",    "Forecast, risk, alerts and summary of the fleet",
-     "server servers metrics quantiles steps fields precision limit offset sort levels tz",                                           NULL,
-     "Predictions",                                                                                                                                          NULL,         true },
-    {"get_alerts",         "Alerts that are not over",
-     "server servers metric severity state min_probability limit offset legacy tz",                                                   NULL,
-     "AlertList",                                                                                                                                            NULL,         true },
-    {"get_alerts_alias",   "The same as /alerts/active",
-     "server servers metric severity state min_probability limit offset legacy tz",                                                   NULL,
-     "AlertList",                                                                                                                                            NULL,         true },
-    {"get_models",         "Models of the registry, newest first",                            "tz",                                   NULL,     "Models",    NULL,         true },
-    {"reload_model",       "Load a model, check it, then swap it in",                         "model_path",                           "Reload", "Reloaded",
-     NULL,                                                                                                                                                                 true },
-    {"get_model_info",     "The model in use",                                                "",                                     NULL,     "ModelInfo", NULL,         true },
-    {"list_servers",       "Servers with risk and state",
-     "server servers profile level stale sort limit offset tz",                                                                       NULL,     "Servers",   NULL,         true },
-    {"get_server",         "Everything about one server",                                     "metrics quantiles steps precision tz", NULL,
-     "Server",                                                                                                                                               NULL,         true },
-    {"get_window",         "The stored steps of one server, the current one included",        "metrics steps",
-     NULL,                                                                                                                                      "Window",    NULL,         true },
-    {"get_forecast",       "The forecast of one server",                                      "metrics quantiles steps precision tz", NULL,
-     "Forecast",                                                                                                                                             NULL,         true },
-    {"list_alerts",        "Alerts with filters",
-     "server servers metric severity state min_probability limit offset tz",                                                          NULL,     "AlertList",
-     NULL,                                                                                                                                                                 true },
-    {"get_outlook",        "The newest outlook in short",                                     "levels tz",                            NULL,     "Outlook",   NULL,         true },
-    {"get_status_v1",      "Counts, limits, journal, model",                                  "tz",                                   NULL,     "StatusV1",  NULL,         true },
-    {"remote_write",       "Prometheus remote write 1.0: a WriteRequest as one snappy block", "",                                     NULL,
-     NULL,                                                                                                                                                   "text/plain", true },
-    {"remote_write_alias", "The same as /api/v1/write",                                       "",                                     NULL,     NULL,        "text/plain", true },
-    {"get_livez",          "The process answers",                                             "",                                     NULL,     "Live",      NULL,         false},
-    {"get_readyz",         "Windows are whole, the journal writes, forecasts are fresh",      "",                                     NULL,     "Ready",
-     NULL,                                                                                                                                                                 true },
-    {"get_metrics",        "Prometheus text format, or OpenMetrics when accepted",            "",                                     NULL,     NULL,
-     "text/plain",                                                                                                                                                         false},
-    {"get_openapi",        "This document",                                                   "",                                     NULL,     "Document",  NULL,         false},
+     "are accepted as well",                                                                         "",                                         "Feed",       "Fed",          NULL,                true },
+    {"get_predictions",       "Forecast, risk, alerts and summary of the fleet",
+     "server servers metrics quantiles steps fields precision limit offset sort levels tz",                                                      NULL,
+     "Predictions",                                                                                                                                                            NULL,                true },
+    {"get_alerts",            "Alerts that are not over",
+     "server servers metric severity state min_probability limit offset legacy tz",                                                              NULL,
+     "AlertList",                                                                                                                                                              NULL,                true },
+    {"get_alerts_alias",      "The same as /alerts/active",
+     "server servers metric severity state min_probability limit offset legacy tz",                                                              NULL,
+     "AlertList",                                                                                                                                                              NULL,                true },
+    {"get_models",            "Models of the registry, newest first",                                "tz",                                       NULL,         "Models",       NULL,                true },
+    {"reload_model",          "Load a model, check it, then swap it in",                             "model_path",                               "Reload",     "Reloaded",
+     NULL,                                                                                                                                                                                          true },
+    {"get_model_info",        "The model in use",                                                    "",                                         NULL,         "ModelInfo",    NULL,                true },
+    {"list_servers",          "Servers with risk and state",
+     "server servers profile level stale sort limit offset tz",                                                                                  NULL,         "Servers",      NULL,                true },
+    {"get_server",            "Everything about one server",                                         "metrics quantiles steps precision tz",     NULL,
+     "Server",                                                                                                                                                                 NULL,                true },
+    {"get_window",            "The stored steps of one server, the current one included",            "metrics steps",
+     NULL,                                                                                                                                                     "Window",       NULL,                true },
+    {"get_forecast",          "The forecast of one server",                                          "metrics quantiles steps precision tz",     NULL,
+     "Forecast",                                                                                                                                                               NULL,                true },
+    {"list_alerts",           "Alerts with filters",
+     "server servers metric severity state min_probability limit offset tz",                                                                     NULL,         "AlertList",
+     NULL,                                                                                                                                                                                          true },
+    {"list_actions",          "Acknowledgements and silences, who said them and when, newest first", "limit",
+     NULL,                                                                                                                                                     "Actions",      NULL,                true },
+    {"get_alert",             "One alert",                                                           "",                                         NULL,         "Alert",        NULL,                true },
+    {"acknowledge_alert",     "Acknowledge an alert; lapses when it ends or becomes more severe",    "",
+     "Ack",                                                                                                                                                    "Alert",        NULL,                true },
+    {"unacknowledge_alert",   "Take an acknowledgement back",                                        "",                                         NULL,         "Alert",        NULL,                true },
+    {"list_silences",         "Silences, newest first; without a state those that are not over",
+     "state#silence tz",                                                                                                                         NULL,         "Silences",     NULL,                true },
+    {"add_silence",           "Silence alerts, once or every week",                                  "",                                         "NewSilence", "Silence",      NULL,                true },
+    {"end_silence",           "End a silence now",                                                   "",                                         NULL,         "EndedSilence", NULL,                true },
+    {"follow_events",
+     "Server-sent events: outlook, alert, model, reset. Last-Event-ID goes on where a client "
+     "stopped",                                                                                      "last_event_id",                            NULL,         NULL,           "text/event-stream", true },
+    {"get_outlook",           "The newest outlook in short",                                         "levels tz",                                NULL,         "Outlook",      NULL,                true },
+    {"get_status_v1",         "Counts, limits, journal, model",                                      "tz",                                       NULL,         "StatusV1",     NULL,                true },
+    {"remote_write",          "Prometheus remote write 1.0: a WriteRequest as one snappy block",     "",                                         NULL,
+     NULL,                                                                                                                                                                     "text/plain",        true },
+    {"remote_write_alias",    "The same as /api/v1/write",                                           "",                                         NULL,         NULL,           "text/plain",        true },
+    {"get_livez",             "The process answers",                                                 "",                                         NULL,         "Live",         NULL,                false},
+    {"get_readyz",            "Windows are whole, the journal writes, forecasts are fresh",          "",                                         NULL,         "Ready",
+     NULL,                                                                                                                                                                                          true },
+    {"get_metrics",           "Prometheus text format, or OpenMetrics when accepted",                "",                                         NULL,         NULL,
+     "text/plain",                                                                                                                                                                                  false},
+    {"get_metrics_forecasts",
+     "Forecasts of every server at chosen horizons, in the format of /metrics",                      "server servers metrics horizons families", NULL,         NULL,           "text/plain",        true },
+    {"get_openapi",           "This document",                                                       "",                                         NULL,         "Document",     NULL,                false},
 };
 
 /* The components. Members are `name:type`, blank-separated; the first `required` are required.
@@ -155,10 +177,30 @@ static const struct {
      "minutes_ahead:i message:s seconds_ahead:i server_name:s level:s time_to_issue:s "
      "current_value:n peak_value:n peak_minutes:i probability:n id:s state:s held:b "
      "pending_since:s? pending_since_unix:i? starts_at:s? starts_at_unix:i? ends_at:s? "
-     "ends_at_unix:i? updated_at:s? updated_at_unix:i? ack:o? silenced_by:s? labels:o "
+     "ends_at_unix:i? updated_at:s? updated_at_unix:i? ack:o? acknowledged_by:s? silenced_by:s? inhibited_by:s? labels:o "
      "risk_score:n profile:s explanation:*@Driver")},
     {"AlertList", 3,
      "timestamp:s count:i alerts:*@Alert timestamp_unix:i stale:b total:i offset:i"},
+    {"Ack", 0,
+     "by:s comment:s"},
+    {"Action", 5,
+     ("timestamp:s timestamp_unix:i subject:s action:s by:s comment:s alert_id:s metric:s "
+     "severity:s silence_id:s silence:o")},
+    {"Actions", 2,
+     "actions:*@Action count:i"},
+    {"Recurrence", 3,
+     "days:*s from:s duration:s zone:s"},
+    {"NewSilence", 0,
+     ("server:s? metric:s? profile:s? severity:s? starts_at:s/i ends_at:s/i duration:s? "
+     "recurrence:@Recurrence? created_by:s comment:s")},
+    {"Silence", 8,
+     ("id:s state:=active|pending|expired server:s? metric:s? profile:s? severity:s? "
+     "starts_at:s starts_at_unix:i ends_at:s? ends_at_unix:i? recurrence:@Recurrence? "
+     "changes_at:s? changes_at_unix:i? created_by:s created_at:s created_at_unix:i comment:s")},
+    {"Silences", 2,
+     "silences:*@Silence count:i"},
+    {"EndedSilence", 2,
+     "id:s state:s"},
     {"Predictions", 0,
      ("predictions:%@Prediction alerts:*@Alert environment:@Environment metadata:@Metadata "
      "summary:@Summary timestamp:s? timestamp_unix:i? step_seconds:i stale:b error:s "
@@ -312,8 +354,8 @@ static void put_parameter(struct fw_buf *buf, const char *name, size_t len)
         if (strlen(parameters[i].name) != len || memcmp(parameters[i].name, name, len) != 0)
             continue;
         fw_buf_printf(
-            buf, "{\"name\":\"%s\",\"in\":\"query\",\"required\":false,\"description\":\"%s\",",
-            parameters[i].name, parameters[i].text);
+            buf, "{\"name\":\"%.*s\",\"in\":\"query\",\"required\":false,\"description\":\"%s\",",
+            (int)strcspn(parameters[i].name, "#"), parameters[i].name, parameters[i].text);
         fw_buf_printf(buf, "\"schema\":{%s}}", parameters[i].schema);
         return;
     }
@@ -384,7 +426,7 @@ static void put_responses(struct fw_buf *buf, const struct http_route *route,
         put_problem(buf, 403, "The key is wrong or its role is too low");
     }
     if (strchr(route->path, '{') != NULL)
-        put_problem(buf, 404, "No such server");
+        put_problem(buf, 404, "Nothing of that name");
     if (route->body_max > 0)
         put_problem(buf, 413, "Too large");
     if (d->parameters[0] != '\0' || d->request != NULL)
@@ -415,7 +457,10 @@ static void put_operation(struct fw_buf *buf, const struct http_route *route,
         fw_buf_printf(buf,
                       ",\"requestBody\":{\"required\":%s,\"content\":{\"application/json\":{"
                       "\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}}",
-                      strcmp(d->request, "Feed") == 0 ? "true" : "false", d->request);
+                      strcmp(d->request, "Feed") == 0 || strcmp(d->request, "NewSilence") == 0
+                          ? "true"
+                          : "false",
+                      d->request);
     if (route->coding != NULL)
         fw_buf_puts(buf, ",\"requestBody\":{\"required\":true,\"content\":{"
                          "\"application/x-protobuf\":{\"schema\":{\"type\":\"string\","

@@ -115,6 +115,8 @@ static struct full *full_render(struct api *api, const struct outlook *outlook,
     struct api_body_plan plan;
     plan_default(api, outlook, &plan);
     plan_copy_from(&plan, earlier);
+    struct alert_mark *marks = api_marks(api, outlook->alerts);
+    plan.marks = marks;
     struct fw_buf buf;
     fw_buf_init(&buf, api->options.answer_bytes_max);
     if (earlier != NULL) { /* most outlooks are as long as the one before: no growing, no copying */
@@ -124,6 +126,7 @@ static struct full *full_render(struct api *api, const struct outlook *outlook,
             fw_buf_reserve(&buf, len + len / 16);
     }
     api_render_body(&buf, &plan, fragments, &full->written);
+    fw_free(marks);
     full->body = http_body_new_take(&buf);
     fw_buf_fini(&buf);
     if (full->body == NULL) {
@@ -548,7 +551,10 @@ static struct http_body *render_filtered(const struct asked *asked)
         plan.alert_servers = asked->paged ? sorted : NULL;
         struct fw_buf buf;
         fw_buf_init(&buf, asked->api->options.answer_bytes_max);
+        struct alert_mark *marks = api_marks(asked->api, asked->outlook->alerts);
+        plan.marks = marks;
         api_render_body(&buf, &plan, NULL, NULL);
+        fw_free(marks);
         body = http_body_new_take(&buf);
         fw_buf_fini(&buf);
         full_release(full);

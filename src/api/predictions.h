@@ -30,7 +30,8 @@ struct api_body_plan {
     size_t count;          /* of `order`, or of all */
     bool paged;            /* with a `page` object: */
     size_t total, offset, limit;
-    const uint32_t *alert_servers; /* (count) ascending: alerts of these alone; NULL: all */
+    const uint32_t *alert_servers;  /* (count) ascending: alerts of these alone; NULL: all */
+    const struct alert_mark *marks; /* parallel to the outlook's alerts; NULL: none */
     const char *model_dir;
     /* Where servers that have not changed can be copied from; may be NULL. */
     const struct outlook *earlier;

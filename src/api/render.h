@@ -3,6 +3,7 @@
 #ifndef FW_API_RENDER_H
 #define FW_API_RENDER_H
 
+#include "alert/control.h"
 #include "api/text.h"
 #include "outlook/outlook.h"
 
@@ -64,9 +65,15 @@ const char *api_method(const struct forecast_path *path);
 /* The place of a server in outlook->set, or -1. */
 int64_t api_outlook_find(const struct outlook *outlook, const char *name);
 
-/* One AlertItem of contract 5. */
+/* One AlertItem of contract 5. `mark` is what people said to it, NULL: nothing. The first leaves
+ * the object open, behind its last member, for more. */
+void api_render_alert_open(struct fw_buf *buf, const struct outlook *outlook,
+                           const struct alert *alert, const struct alert_mark *mark,
+                           const struct api_zone *zone);
 void api_render_alert(struct fw_buf *buf, const struct outlook *outlook, const struct alert *alert,
-                      const struct api_zone *zone);
+                      const struct alert_mark *mark, const struct api_zone *zone);
+/* "pending", "firing", "acknowledged", "silenced" or "resolved". */
+const char *api_alert_state(const struct alert *alert, const struct alert_mark *mark);
 /* The reference's own item, without identity or life. */
 void api_render_legacy_alert(struct fw_buf *buf, const struct schema *schema, uint32_t step_s,
                              const char *server, const struct alert_legacy_item *item);

@@ -84,10 +84,56 @@ static void put_explanation(struct fw_buf *buf, const struct outlook *outlook,
     api_render_drivers(buf, outlook->schema, &top);
 }
 
-static void put_life(struct fw_buf *buf, const struct alert *alert, const struct api_zone *zone)
+const char *api_alert_state(const struct alert *alert, const struct alert_mark *mark)
+{
+    if (alert->state == ALERT_FIRING && mark != NULL && mark->silenced_by[0] != '\0')
+        return "silenced";
+    if (alert->state == ALERT_FIRING && mark != NULL && mark->acknowledged)
+        return "acknowledged";
+    return alert_state_name(alert->state);
+}
+
+static void put_text_or_null(struct fw_buf *buf, const char *key, const char *text)
+{
+    if (text[0] != '\0') {
+        api_put_text(buf, key, text);
+        return;
+    }
+    fw_buf_json_key(buf, key);
+    fw_buf_puts(buf, "null");
+}
+
+/* What people said, and what follows from other alerts. */
+static void put_mark(struct fw_buf *buf, const struct alert_mark *mark, const struct api_zone *zone)
+{
+    char cause[17] = "";
+    if (mark != NULL && mark->acknowledged) {
+        fw_buf_puts(buf, "\"ack\":{");
+        api_put_text(buf, "by", mark->acknowledged_by);
+        fw_buf_putc(buf, ',');
+        api_put_time_pair(buf, "at", mark->acknowledged_ms, zone);
+        fw_buf_putc(buf, ',');
+        api_put_text(buf, "comment", mark->acknowledged_comment);
+        fw_buf_puts(buf, "},");
+    } else {
+        fw_buf_puts(buf, "\"ack\":null,");
+    }
+    if (mark != NULL && mark->inhibited_by != 0)
+        snprintf(cause, sizeof cause, "%016llx", (unsigned long long)mark->inhibited_by);
+    put_text_or_null(buf, "acknowledged_by",
+                     mark != NULL && mark->acknowledged ? mark->acknowledged_by : "");
+    fw_buf_putc(buf, ',');
+    put_text_or_null(buf, "silenced_by", mark != NULL ? mark->silenced_by : "");
+    fw_buf_putc(buf, ',');
+    put_text_or_null(buf, "inhibited_by", cause);
+    fw_buf_puts(buf, ",\"labels\":{},");
+}
+
+static void put_life(struct fw_buf *buf, const struct alert *alert, const struct alert_mark *mark,
+                     const struct api_zone *zone)
 {
     fw_buf_printf(buf, "\"id\":\"%016llx\",", (unsigned long long)alert->id);
-    api_put_text(buf, "state", alert_state_name(alert->state));
+    api_put_text(buf, "state", api_alert_state(alert, mark));
     fw_buf_putc(buf, ',');
     api_put_bool(buf, "held", alert->held);
     fw_buf_putc(buf, ',');
@@ -102,11 +148,13 @@ static void put_life(struct fw_buf *buf, const struct alert *alert, const struct
     api_put_time_pair(buf, "ends_at", alert->ends_ms, zone);
     fw_buf_putc(buf, ',');
     api_put_time_pair(buf, "updated_at", alert->updated_ms, zone);
-    fw_buf_puts(buf, ",\"ack\":null,\"silenced_by\":null,\"labels\":{},");
+    fw_buf_putc(buf, ',');
+    put_mark(buf, mark, zone);
 }
 
-void api_render_alert(struct fw_buf *buf, const struct outlook *outlook, const struct alert *alert,
-                      const struct api_zone *zone)
+void api_render_alert_open(struct fw_buf *buf, const struct outlook *outlook,
+                           const struct alert *alert, const struct alert_mark *mark,
+                           const struct api_zone *zone)
 {
     const char *metric = alert_metric_name(outlook->schema, alert->metric);
     const char *severity = alert_severity_name(alert->severity);
@@ -134,13 +182,19 @@ void api_render_alert(struct fw_buf *buf, const struct outlook *outlook, const s
     api_put_int(buf, "peak_minutes", ((int64_t)alert->peak_steps * outlook->step_s + 30) / 60);
     fw_buf_putc(buf, ',');
     put_value(buf, "probability", alert->probability);
-    put_life(buf, alert, zone);
+    put_life(buf, alert, mark, zone);
     fw_buf_puts(buf, "\"risk_score\":");
     api_put_one(buf, isfinite(alert->risk_score) ? (double)alert->risk_score : 0.0);
     fw_buf_putc(buf, ',');
     api_put_text(buf, "profile", profile_display(alert->profile));
     fw_buf_putc(buf, ',');
     put_explanation(buf, outlook, alert);
+}
+
+void api_render_alert(struct fw_buf *buf, const struct outlook *outlook, const struct alert *alert,
+                      const struct alert_mark *mark, const struct api_zone *zone)
+{
+    api_render_alert_open(buf, outlook, alert, mark, zone);
     fw_buf_putc(buf, '}');
 }
 

@@ -204,10 +204,11 @@ static int64_t find_server(struct api *api, struct http_request *request)
     return slot;
 }
 
-static void put_alerts_of(struct fw_buf *buf, const struct outlook *outlook, const char *name,
-                          const struct api_zone *zone)
+static void put_alerts_of(struct fw_buf *buf, struct api *api, const struct outlook *outlook,
+                          const char *name, const struct api_zone *zone)
 {
     bool first = true;
+    struct alert_mark *marks = api_marks(api, outlook->alerts);
     fw_buf_puts(buf, "\"alerts\":[");
     for (size_t i = 0; i < outlook->alerts->count; i++) {
         const struct alert *alert = &outlook->alerts->items[i];
@@ -216,8 +217,9 @@ static void put_alerts_of(struct fw_buf *buf, const struct outlook *outlook, con
         if (!first)
             fw_buf_putc(buf, ',');
         first = false;
-        api_render_alert(buf, outlook, alert, zone);
+        api_render_alert(buf, outlook, alert, marks != NULL ? &marks[i] : NULL, zone);
     }
+    fw_free(marks);
     fw_buf_puts(buf, "],");
 }
 
@@ -273,7 +275,7 @@ void api_get_server(void *ctx, struct http_request *request)
     put_risk_members(&buf, outlook, index);
     fw_buf_putc(&buf, ',');
     if (outlook != NULL)
-        put_alerts_of(&buf, outlook, server.name, &view.zone);
+        put_alerts_of(&buf, api, outlook, server.name, &view.zone);
     api_put_int(&buf, "run_id", outlook == NULL ? 0 : (int64_t)outlook->id);
     fw_buf_puts(&buf, ",\"prediction\":");
     if (index < 0)

@@ -270,3 +270,34 @@ void fw_time_format_z(int64_t ms, char out[FW_TIME_SIZE])
     else
         snprintf(out + len, FW_TIME_SIZE - len, ".%03dZ", millisecond);
 }
+
+bool fw_duration_parse(const char *text, int64_t *ms)
+{
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {
+        {'s', 1000     },
+        {'m', 60000    },
+        {'h', 3600000  },
+        {'d', 86400000 },
+        {'w', 604800000}
+    };
+    const int64_t most_ms = INT64_C(3660) * 86400000;
+    int64_t n = 0;
+    size_t i = 0;
+    for (; text[i] >= '0' && text[i] <= '9'; i++) {
+        n = n * 10 + (text[i] - '0');
+        if (n > most_ms / 1000)
+            return false;
+    }
+    if (n == 0 || text[i] == '\0' || text[i + 1] != '\0')
+        return false;
+    for (size_t k = 0; k < sizeof units / sizeof units[0]; k++) {
+        if (units[k].unit != text[i] || n > most_ms / units[k].ms)
+            continue;
+        *ms = n * units[k].ms;
+        return true;
+    }
+    return false;
+}

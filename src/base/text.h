@@ -32,6 +32,10 @@ void fw_time_format(int64_t ms, char out[FW_TIME_SIZE]);
 /* "2026-11-23T01:56:54.765Z" (RFC 3339); whole seconds drop the fraction. */
 void fw_time_format_z(int64_t ms, char out[FW_TIME_SIZE]);
 
+/* "90s", "45m", "2h", "7d", "1w": a whole number of units, more than nothing and at most about ten
+ * years. False for anything else. */
+bool fw_duration_parse(const char *text, int64_t *ms);
+
 /* Days since 1970-01-01 to a civil date and back (proleptic Gregorian). */
 void fw_civil_from_days(int64_t days, int *year, int *month, int *day);
 int64_t fw_days_from_civil(int year, int month, int day);

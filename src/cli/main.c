@@ -18,6 +18,8 @@ static const struct {
     {"model",        cli_model,        "info, check, run and import of model files"                        },
     {"store",        cli_store,        "check, backup and compact of a data directory"                     },
     {"bench",        cli_bench,        "measure ingest, http, store and forecast"                          },
+    {"alerts",       cli_alerts,       "list, show and acknowledge a running daemon's alerts"              },
+    {"silence",      cli_silence,      "list, add and end silences and maintenance windows"                },
     {"check-config", cli_check_config, "read a configuration and say what is wrong with it"                },
     {"status",       cli_status,       "ask a running daemon how it is"                                    },
 };

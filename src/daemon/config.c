@@ -21,6 +21,7 @@ void config_default(struct config *config)
     config->connections_max = 12000;
     config->body_bytes_max = (size_t)64 << 20;
     config->records_max = 100000;
+    config->event_clients = 2000;
     config->step_s = 300;
     config->window_steps = 864;
     config->servers_max = 20000;
@@ -33,6 +34,7 @@ void config_default(struct config *config)
     config->history_days = 60;
     config->log_level = FW_INFO;
     config->log_lines_per_minute = 100;
+    notify_settings_default(&config->notify);
     schema_default(&config->schema);
     profile_rules_default(&config->profiles);
 }
@@ -62,6 +64,7 @@ static const struct setting settings[] = {
     {"server",        "connections",         UNSIGNED,      FIELD(connections_max),       128,         1000000,         NULL},
     {"server",        "body",         BYTES,             FIELD(body_bytes_max),                 65536,             1ull << 30, NULL},
     {"server",        "records",         SIZE,          FIELD(records_max),               1,                 10000000,           NULL        },
+    {"server",        "event_clients",         SIZE,    FIELD(event_clients),         1,               100000,               NULL        },
     {"server",        "allow_open",         BOOL,       FIELD(allow_open),            0,                  0,               NULL          },
     {"fleet",        "step",          UNSIGNED,              FIELD(step_s),              1,                 3600,            NULL   },
     {"fleet",        "window_steps",          UNSIGNED,      FIELD(window_steps),      300,           8640,            NULL                },
@@ -244,6 +247,10 @@ enum fw_status config_set(struct config *config, const char *section, const char
 {
     if (strncmp(section, "metric ", 7) == 0)
         return set_metric(config, section + 7, key, value, err);
+    if (strcmp(section, "notify") == 0)
+        return notify_settings_set(&config->notify, NULL, key, value, err);
+    if (strncmp(section, "receiver ", 9) == 0)
+        return notify_settings_set(&config->notify, section + 9, key, value, err);
     if (strcmp(section, "profiles") == 0) {
         const enum profile profile = profile_parse(value, strlen(value));
         return profile_rules_prepend(&config->profiles, key, profile, err);
@@ -381,5 +388,5 @@ enum fw_status config_check(const struct config *config, struct fw_error *err)
     if (config->future_skew_s >= window_s)
         return fw_fail(err, FW_EINVAL, "fleet.future_skew of %u s is not below the window's %llu s",
                        config->future_skew_s, (unsigned long long)window_s);
-    return FW_OK;
+    return notify_settings_check(&config->notify, err);
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "domain/identity.h"
 #include "domain/schema.h"
+#include "notify/settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,7 +30,8 @@ struct config {
     unsigned connections_max;
     size_t body_bytes_max;
     size_t records_max;
-    bool allow_open; /* no key and yet not on loopback: only when said so */
+    size_t event_clients; /* that follow /api/v1/events at once */
+    bool allow_open;      /* no key and yet not on loopback: only when said so */
 
     /* [fleet] */
     uint32_t step_s;
@@ -58,6 +60,9 @@ struct config {
     bool log_json;
     unsigned log_lines_per_minute;
 
+    /* [notify], [receiver NAME] */
+    struct notify_settings notify;
+
     /* [metric NAME], [profiles] */
     struct schema schema;
     struct profile_rules profiles;
@@ -66,7 +71,7 @@ struct config {
     char environment_key[256];
 };
 
-/* Never fails. About 40 KiB: keep it off small stacks. */
+/* Never fails. About 80 KiB: keep it off small stacks. */
 void config_default(struct config *config);
 
 /* An INI file; docs/configuration.md lists sections and keys. FW_EINVAL: err names file and line,

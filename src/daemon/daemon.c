@@ -68,6 +68,7 @@ static enum fw_status start_http(struct daemon *daemon, struct fw_error *err)
         .models_dir = daemon->models.directory,
         .body_bytes_max = config->body_bytes_max,
         .records_max = config->records_max,
+        .event_clients_max = config->event_clients,
     };
     enum fw_status status = api_new(&api_options, &daemon->api, err);
     if (status != FW_OK)
@@ -135,12 +136,55 @@ static void log_transition(void *ctx, const struct alert_transition *transition)
                 alert->steps_ahead * daemon->config->step_s / 60, (double)alert->probability);
 }
 
+/* Silences and acknowledgements changed. */
+static void on_control(void *ctx)
+{
+    struct daemon *daemon = ctx;
+    notifier_wake(daemon->notifier);
+    api_control_changed(daemon->api);
+    outlook_runner_wake(daemon->runner); /* bodies are rendered once an outlook */
+}
+
+/* What people said, and who is to be told. Nothing is sent before the first outlook. */
+static enum fw_status make_notifier(struct daemon *daemon, struct fw_error *err)
+{
+    const struct config *config = daemon->config;
+    const struct alert_control_options control = {
+        .schema = &config->schema,
+        .state = daemon->state,
+        .inhibit = config->notify.inhibit,
+        .changed = on_control,
+        .ctx = daemon,
+    };
+    enum fw_status status = alert_control_open(&control, &daemon->control, err);
+    if (status != FW_OK)
+        return status;
+    const struct notifier_options options = {
+        .settings = &config->notify,
+        .schema = &config->schema,
+        .state = daemon->state,
+        .control = daemon->control,
+        .clock = daemon->clock,
+        .external_url = daemon->url,
+        .step_s = config->step_s,
+    };
+    status = notifier_new(&options, &daemon->notifier, err);
+    if (status == FW_OK)
+        status = notifier_start(daemon->notifier, err);
+    if (status == FW_OK)
+        outlook_board_listen(daemon->board, notifier_on_outlook, daemon->notifier);
+    return status;
+}
+
 static void attach_api(struct daemon *daemon)
 {
     const struct api_parts parts = {
         .fleet = daemon->fleet,
         .board = daemon->board,
         .journal = daemon->journal,
+        .state = daemon->state,
+        .control = daemon->control,
+        .notifier = daemon->notifier,
         .models = daemon_models_api(daemon),
         .wake = wake_runner,
         .wake_ctx = daemon,
@@ -172,6 +216,9 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
     struct alert_options alert;
     alert_options_default(&alert, &config->schema, config->step_s);
     status = alert_book_open(&alert, daemon->state, &daemon->alerts, err);
+    if (status != FW_OK)
+        return status;
+    status = make_notifier(daemon, err);
     if (status != FW_OK)
         return status;
     struct outlook_runner_options runner = {
@@ -307,6 +354,7 @@ void daemon_stop(struct daemon *daemon)
         return;
     struct fw_error err = {0};
     daemon_housekeeping_stop(daemon);
+    notifier_stop(daemon->notifier); /* a delivery under way may take a second to notice */
     if (daemon->http != NULL) {
         api_set_server(daemon->api, NULL);
         http_server_stop(daemon->http, STOP_GRACE_MS);
@@ -317,12 +365,14 @@ void daemon_stop(struct daemon *daemon)
     store_journal_close(daemon->journal);
     daemon->journal = NULL;
     outlook_runner_stop(daemon->runner);
+    notifier_free(daemon->notifier);
     if (whole && daemon_snapshot(daemon, &err) != FW_OK)
         FW_LOG_WARN("store", "no snapshot at the end, the journal has it all reason=\"%s\"",
                     err.text);
     if (whole)
         daemon_learned_save(daemon);
     api_free(daemon->api);
+    alert_control_close(daemon->control);
     alert_book_close(daemon->alerts);
     forecaster_free(daemon->forecaster);
     outlook_board_free(daemon->board);

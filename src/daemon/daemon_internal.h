@@ -9,6 +9,7 @@
 #include "daemon/daemon.h"
 #include "fleet/fleet.h"
 #include "http/keys.h"
+#include "notify/notify.h"
 #include "outlook/outlook.h"
 #include "store/directory.h"
 #include "store/journal.h"
@@ -31,6 +32,8 @@ struct daemon {
     struct store_journal *journal;
     struct forecaster *forecaster;
     struct alert_book *alerts;
+    struct alert_control *control;
+    struct notifier *notifier;
     struct outlook_board *board;
     struct outlook_runner *_Atomic runner; /* feeds may come before it runs */
 
@@ -53,7 +56,7 @@ struct daemon {
         uint64_t snapshot_bytes; /* journal bytes written when the last snapshot was begun */
         uint64_t snapshot_seq;
         int64_t snapshot_ns; /* monotonic */
-        int64_t expiry_ns;
+        int64_t expiry_ns, tidy_ns;
     } housekeeping;
 };
 

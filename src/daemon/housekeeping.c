@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <time.h>
 
-enum { TICK_MS = 1000, EXPIRY_INTERVAL_S = 600 };
+enum { TICK_MS = 1000, EXPIRY_INTERVAL_S = 600, TIDY_INTERVAL_S = 60 };
 
 enum fw_status daemon_snapshot(struct daemon *daemon, struct fw_error *err)
 {
@@ -87,6 +87,20 @@ static void expire_if_due(struct daemon *daemon)
     batch_free(batch);
 }
 
+/* Acknowledgements of alerts that are over, silences that were over long ago. */
+static void tidy_if_due(struct daemon *daemon)
+{
+    struct daemon_housekeeping *keeper = &daemon->housekeeping;
+    const int64_t now_ns = fw_clock_mono_ns(daemon->clock);
+    if (now_ns - keeper->tidy_ns < (int64_t)TIDY_INTERVAL_S * 1000000000)
+        return;
+    keeper->tidy_ns = now_ns;
+    const struct outlook *outlook = outlook_board_current(daemon->board);
+    if (outlook != NULL)
+        alert_control_tidy(daemon->control, outlook->alerts, fw_clock_wall_ms(daemon->clock));
+    outlook_release(outlook);
+}
+
 /* Sleeps until the next tick on the real clock; true when it is time to end. */
 static bool tick(struct daemon_housekeeping *keeper)
 {
@@ -128,6 +142,7 @@ static void *keep_house(void *ctx)
         if (archiver != NULL)
             archiver_tick(archiver);
         expire_if_due(daemon);
+        tidy_if_due(daemon);
         const int64_t now_ns = fw_clock_mono_ns(fw_clock_system());
         if (ping_ms > 0 && now_ns - pinged_ns >= ping_ms * 1000000 &&
             makes_progress(daemon, &done)) {
@@ -142,7 +157,7 @@ enum fw_status daemon_housekeeping_start(struct daemon *daemon, struct fw_error 
 {
     struct daemon_housekeeping *keeper = &daemon->housekeeping;
     pthread_condattr_t attributes;
-    keeper->snapshot_ns = keeper->expiry_ns = fw_clock_mono_ns(daemon->clock);
+    keeper->snapshot_ns = keeper->expiry_ns = keeper->tidy_ns = fw_clock_mono_ns(daemon->clock);
     pthread_mutex_init(&keeper->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -177,6 +177,8 @@ static bool overstays(const struct http_server *server, struct http_connection *
         return age_ns > options->request_deadline_ms * NS_PER_MS +
                             allowance_ns(server, atomic_load_explicit(&connection->moved,
                                                                       memory_order_relaxed));
+    case HTTP_PHASE_STREAM:
+        return age_ns > options->stream_stall_ms * NS_PER_MS;
     default:
         return false;
     }
@@ -224,8 +226,9 @@ static void check_all(struct http_server *server)
         if (at->cut) {
             surplus -= surplus > 0;
         } else if (overstays(server, at, now_ns)) {
-            cut(server, at, HTTP_REFUSED_DEADLINE);
-            if (draining) /* nobody's fault */
+            const bool stalled = atomic_load(&at->phase) == HTTP_PHASE_STREAM;
+            cut(server, at, stalled ? HTTP_REFUSED_STALLED : HTTP_REFUSED_DEADLINE);
+            if (draining && !stalled) /* nobody's fault */
                 atomic_fetch_sub_explicit(&server->refused[HTTP_REFUSED_DEADLINE], 1,
                                           memory_order_relaxed);
             surplus -= surplus > 0;
@@ -263,6 +266,8 @@ static int tick_ms(const struct http_options *options)
         shortest = options->idle_ms;
     if (options->request_deadline_ms < shortest)
         shortest = options->request_deadline_ms;
+    if (options->stream_stall_ms < shortest)
+        shortest = options->stream_stall_ms;
     const unsigned tick = shortest / 8;
     return tick < 5 ? 5 : tick > 250 ? 250 : (int)tick;
 }

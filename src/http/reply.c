@@ -156,7 +156,9 @@ static struct MHD_Response *new_response(const struct http_answer *answer, const
                                          enum http_encoding encoding, bool unchanged)
 {
     struct MHD_Response *response;
-    if (unchanged || answer->body == NULL) {
+    if (answer->stream != NULL) {
+        response = http_stream_response(answer->stream);
+    } else if (unchanged || answer->body == NULL) {
         response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     } else {
         size_t len;
@@ -264,7 +266,9 @@ enum MHD_Result http_answer_send(struct http_request *request)
         answer->status = 304;
     atomic_fetch_add_explicit(&server->body_bytes_out, len, memory_order_relaxed);
     atomic_store_explicit(&request->connection->moved, len, memory_order_relaxed);
-    http_connection_enter(request->connection, HTTP_PHASE_SEND, http_now_ns(server));
+    http_connection_enter(request->connection,
+                          answer->stream != NULL ? HTTP_PHASE_STREAM : HTTP_PHASE_SEND,
+                          http_now_ns(server));
     const enum MHD_Result queued =
         MHD_queue_response(request->mhd, (unsigned)answer->status, response);
     if (owned)

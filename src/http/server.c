@@ -31,6 +31,8 @@ void http_options_init(struct http_options *options)
         .request_deadline_ms = 30000,
         .body_bytes_per_s = 65536,
         .idle_ms = 60000,
+        .stream_stall_ms = 20000,
+        .stream_bytes = 8192,
         .failures_per_minute = 20,
         .clock = fw_clock_system(),
     };
@@ -60,6 +62,8 @@ static enum fw_status check_options(struct http_options *options, struct fw_erro
     DEFAULT(request_deadline_ms);
     DEFAULT(body_bytes_per_s);
     DEFAULT(idle_ms);
+    DEFAULT(stream_stall_ms);
+    DEFAULT(stream_bytes);
     DEFAULT(failures_per_minute);
     DEFAULT(clock);
     if (options->threads > 64)
@@ -408,6 +412,7 @@ void http_server_stop(struct http_server *server, unsigned grace_ms)
     if (fd >= 0)
         (void)shutdown(fd, SHUT_RDWR);
     http_connections_wake(server); /* idle ones go at once */
+    http_streams_end(server);
     wait_quiet(server, grace_ms);
     abort_deferred(server);
     wait_quiet(server, grace_ms < 500 ? grace_ms : 500);
@@ -429,8 +434,8 @@ const struct http_route *http_server_routes(const struct http_server *server, si
 const char *http_refusal_name(enum http_refusal refusal)
 {
     static const char *const names[HTTP_REFUSALS] = {
-        "wire", "host",     "route", "key",  "failures", "origin",
-        "rate", "encoding", "size",  "busy", "deadline", "connections",
+        "wire",     "host", "route", "key",      "failures",    "origin",  "rate",
+        "encoding", "size", "busy",  "deadline", "connections", "stalled",
     };
     assert(refusal < HTTP_REFUSALS);
     return names[refusal];

@@ -70,6 +70,8 @@ struct http_options {
     unsigned request_deadline_ms; /* [30000], plus a second for each body_bytes_per_s received */
     unsigned body_bytes_per_s;    /* [65536] */
     unsigned idle_ms;             /* [60000] */
+    unsigned stream_stall_ms;     /* [20000] */
+    unsigned stream_bytes;        /* [8192] */
     bool rate_limits_off;         /* lifts every rate_per_minute; brute-force protection stays */
     unsigned failures_per_minute; /* bad keys from one source before 429 [20] */
     const char *const *
@@ -163,6 +165,27 @@ void http_reply_json(struct http_request *request, int status, struct fw_buf *bu
  * returns. */
 void http_defer(struct http_request *request);
 
+/* ---- the reply as a stream: made while it is sent, open until the client leaves ---- */
+
+struct http_stream;
+#define HTTP_SOURCE_END SIZE_MAX
+struct http_source {
+    /* Writes up to `size` bytes and returns how many; 0: nothing now, http_stream_wake() will say
+     * when; HTTP_SOURCE_END: that was all. On one of the server's threads; must not block. */
+    size_t (*read)(void *ctx, char *to, size_t size);
+    /* The last call, never while read() runs: the client is gone, or the server stops. */
+    void (*close)(void *ctx);
+    void *ctx;
+};
+/* Inside the handler, instead of http_reply(): 200. The stream is the server's, and valid until
+ * close(). The kernel holds at most options.stream_bytes for the client; one that takes nothing for
+ * stream_stall_ms although there is something is cut off. NULL: no memory, answered 503, and
+ * close() is not called. */
+struct http_stream *http_reply_stream(struct http_request *request, const char *content_type,
+                                      const struct http_source *source);
+/* There is something to read. Any thread, until close() has begun. */
+void http_stream_wake(struct http_stream *stream);
+
 /* ---- statistics: counted since the start, read at any time from any thread ---- */
 
 enum http_refusal {
@@ -178,6 +201,7 @@ enum http_refusal {
     HTTP_REFUSED_BUSY,        /* 503: too many body bytes held */
     HTTP_REFUSED_DEADLINE,    /* cut off by the watchdog: head, body or idle */
     HTTP_REFUSED_CONNECTIONS, /* cut off to make room */
+    HTTP_REFUSED_STALLED,     /* cut off because they did not read their stream */
     HTTP_REFUSALS
 };
 const char *http_refusal_name(enum http_refusal refusal);

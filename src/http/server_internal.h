@@ -66,11 +66,13 @@ int http_method_index(const char *method);
 /* ---- connections (connections.c) ---- */
 
 enum http_phase {
-    HTTP_PHASE_IDLE, /* no request line yet */
-    HTTP_PHASE_HEAD, /* header lines are arriving */
-    HTTP_PHASE_BODY, /* the body is arriving */
-    HTTP_PHASE_WORK, /* with the handler; takes as long as it takes */
-    HTTP_PHASE_SEND, /* the client is reading the answer */
+    HTTP_PHASE_IDLE,   /* no request line yet */
+    HTTP_PHASE_HEAD,   /* header lines are arriving */
+    HTTP_PHASE_BODY,   /* the body is arriving */
+    HTTP_PHASE_WORK,   /* with the handler; takes as long as it takes */
+    HTTP_PHASE_SEND,   /* the client is reading the answer */
+    HTTP_PHASE_STREAM, /* there is something to read for the client, or was when it last read */
+    HTTP_PHASE_QUIET,  /* a stream with nothing to say */
 };
 
 struct http_connection {
@@ -122,6 +124,7 @@ struct http_answer {
     int status;
     const char *content_type, *cache_control, *policy, *allow;
     struct http_body *body;
+    struct http_stream *stream;
     int retry_after_s;
     bool authenticate, preflight;
     unsigned rate_limit; /* 0: no X-RateLimit-* */
@@ -195,6 +198,12 @@ enum MHD_Result http_answer_send(struct http_request *request);
  * as far as it takes it; the connection must then close. */
 void http_answer_raw(struct http_request *request, struct http_fault fault);
 
+/* ---- streams (stream.c) ---- */
+
+/* Takes over the stream; NULL when out of memory. */
+struct MHD_Response *http_stream_response(struct http_stream *stream);
+void http_streams_end(struct http_server *server);
+
 struct http_server {
     struct http_options options;
     _Atomic int refs; /* the owner's, and one for each deferred request */
@@ -210,8 +219,10 @@ struct http_server {
     struct http_connections connections;
     pthread_mutex_t deferred_lock;
     struct http_request *deferred;
-    _Atomic bool draining; /* answers say "Connection: close" */
-    bool aborting;         /* under deferred_lock: nothing is deferred any more */
+    struct http_stream *streams; /* under deferred_lock, as is `ending` */
+    bool ending;                 /* streams end */
+    _Atomic bool draining;       /* answers say "Connection: close" */
+    bool aborting;               /* under deferred_lock: nothing is deferred any more */
     _Atomic uint64_t connections_total, requests_active, body_bytes_in, body_bytes_out;
     _Atomic size_t bodies_held, inflated_held;
     _Atomic uint64_t refused[HTTP_REFUSALS];

@@ -77,6 +77,13 @@ uint64_t http_socket_received(int fd, bool *at_end)
     return info.tcpi_bytes_received;
 }
 
+void http_socket_stream(int fd, int bytes)
+{
+    const unsigned patience_ms = 30000;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
+}
+
 int http_socket_linger(int fd)
 {
     const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);

@@ -26,6 +26,10 @@ int http_socket_linger(int fd);
 /* Throws away what has arrived. False once the peer is done or gone. */
 bool http_socket_drain(int fd);
 
+/* For a stream: the kernel holds at most about so many bytes for the peer, and gives it up when it
+ * has acknowledged nothing for half a minute. */
+void http_socket_stream(int fd, int bytes);
+
 /* The peer's address, 16 bytes, IPv4 mapped; the text undoes the mapping. */
 void http_socket_peer(const struct sockaddr *from, struct in6_addr *peer);
 void http_socket_peer_text(const struct in6_addr *peer, char out[HTTP_PEER_SIZE]);

@@ -36,24 +36,45 @@ const struct outlook *outlook_board_current(struct outlook_board *board)
     return outlook;
 }
 
+static void call_listeners(struct outlook_board *board, const struct outlook *outlook, bool after)
+{
+    for (size_t i = 0; i < board->listener_count; i++)
+        if (board->listeners[i].after == after)
+            board->listeners[i].call(board->listeners[i].ctx, outlook);
+}
+
 void outlook_board_publish(struct outlook_board *board, const struct outlook *outlook)
 {
     assert(outlook != NULL);
-    for (size_t i = 0; i < board->listener_count; i++)
-        board->listeners[i].call(board->listeners[i].ctx, outlook);
+    call_listeners(board, outlook, false);
+    outlook_retain(outlook); /* for those who come after */
     pthread_mutex_lock(&board->lock);
     const struct outlook *old = board->current;
     board->current = outlook;
     pthread_mutex_unlock(&board->lock);
     outlook_release(old); /* outside: freeing a large fleet takes a while */
+    call_listeners(board, outlook, true);
+    outlook_release(outlook);
 }
 
-void outlook_board_listen(struct outlook_board *board, outlook_listener_fn listener, void *ctx)
+static void add_listener(struct outlook_board *board, outlook_listener_fn listener, void *ctx,
+                         bool after)
 {
     assert(board->listener_count < OUTLOOK_LISTENERS_MAX);
     board->listeners[board->listener_count].call = listener;
     board->listeners[board->listener_count].ctx = ctx;
+    board->listeners[board->listener_count].after = after;
     board->listener_count++;
+}
+
+void outlook_board_listen(struct outlook_board *board, outlook_listener_fn listener, void *ctx)
+{
+    add_listener(board, listener, ctx, false);
+}
+
+void outlook_board_follow(struct outlook_board *board, outlook_listener_fn listener, void *ctx)
+{
+    add_listener(board, listener, ctx, true);
 }
 
 void outlook_board_statistics(struct outlook_board *board, struct outlook_statistics *out)

@@ -49,6 +49,8 @@ void outlook_board_publish(struct outlook_board *board, const struct outlook *ou
 typedef void (*outlook_listener_fn)(void *ctx, const struct outlook *outlook);
 /* Before the first run, or while none is made; at most OUTLOOK_LISTENERS_MAX (asserted). */
 void outlook_board_listen(struct outlook_board *board, outlook_listener_fn listener, void *ctx);
+/* The same, but called after the swap: who is told of the outlook by it finds it on the board. */
+void outlook_board_follow(struct outlook_board *board, outlook_listener_fn listener, void *ctx);
 
 struct outlook_statistics {
     uint64_t runs, failures;      /* since the start */

@@ -14,6 +14,7 @@ struct outlook_board {
     struct {
         outlook_listener_fn call;
         void *ctx;
+        bool after; /* the swap */
     } listeners[OUTLOOK_LISTENERS_MAX];
     struct fw_histogram run;
     _Atomic uint64_t runs, failures, history_failures;

@@ -12,7 +12,7 @@ BAD_KEY = {'detail': 'Invalid or missing API key. Set TFT_API_KEY environment va
 OPEN = ['/', '/health', '/status', '/livez', '/readyz', '/openapi.json']
 LEGACY = ['/predictions/current', '/alerts/active', '/alerts', '/admin/models', '/admin/model-info']
 OWN = ['/api/v1/servers', '/api/v1/servers/web-1', '/api/v1/servers/web-1/window', '/api/v1/servers/web-1/forecast',
-       '/api/v1/alerts', '/api/v1/outlook', '/api/v1/status', '/metrics']
+       '/api/v1/alerts', '/api/v1/alerts/actions', '/api/v1/silences', '/api/v1/outlook', '/api/v1/status', '/metrics']
 
 
 def fed(daemon):
@@ -201,6 +201,8 @@ def documented():
         fed(daemon)
         document = daemon.get('/openapi.json').json()
         schemas = document['components']['schemas']
+        equal('feed', daemon.feed(history('web-2', {'disk_usage_pct': [99.0] * 3})).status, 200)
+        alert = daemon.wait(lambda: daemon.get('/api/v1/alerts').json()['alerts'], 'an alert')[0]['id']
 
         def check(where, value, schema):
             if '$ref' in schema:
@@ -230,7 +232,7 @@ def documented():
             content = operations['get']['responses']['200']['content']
             if 'application/json' not in content:
                 continue
-            answer = daemon.get(path.replace('{name}', 'web-1'))
+            answer = daemon.get(path.replace('{name}', 'web-1').replace('{id}', alert))
             equal(path, answer.status, 200)
             check(path, answer.json(), content['application/json']['schema'])
 

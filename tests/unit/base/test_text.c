@@ -247,12 +247,47 @@ static void test_time_formats(void **state)
     }
 }
 
+static void test_durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms; /* 0: refused */
+    } rows[] = {
+        {"90s",                   90000       },
+        {"45m",                   2700000     },
+        {"2h",                    7200000     },
+        {"7d",                    604800000   },
+        {"1w",                    604800000   },
+        {"3660d",                 316224000000},
+        {"3661d",                 0           },
+        {"0s",                    0           },
+        {"",                      0           },
+        {"s",                     0           },
+        {"5",                     0           },
+        {"-5m",                   0           },
+        {"+5m",                   0           },
+        {" 5m",                   0           },
+        {"5m ",                   0           },
+        {"5ms",                   0           },
+        {"1.5h",                  0           },
+        {"5y",                    0           },
+        {"99999999999999999999s", 0           },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        int64_t ms = 0;
+        CHECK_EQ(rows[i].text, fw_duration_parse(rows[i].text, &ms), rows[i].ms != 0);
+        CHECK_EQ(rows[i].text, ms, rows[i].ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_utf8),       cmocka_unit_test(test_names),
-        cmocka_unit_test(test_globs),      cmocka_unit_test(test_calendar),
-        cmocka_unit_test(test_time_forms), cmocka_unit_test(test_time_formats),
+        cmocka_unit_test(test_durations),    cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_names),        cmocka_unit_test(test_globs),
+        cmocka_unit_test(test_calendar),     cmocka_unit_test(test_time_forms),
+        cmocka_unit_test(test_time_formats),
     };
     return cmocka_run_group_tests_name("base text", tests, NULL, NULL);
 }

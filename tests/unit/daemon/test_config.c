@@ -141,6 +141,10 @@ static void test_file_names_the_line(void **state)
         {"unknown key", "[fleet]\n\nstepp = 60\n",                                         3},
         {"no equals",   "[fleet]\nstep\n",                                                 2},
         {"bad number",  "[fleet]\nstep = many\n",                                          2},
+        {"receivers",   "[notify]\nlabels = env=x\n[receiver am-1]\ntype = webhook\n",     0},
+        {"bad label",   "[notify]\n\nlabels = severity=x\n",                               3},
+        {"bad name",    "[receiver a b]\ntype = webhook\n",                                2},
+        {"bad address", "[receiver a]\ntype = webhook\nurl = ftp://x\n",                   3},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -158,6 +162,24 @@ static void test_file_names_the_line(void **state)
         fw_free(config);
         unlink(path);
     }
+}
+
+/* The files for people are files that are read; what they lack is said. */
+static void test_receivers(void **state)
+{
+    (void)state;
+    struct config *config = fresh();
+    struct fw_error err = {0};
+    assert_int_equal(
+        config_file(config, FW_SOURCE_DIR "/packaging/alertmanager/forewarn.conf", &err), FW_OK);
+    assert_int_equal(config_check(config, &err), FW_OK);
+    assert_int_equal(config->notify.receiver_count, 1);
+    assert_string_equal(config->notify.receivers[0].url, "http://127.0.0.1:9093");
+    assert_string_equal(config->notify.labels.items[0].value, "production");
+    assert_int_equal(config_set(config, "receiver hook", "type", "webhook", &err), FW_OK);
+    assert_int_equal(config_check(config, &err), FW_EINVAL);
+    assert_non_null(strstr(err.text, "receiver hook: webhook needs a url"));
+    fw_free(config);
 }
 
 static void test_environment(void **state)
@@ -188,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_listen),
         cmocka_unit_test(test_open_only_on_loopback),
         cmocka_unit_test(test_file_names_the_line),
+        cmocka_unit_test(test_receivers),
         cmocka_unit_test(test_environment),
     };
     return cmocka_run_group_tests_name("daemon/config", tests, NULL, NULL);

@@ -1,0 +1,91 @@
+/* When a silence holds, and for which alerts. */
+#include "alert/control.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+enum { DAY_MINUTES = 1440 };
+#define MINUTE_MS INT64_C(60000)
+#define DAY_MS (DAY_MINUTES * MINUTE_MS)
+
+/* 1970-01-01 was a Thursday; bit 0 is Monday. */
+static unsigned weekday(int64_t day)
+{
+    return (unsigned)(((day + 3) % 7 + 7) % 7);
+}
+
+static int64_t floor_day(int64_t ms)
+{
+    return ms >= 0 ? ms / DAY_MS : -((-ms + DAY_MS - 1) / DAY_MS);
+}
+
+/* The window of a recurring silence that is open at `now_ms`, or the next one; false: there is none
+ * within eight days, which cannot be. */
+static bool find_window(const struct alert_silence *s, int64_t now_ms, int64_t *from_ms,
+                        int64_t *to_ms)
+{
+    const int64_t zone_ms = s->zone_minutes * MINUTE_MS;
+    const int64_t today = floor_day(now_ms + zone_ms);
+    for (int64_t day = today - 1; day <= today + 8; day++) {
+        if ((s->days >> weekday(day) & 1) == 0)
+            continue;
+        *from_ms = day * DAY_MS + s->from_minute * MINUTE_MS - zone_ms;
+        *to_ms = *from_ms + s->length_minutes * MINUTE_MS;
+        if (now_ms < *to_ms)
+            return true;
+    }
+    return false;
+}
+
+bool alert_silence_holds(const struct alert_silence *s, int64_t now_ms, int64_t *changes_ms)
+{
+    int64_t from_ms = s->starts_ms, to_ms = s->ends_ms;
+    *changes_ms = INT64_MAX;
+    if (now_ms >= s->ends_ms)
+        return false;
+    if (s->days != 0) {
+        const int64_t since_ms = now_ms > s->starts_ms ? now_ms : s->starts_ms;
+        if (!find_window(s, since_ms, &from_ms, &to_ms))
+            return false;
+        from_ms = from_ms > s->starts_ms ? from_ms : s->starts_ms;
+        to_ms = to_ms < s->ends_ms ? to_ms : s->ends_ms;
+        if (from_ms >= s->ends_ms)
+            return false;
+    }
+    *changes_ms = now_ms < from_ms ? from_ms : to_ms;
+    return now_ms >= from_ms;
+}
+
+static bool pattern_fits(const char *pattern, const char *text)
+{
+    return pattern[0] == '\0' || fw_glob_match(pattern, text);
+}
+
+bool alert_silence_fits(const struct alert_silence *s, const struct schema *schema,
+                        const struct alert *alert)
+{
+    return (s->profile == PROFILE_UNKNOWN || s->profile == alert->profile) &&
+           (s->severity < 0 || s->severity == (int)alert->severity) &&
+           pattern_fits(s->server, alert->server) &&
+           pattern_fits(s->metric, alert_metric_name(schema, alert->metric));
+}
+
+enum fw_status alert_silence_check(const struct alert_silence *s, struct fw_error *err)
+{
+    if (s->server[0] == '\0' && s->metric[0] == '\0' && s->profile == PROFILE_UNKNOWN &&
+        s->severity < 0)
+        return fw_fail(err, FW_EINVAL,
+                       "server: give server, metric, profile or severity; \"*\" is every server");
+    if (s->starts_ms >= s->ends_ms)
+        return fw_fail(err, FW_EINVAL, "ends_at: does not lie behind starts_at");
+    if (s->days > 127)
+        return fw_fail(err, FW_EINVAL, "recurrence.days: no such day");
+    if (s->days != 0 && (s->length_minutes < 1 || s->length_minutes > DAY_MINUTES))
+        return fw_fail(err, FW_EINVAL, "recurrence.duration: not between a minute and a day");
+    if (s->from_minute >= DAY_MINUTES)
+        return fw_fail(err, FW_EINVAL, "recurrence.from: not a time of day");
+    if (s->zone_minutes < -14 * 60 || s->zone_minutes > 14 * 60)
+        return fw_fail(err, FW_EINVAL, "recurrence.zone: beyond 14 hours");
+    return FW_OK;
+}

@@ -1,0 +1,238 @@
+#include "notify/notify.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "notify/notify_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- making ---- */
+
+static bool init_waiting(struct notifier *notifier)
+{
+    pthread_condattr_t monotonic;
+    if (pthread_condattr_init(&monotonic) != 0)
+        return false;
+    const bool ready = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+                       pthread_cond_init(&notifier->change, &monotonic) == 0;
+    pthread_condattr_destroy(&monotonic);
+    if (!ready)
+        return false;
+    if (pthread_mutex_init(&notifier->lock, NULL) == 0)
+        return true;
+    pthread_cond_destroy(&notifier->change);
+    return false;
+}
+
+static void take_url(char *out, size_t size, const char *text, const char *path)
+{
+    size_t len = strlen(text);
+    while (len > 0 && text[len - 1] == '/')
+        len--;
+    snprintf(out, size, "%.*s%s", (int)len, text, path);
+}
+
+static enum fw_status add_receiver(struct notifier *notifier,
+                                   const struct notify_receiver_settings *settings,
+                                   const char *name, const char *url, struct fw_error *err)
+{
+    const struct notify_rules rules = {
+        .kind = settings->kind,
+        .min_severity = settings->min_severity,
+        .send_resolved = settings->send_resolved,
+        .queue_max = settings->queue_max,
+        .resend_ms = (int64_t)notifier->options.settings->resend_s * 1000,
+        .repeat_ms = (int64_t)settings->repeat_s * 1000,
+    };
+    struct notify_receiver *receiver = fw_calloc(1, sizeof *receiver);
+    if (receiver == NULL)
+        return fw_fail(err, FW_ENOMEM, "notify: receiver %s", name);
+    receiver->notifier = notifier;
+    receiver->settings = settings;
+    receiver->random = fw_rng_entropy();
+    snprintf(receiver->name, sizeof receiver->name, "%s", name);
+    if (settings->kind == NOTIFY_ALERTMANAGER)
+        take_url(receiver->url, sizeof receiver->url, url, "/api/v2/alerts");
+    else
+        snprintf(receiver->url, sizeof receiver->url, "%s", url);
+    notify_ledger_init(&receiver->ledger, &rules, notifier->options.schema);
+    notifier->receivers[notifier->receiver_count++] = receiver;
+    return notify_ledger_load(&receiver->ledger, notifier->options.state, name, err);
+}
+
+static enum fw_status add_receivers(struct notifier *notifier,
+                                    const struct notify_receiver_settings *settings,
+                                    struct fw_error *err)
+{
+    char url[NOTIFY_TEXT_MAX + 1], second[NOTIFY_TEXT_MAX + 1], name[NOTIFY_NAME_MAX + 8];
+    if (!notify_list_item(settings->url, 1, second))
+        return add_receiver(notifier, settings, settings->name, settings->url, err);
+    enum fw_status status = FW_OK;
+    for (size_t i = 0; notify_list_item(settings->url, i, url) && status == FW_OK; i++) {
+        snprintf(name, sizeof name, "%s-%zu", settings->name, i + 1);
+        status = add_receiver(notifier, settings, name, url, err);
+    }
+    return status;
+}
+
+/* ---- what nobody owns any more ---- */
+
+struct strangers {
+    const struct notifier *notifier;
+    size_t n;
+    char keys[64][STORE_STATE_NAME_MAX + 1];
+};
+
+static bool find_stranger(void *ctx, const char *key, const void *data, size_t len)
+{
+    struct strangers *strangers = ctx;
+    const size_t name_len = strcspn(key, "/");
+    (void)data;
+    (void)len;
+    for (size_t i = 0; i < strangers->notifier->receiver_count; i++) {
+        const char *name = strangers->notifier->receivers[i]->name;
+        if (strlen(name) == name_len && memcmp(name, key, name_len) == 0)
+            return true;
+    }
+    snprintf(strangers->keys[strangers->n++], sizeof strangers->keys[0], "%s", key);
+    return strangers->n < COUNT(strangers->keys);
+}
+
+/* Ledgers of receivers that the configuration no longer has. A failure costs their room alone. */
+static void forget_strangers(struct notifier *notifier)
+{
+    struct strangers *strangers = fw_malloc(sizeof *strangers);
+    if (notifier->options.state == NULL || strangers == NULL) {
+        fw_free(strangers);
+        return;
+    }
+    bool more = true;
+    while (more) {
+        strangers->notifier = notifier;
+        strangers->n = 0;
+        const struct store_state_range all = {.ns = NOTIFY_NAMESPACE};
+        more = store_state_range_each(notifier->options.state, &all, find_stranger, strangers,
+                                      NULL) == FW_OK &&
+               strangers->n > 0;
+        for (size_t i = 0; i < strangers->n && more; i++)
+            more = store_state_delete(notifier->options.state, NOTIFY_NAMESPACE, strangers->keys[i],
+                                      NULL) == FW_OK;
+    }
+    fw_free(strangers);
+}
+
+enum fw_status notifier_new(const struct notifier_options *options, struct notifier **out,
+                            struct fw_error *err)
+{
+    *out = NULL;
+    enum fw_status status = notify_settings_check(options->settings, err);
+    if (status != FW_OK)
+        return status;
+    struct notifier *notifier = fw_calloc(1, sizeof *notifier);
+    if (notifier == NULL)
+        return fw_fail(err, FW_ENOMEM, "notify");
+    notifier->options = *options;
+    if (!init_waiting(notifier)) {
+        fw_free(notifier);
+        return fw_fail(err, FW_EIO, "notify: no lock to be had");
+    }
+    const char *url = options->settings->external_url[0] != '\0' ? options->settings->external_url
+                                                                 : options->external_url;
+    take_url(notifier->external_url, sizeof notifier->external_url, url, "");
+    for (size_t i = 0; i < options->settings->receiver_count && status == FW_OK; i++)
+        status = add_receivers(notifier, &options->settings->receivers[i], err);
+    if (status != FW_OK) {
+        notifier_free(notifier);
+        return status;
+    }
+    forget_strangers(notifier);
+    *out = notifier;
+    return FW_OK;
+}
+
+enum fw_status notifier_start(struct notifier *notifier, struct fw_error *err)
+{
+    for (size_t i = 0; i < notifier->receiver_count; i++) {
+        struct notify_receiver *receiver = notifier->receivers[i];
+        if (pthread_create(&receiver->thread, NULL, notify_receiver_main, receiver) != 0)
+            return fw_fail(err, FW_EIO, "notify: no thread for receiver %s", receiver->name);
+        receiver->started = true;
+    }
+    return FW_OK;
+}
+
+/* ---- living ---- */
+
+void notifier_on_outlook(void *ctx, const struct outlook *outlook)
+{
+    struct notifier *notifier = ctx;
+    const struct alert_list *list = alert_list_retain(outlook->alerts);
+    pthread_mutex_lock(&notifier->lock);
+    const struct alert_list *old = notifier->list;
+    notifier->list = list;
+    notifier->generation++;
+    pthread_cond_broadcast(&notifier->change);
+    pthread_mutex_unlock(&notifier->lock);
+    alert_list_release(old);
+}
+
+void notifier_wake(struct notifier *notifier)
+{
+    pthread_mutex_lock(&notifier->lock);
+    notifier->generation++;
+    pthread_cond_broadcast(&notifier->change);
+    pthread_mutex_unlock(&notifier->lock);
+}
+
+void notifier_stop(struct notifier *notifier)
+{
+    if (notifier == NULL)
+        return;
+    atomic_store(&notifier->stopping, true);
+    pthread_mutex_lock(&notifier->lock);
+    notifier->stop = true;
+    pthread_cond_broadcast(&notifier->change);
+    pthread_mutex_unlock(&notifier->lock);
+}
+
+void notifier_free(struct notifier *notifier)
+{
+    if (notifier == NULL)
+        return;
+    notifier_stop(notifier);
+    for (size_t i = 0; i < notifier->receiver_count; i++) {
+        struct notify_receiver *receiver = notifier->receivers[i];
+        if (receiver->started)
+            pthread_join(receiver->thread, NULL);
+        notify_ledger_fini(&receiver->ledger);
+        fw_free(receiver);
+    }
+    alert_list_release(notifier->list);
+    pthread_cond_destroy(&notifier->change);
+    pthread_mutex_destroy(&notifier->lock);
+    fw_free(notifier);
+}
+
+size_t notifier_receivers(const struct notifier *notifier)
+{
+    return notifier->receiver_count;
+}
+
+void notifier_statistics(struct notifier *notifier, size_t index, struct notify_statistics *out)
+{
+    struct notify_receiver *receiver = notifier->receivers[index];
+    *out = (struct notify_statistics){
+        .kind = receiver->settings->kind,
+        .failing = atomic_load(&receiver->failing_now),
+        .delivered = atomic_load(&receiver->delivered),
+        .failed = atomic_load(&receiver->failed),
+        .rejected = atomic_load(&receiver->rejected),
+        .dropped = atomic_load(&receiver->dropped),
+        .held = atomic_load(&receiver->held),
+        .waiting = atomic_load(&receiver->waiting),
+        .store_failing = atomic_load(&receiver->store_failing_now),
+    };
+    memcpy(out->name, receiver->name, sizeof out->name);
+}
