@@ -128,11 +128,11 @@ static enum fw_status count(void *ctx, const struct remote_write_series *series)
         return FW_OK;
     }
     totals->samples += walked;
-    require(series->name_len > 0 && fw_utf8_valid(series->name, series->name_len));
-    require(series->label_count <= REMOTE_WRITE_LABELS_MAX);
-    for (size_t i = 0; i < series->label_count; i++)
-        require(fw_utf8_valid(series->labels[i].name, series->labels[i].name_len) &&
-                fw_utf8_valid(series->labels[i].value, series->labels[i].value_len));
+    require(series->id.name_len > 0 && fw_utf8_valid(series->id.name, series->id.name_len));
+    require(series->id.label_count <= RAW_SERIES_LABELS_MAX);
+    for (size_t i = 0; i < series->id.label_count; i++)
+        require(fw_utf8_valid(series->id.labels[i].name, series->id.labels[i].name_len) &&
+                fw_utf8_valid(series->id.labels[i].value, series->id.labels[i].value_len));
     return FW_OK;
 }
 

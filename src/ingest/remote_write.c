@@ -154,7 +154,7 @@ static bool utf8(const char *text, size_t len)
     return true;
 }
 
-static enum remote_write_fault check_label(const struct remote_write_label *label)
+static enum remote_write_fault check_label(const struct raw_label *label)
 {
     if (label->name_len > REMOTE_WRITE_NAME_MAX || label->value_len > REMOTE_WRITE_VALUE_MAX)
         return REMOTE_WRITE_LONG_LABEL;
@@ -166,7 +166,7 @@ static enum remote_write_fault check_label(const struct remote_write_label *labe
 /* A label as every encoder writes it: name and value in this order, each of less than 128 bytes,
  * nothing else. Half of a request's time goes into labels. */
 static bool get_short_label(const unsigned char *at, const unsigned char *end,
-                            struct remote_write_label *label)
+                            struct raw_label *label)
 {
     const size_t len = (size_t)(end - at);
     if (len < 4 || at[0] != (1 << 3 | WIRE_BYTES) || at[1] >= 0x80 || len < (size_t)at[1] + 4)
@@ -175,18 +175,18 @@ static bool get_short_label(const unsigned char *at, const unsigned char *end,
     if (value[0] != (2 << 3 | WIRE_BYTES) || value[1] >= 0x80 || value[1] != len - at[1] - 4)
         return false;
     *label =
-        (struct remote_write_label){(const char *)at + 2, (const char *)value + 2, at[1], value[1]};
+        (struct raw_label){(const char *)at + 2, (const char *)value + 2, at[1], value[1]};
     return true;
 }
 
 /* False: the bytes are no Label; *at is where. */
 static bool get_label(const unsigned char **at, const unsigned char *end,
-                      struct remote_write_label *label)
+                      struct raw_label *label)
 {
     struct field field;
     if (get_short_label(*at, end, label))
         return true;
-    *label = (struct remote_write_label){"", "", 0, 0};
+    *label = (struct raw_label){"", "", 0, 0};
     while (*at < end) {
         if (!get_field(at, end, &field))
             return false;
@@ -201,7 +201,7 @@ static bool get_label(const unsigned char **at, const unsigned char *end,
     return true;
 }
 
-static void add_label(struct remote_write_series *series, const struct remote_write_label *label)
+static void add_label(struct remote_write_series *series, const struct raw_label *label)
 {
     const enum remote_write_fault fault = check_label(label);
     if (series->fault == REMOTE_WRITE_FINE)
@@ -209,10 +209,10 @@ static void add_label(struct remote_write_series *series, const struct remote_wr
     if (fault != REMOTE_WRITE_FINE)
         return;
     if (label->name_len == 8 && memcmp(label->name, "__name__", 8) == 0) {
-        series->name = label->value;
-        series->name_len = label->value_len;
-    } else if (series->label_count < REMOTE_WRITE_LABELS_MAX) {
-        series->labels[series->label_count++] = *label;
+        series->id.name = label->value;
+        series->id.name_len = label->value_len;
+    } else if (series->id.label_count < RAW_SERIES_LABELS_MAX) {
+        series->id.labels[series->id.label_count++] = *label;
     } else if (series->fault == REMOTE_WRITE_FINE) {
         series->fault = REMOTE_WRITE_TOO_MANY_LABELS;
     }
@@ -260,9 +260,9 @@ static bool get_series(const unsigned char **at, const unsigned char *end,
 {
     struct field field;
     series->fault = REMOTE_WRITE_FINE;
-    series->name = "";
-    series->name_len = 0;
-    series->label_count = series->sample_count = 0;
+    series->id.name = "";
+    series->id.name_len = 0;
+    series->id.label_count = series->sample_count = 0;
     series->body = *at;
     series->end = end;
     while (*at < end) {
@@ -270,7 +270,7 @@ static bool get_series(const unsigned char **at, const unsigned char *end,
             return false;
         const unsigned char *inner = field.bytes;
         if (is_message(&field, 1)) {
-            struct remote_write_label label;
+            struct raw_label label;
             if (!get_label(&inner, *at, &label)) {
                 *at = inner;
                 return false;
@@ -285,7 +285,7 @@ static bool get_series(const unsigned char **at, const unsigned char *end,
             series->sample_count++;
         }
     }
-    if (series->fault == REMOTE_WRITE_FINE && series->name_len == 0)
+    if (series->fault == REMOTE_WRITE_FINE && series->id.name_len == 0)
         series->fault = REMOTE_WRITE_NO_NAME;
     return true;
 }
@@ -330,14 +330,4 @@ bool remote_write_next(const struct remote_write_series *series, const unsigned 
         }
     }
     return false;
-}
-
-const struct remote_write_label *remote_write_label(const struct remote_write_series *series,
-                                                    const char *name)
-{
-    const size_t len = strlen(name);
-    for (size_t i = 0; i < series->label_count; i++)
-        if (series->labels[i].name_len == len && memcmp(series->labels[i].name, name, len) == 0)
-            return &series->labels[i];
-    return NULL;
 }

@@ -23,6 +23,20 @@ struct series_part {
     double value, before;
 };
 
+/* Metrics that are sums, largest or shares of parts, by rule: so many of one target. */
+enum { SERIES_SUMS_MAX = 8 };
+
+struct series_sum_id {
+    uint16_t metric;
+    uint8_t role; /* SERIES_SUM, SERIES_MAX, SERIES_RATE or SERIES_SHARE */
+    uint32_t expected;
+};
+
+struct series_sum {
+    double value, whole;
+    uint32_t members;
+};
+
 enum { GAUGES = SERIES_SWAP_FREE - SERIES_MEM_TOTAL + 1 };
 
 struct series_slot {
@@ -40,6 +54,8 @@ struct series_slot {
     uint32_t present; /* bit per gauge; above them time and boot */
     double disk_pct, close_wait;
     bool has_close_wait;
+    uint8_t sums_dirty, sums_unknown; /* bit per sum */
+    struct series_sum sums[SERIES_SUMS_MAX];
 };
 
 struct series_server {
@@ -59,7 +75,9 @@ struct series_target {
     unsigned gaps;                  /* in a row */
     int64_t interval_ms;            /* the usual one; 0: not known yet */
     uint32_t expected[GROUP_COUNT]; /* members of the newest settled time; 0: none is settled */
-    struct series_slot *slots;      /* ascending by time */
+    size_t sum_count;
+    struct series_sum_id sums[SERIES_SUMS_MAX];
+    struct series_slot *slots; /* ascending by time */
     size_t slot_count, slot_cap;
     size_t slots_max;          /* SERIES_SLOTS to SERIES_SLOTS_MAX */
     int64_t over_ms;           /* the newest time whose slot was given up; 0: none */
