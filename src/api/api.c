@@ -49,7 +49,7 @@ static enum fw_status start(struct api *api, struct fw_error *err)
     api->decoders = api_decoders_new(o->schema, o->body_bytes_max);
     if (api->decoders == NULL)
         return fw_fail(err, FW_ENOMEM, "decoders");
-    enum fw_status status = api_remote_write_new(api, &api->remote_write, err);
+    enum fw_status status = api_series_new(api, &api->series, err);
     if (status == FW_OK)
         status = api_predictions_new(api, &api->predictions, err);
     if (status == FW_OK)
@@ -164,7 +164,7 @@ void api_free(struct api *api)
     api_drain(api);
     api_predictions_free(api->predictions);
     api_decoders_free(api->decoders);
-    api_remote_write_free(api->remote_write);
+    api_series_free(api->series);
     http_body_unref(api->openapi);
     pthread_mutex_destroy(&api->quality_lock);
     pthread_mutex_destroy(&api->large_lock);

@@ -69,6 +69,7 @@ struct api_options {
     const struct schema *schema;  /* not NULL */
     const struct fw_clock *clock; /* [the system's] */
     const char *service;          /* `service` of /health ["tft_inference_daemon"] */
+    const char *mapping;          /* file of a mapping of raw series [none]; docs/mapping.md */
     const char *models_dir;       /* the registry's directory, for people ["models"] */
     const char *zone;             /* of times, as ?tz= takes it ["naive"] */
     size_t body_bytes_max;        /* of a feed, decoded [64 MiB] */

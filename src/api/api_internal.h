@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 
 enum {
-    API_ROUTES_MAX = 64,
+    API_ROUTES_MAX = 96,
     API_REPLY_MAX = 64 << 20, /* of answers that have no limit of their own */
 };
 
@@ -32,7 +32,7 @@ struct api_counts {
 
 struct api_predictions;
 struct api_decoders;
-struct api_remote_write;
+struct api_series;
 struct series_book;
 
 /* How well the paths of the newest outlook did, by metric; taken once per run. */
@@ -54,7 +54,7 @@ struct api {
     struct api_predictions *predictions;
     struct api_counts counts;
     struct api_decoders *decoders;
-    struct api_remote_write *remote_write;
+    struct api_series *series;
     pthread_mutex_t large_lock;
     pthread_cond_t large_left;
     bool large_inside; /* a large batch is between admission and acknowledgement */
@@ -127,17 +127,19 @@ void api_predictions_free(struct api_predictions *predictions);
 /* The board's listener: renders when somebody is going to ask. */
 void api_predictions_prepare(struct api *api, const struct outlook *outlook);
 
-/* ---- remote write: what is known of raw series ---- */
+/* ---- what is known of raw series ---- */
 
-FW_MUST_CHECK enum fw_status api_remote_write_new(struct api *api, struct api_remote_write **out,
-                                                  struct fw_error *err);
-void api_remote_write_free(struct api_remote_write *remote_write);
-struct series_book *api_remote_write_book(struct api_remote_write *remote_write);
+/* FW_EINVAL, FW_EIO: the mapping. */
+FW_MUST_CHECK enum fw_status api_series_new(struct api *api, struct api_series **out,
+                                            struct fw_error *err);
+void api_series_free(struct api_series *series);
+struct series_book *api_series_book(struct api_series *series);
 
 /* ---- handlers ---- */
 
-http_handler api_feed, api_remote_write, api_get_predictions, api_get_alerts, api_get_alerts_v1,
-    api_get_root, api_get_health, api_get_status, api_get_livez, api_get_readyz, api_get_status_v1,
+http_handler api_feed, api_remote_write, api_influx_write, api_influx_write_v2, api_influx_ping,
+    api_influx_query, api_get_predictions, api_get_alerts, api_get_alerts_v1, api_get_root,
+    api_get_health, api_get_status, api_get_livez, api_get_readyz, api_get_status_v1,
     api_get_metrics, api_get_openapi, api_get_models, api_reload_model, api_get_model_info,
     api_get_servers, api_get_server, api_get_window, api_get_forecast, api_get_outlook;
 

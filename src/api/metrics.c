@@ -163,7 +163,7 @@ static void put_series(struct writer *w, struct api *api)
     struct series_name top[UNMAPPED_SHOWN];
     char labels[SERIES_NAME_MAX + 16];
     uint64_t other, shown = 0;
-    series_book_counts(api_remote_write_book(api->remote_write), &c);
+    series_book_counts(api_series_book(api->series), &c);
     family(w, "forewarn_series_samples", "counter", "",
            "Samples of remote write, by what became of them.");
     sample(w, "outcome=\"mapped\"", (double)c.mapped);
@@ -177,8 +177,7 @@ static void put_series(struct writer *w, struct api *api)
     sample(w, "outcome=\"full\"", (double)c.full);
     family(w, "forewarn_series_unmapped", "counter", "",
            "Samples whose series means nothing here: the names with most of them.");
-    const size_t n =
-        series_book_unmapped(api_remote_write_book(api->remote_write), top, COUNT(top), &other);
+    const size_t n = series_book_unmapped(api_series_book(api->series), top, COUNT(top), &other);
     for (size_t i = 0; i < n; i++) {
         snprintf(labels, sizeof labels, "name=\"%.127s\"", top[i].text); /* a name: no escapes */
         sample(w, labels, (double)top[i].samples);

@@ -7,36 +7,44 @@
 
 /* Parameters that several operations share, as members of `schema`. */
 static const struct {
-    const char *name, *schema, *text;
+    const char *name; /* what stands before ':' only tells it from another of the same name */
+    const char *schema, *text;
 } parameters[] = {
-    {"server",          "\"type\":\"array\",\"items\":{\"type\":\"string\"}",
-     "Name or pattern with * and ?; may be repeated"                                                                                                         },
-    {"servers",         "\"type\":\"string\"",                                                         "Comma list of names or patterns"                     },
-    {"metrics",         "\"type\":\"string\"",                                                         "Comma list of metrics"                               },
-    {"quantiles",       "\"type\":\"string\"",                                                         "Comma list of p10, p50, p90"                         },
-    {"steps",           "\"type\":\"integer\",\"minimum\":1",                                          "How many steps"                                      },
-    {"fields",          "\"type\":\"string\"",
-     "Comma list of predictions, alerts, environment, metadata, summary"                                                                                     },
-    {"precision",       "\"type\":\"integer\",\"minimum\":0,\"maximum\":9",                            "Decimals of the paths"                               },
-    {"limit",           "\"type\":\"integer\",\"minimum\":1",                                          "At most so many"                                     },
-    {"offset",          "\"type\":\"integer\",\"minimum\":0",                                          "Leave out so many first"                             },
-    {"sort",            "\"type\":\"string\",\"enum\":[\"name\",\"risk\"]",                            "Order; risk: highest first"                          },
-    {"levels",          "\"type\":\"string\",\"enum\":[\"configured\",\"forewarn\",\"argus-counts\"]",
-     "Bounds of the counts in the summary"                                                                                                                   },
-    {"tz",              "\"type\":\"string\"",                                                         "naive (UTC without a zone), utc, or +hh:mm"          },
-    {"legacy",          "\"type\":\"string\",\"enum\":[\"merged\",\"steps\"]",
-     "steps: one item for each step that crosses"                                                                                                            },
-    {"metric",          "\"type\":\"string\"",                                                         "One metric"                                          },
-    {"severity",        "\"type\":\"string\",\"enum\":[\"any\",\"warning\",\"critical\"]",             "Severity"                                            },
+    {"influx:precision",
+     "\"type\":\"string\",\"enum\":[\"n\",\"ns\",\"u\",\"us\",\"ms\",\"s\",\"m\",\"h\"]",               "Unit of the times; ns when absent"                   },
+    {"db",               "\"type\":\"string\"",                                                         "Taken and not looked at"                             },
+    {"rp",               "\"type\":\"string\"",                                                         "Taken and not looked at"                             },
+    {"org",              "\"type\":\"string\"",                                                         "Taken and not looked at"                             },
+    {"bucket",           "\"type\":\"string\"",                                                         "Taken and not looked at"                             },
+    {"q",                "\"type\":\"string\"",                                                         "CREATE DATABASE ..."                                 },
+    {"server",           "\"type\":\"array\",\"items\":{\"type\":\"string\"}",
+     "Name or pattern with * and ?; may be repeated"                                                                                                          },
+    {"servers",          "\"type\":\"string\"",                                                         "Comma list of names or patterns"                     },
+    {"metrics",          "\"type\":\"string\"",                                                         "Comma list of metrics"                               },
+    {"quantiles",        "\"type\":\"string\"",                                                         "Comma list of p10, p50, p90"                         },
+    {"steps",            "\"type\":\"integer\",\"minimum\":1",                                          "How many steps"                                      },
+    {"fields",           "\"type\":\"string\"",
+     "Comma list of predictions, alerts, environment, metadata, summary"                                                                                      },
+    {"precision",        "\"type\":\"integer\",\"minimum\":0,\"maximum\":9",                            "Decimals of the paths"                               },
+    {"limit",            "\"type\":\"integer\",\"minimum\":1",                                          "At most so many"                                     },
+    {"offset",           "\"type\":\"integer\",\"minimum\":0",                                          "Leave out so many first"                             },
+    {"sort",             "\"type\":\"string\",\"enum\":[\"name\",\"risk\"]",                            "Order; risk: highest first"                          },
+    {"levels",           "\"type\":\"string\",\"enum\":[\"configured\",\"forewarn\",\"argus-counts\"]",
+     "Bounds of the counts in the summary"                                                                                                                    },
+    {"tz",               "\"type\":\"string\"",                                                         "naive (UTC without a zone), utc, or +hh:mm"          },
+    {"legacy",           "\"type\":\"string\",\"enum\":[\"merged\",\"steps\"]",
+     "steps: one item for each step that crosses"                                                                                                             },
+    {"metric",           "\"type\":\"string\"",                                                         "One metric"                                          },
+    {"severity",         "\"type\":\"string\",\"enum\":[\"any\",\"warning\",\"critical\"]",             "Severity"                                            },
     {"state",
      "\"type\":\"string\",\"enum\":[\"active\",\"pending\",\"firing\",\"resolved\","
-     "\"acknowledged\",\"silenced\",\"all\"]",                                                         "State; active is pending and firing"                 },
-    {"min_probability", "\"type\":\"number\",\"minimum\":0,\"maximum\":1",
-     "At least this chance of crossing"                                                                                                                      },
-    {"profile",         "\"type\":\"string\"",                                                         "Profile, for instance database"                      },
-    {"level",           "\"type\":\"string\"",                                                         "Level of risk"                                       },
-    {"stale",           "\"type\":\"string\",\"enum\":[\"any\",\"true\",\"false\"]",                   "Silent servers or not"                               },
-    {"model_path",      "\"type\":\"string\"",                                                         "Name inside the models directory; absent: the newest"},
+     "\"acknowledged\",\"silenced\",\"all\"]",                                                          "State; active is pending and firing"                 },
+    {"min_probability",  "\"type\":\"number\",\"minimum\":0,\"maximum\":1",
+     "At least this chance of crossing"                                                                                                                       },
+    {"profile",          "\"type\":\"string\"",                                                         "Profile, for instance database"                      },
+    {"level",            "\"type\":\"string\"",                                                         "Level of risk"                                       },
+    {"stale",            "\"type\":\"string\",\"enum\":[\"any\",\"true\",\"false\"]",                   "Silent servers or not"                               },
+    {"model_path",       "\"type\":\"string\"",                                                         "Name inside the models directory; absent: the newest"},
 };
 
 static const struct description {
@@ -44,50 +52,63 @@ static const struct description {
     const char *parameters; /* names of the table above, blank-separated */
     const char *request;    /* component, or NULL */
     const char *response;   /* component */
-    const char *type;       /* media type of the answer; NULL: application/json */
+    const char *type;       /* media type of the answer; NULL: application/json; "": 204 */
     bool v503;              /* may also answer 503 */
 } descriptions[] = {
-    {"get_root",           "Service card",                                                    "",                                     NULL,     "Card",      NULL,         false},
-    {"get_health",         "Liveness in the reference's words",                               "",                                     NULL,     "Health",    NULL,         false},
-    {"get_status",         "Warm-up and counts",                                              "tz",                                   NULL,     "Status",    NULL,         true },
+    {"get_root",              "Service card",                                                    "",                                     NULL,     "Card",          NULL,         false},
+    {"get_health",            "Liveness in the reference's words",                               "",                                     NULL,     "Health",        NULL,         false},
+    {"get_status",            "Warm-up and counts",                                              "tz",                                   NULL,     "Status",        NULL,         true },
     {"feed_data",
      "Take records; answered when every accepted one is on stable storage. A bare array and NDJSON "
-     "are accepted as well",                                                                  "",                                     "Feed",   "Fed",       NULL,         true },
-    {"get_predictions",    "Forecast, risk, alerts and summary of the fleet",
-     "server servers metrics quantiles steps fields precision limit offset sort levels tz",                                           NULL,
-     "Predictions",                                                                                                                                          NULL,         true },
-    {"get_alerts",         "Alerts that are not over",
-     "server servers metric severity state min_probability limit offset legacy tz",                                                   NULL,
-     "AlertList",                                                                                                                                            NULL,         true },
-    {"get_alerts_alias",   "The same as /alerts/active",
-     "server servers metric severity state min_probability limit offset legacy tz",                                                   NULL,
-     "AlertList",                                                                                                                                            NULL,         true },
-    {"get_models",         "Models of the registry, newest first",                            "tz",                                   NULL,     "Models",    NULL,         true },
-    {"reload_model",       "Load a model, check it, then swap it in",                         "model_path",                           "Reload", "Reloaded",
-     NULL,                                                                                                                                                                 true },
-    {"get_model_info",     "The model in use",                                                "",                                     NULL,     "ModelInfo", NULL,         true },
-    {"list_servers",       "Servers with risk and state",
-     "server servers profile level stale sort limit offset tz",                                                                       NULL,     "Servers",   NULL,         true },
-    {"get_server",         "Everything about one server",                                     "metrics quantiles steps precision tz", NULL,
-     "Server",                                                                                                                                               NULL,         true },
-    {"get_window",         "The stored steps of one server, the current one included",        "metrics steps",
-     NULL,                                                                                                                                      "Window",    NULL,         true },
-    {"get_forecast",       "The forecast of one server",                                      "metrics quantiles steps precision tz", NULL,
-     "Forecast",                                                                                                                                             NULL,         true },
-    {"list_alerts",        "Alerts with filters",
-     "server servers metric severity state min_probability limit offset tz",                                                          NULL,     "AlertList",
-     NULL,                                                                                                                                                                 true },
-    {"get_outlook",        "The newest outlook in short",                                     "levels tz",                            NULL,     "Outlook",   NULL,         true },
-    {"get_status_v1",      "Counts, limits, journal, model",                                  "tz",                                   NULL,     "StatusV1",  NULL,         true },
-    {"remote_write",       "Prometheus remote write 1.0: a WriteRequest as one snappy block", "",                                     NULL,
-     NULL,                                                                                                                                                   "text/plain", true },
-    {"remote_write_alias", "The same as /api/v1/write",                                       "",                                     NULL,     NULL,        "text/plain", true },
-    {"get_livez",          "The process answers",                                             "",                                     NULL,     "Live",      NULL,         false},
-    {"get_readyz",         "Windows are whole, the journal writes, forecasts are fresh",      "",                                     NULL,     "Ready",
-     NULL,                                                                                                                                                                 true },
-    {"get_metrics",        "Prometheus text format, or OpenMetrics when accepted",            "",                                     NULL,     NULL,
-     "text/plain",                                                                                                                                                         false},
-    {"get_openapi",        "This document",                                                   "",                                     NULL,     "Document",  NULL,         false},
+     "are accepted as well",                                                                     "",                                     "Feed",   "Fed",           NULL,         true },
+    {"get_predictions",       "Forecast, risk, alerts and summary of the fleet",
+     "server servers metrics quantiles steps fields precision limit offset sort levels tz",                                              NULL,
+     "Predictions",                                                                                                                                                 NULL,         true },
+    {"get_alerts",            "Alerts that are not over",
+     "server servers metric severity state min_probability limit offset legacy tz",                                                      NULL,
+     "AlertList",                                                                                                                                                   NULL,         true },
+    {"get_alerts_alias",      "The same as /alerts/active",
+     "server servers metric severity state min_probability limit offset legacy tz",                                                      NULL,
+     "AlertList",                                                                                                                                                   NULL,         true },
+    {"get_models",            "Models of the registry, newest first",                            "tz",                                   NULL,     "Models",        NULL,         true },
+    {"reload_model",          "Load a model, check it, then swap it in",                         "model_path",                           "Reload", "Reloaded",
+     NULL,                                                                                                                                                                        true },
+    {"get_model_info",        "The model in use",                                                "",                                     NULL,     "ModelInfo",     NULL,         true },
+    {"list_servers",          "Servers with risk and state",
+     "server servers profile level stale sort limit offset tz",                                                                          NULL,     "Servers",       NULL,         true },
+    {"get_server",            "Everything about one server",                                     "metrics quantiles steps precision tz", NULL,
+     "Server",                                                                                                                                                      NULL,         true },
+    {"get_window",            "The stored steps of one server, the current one included",        "metrics steps",
+     NULL,                                                                                                                                         "Window",        NULL,         true },
+    {"get_forecast",          "The forecast of one server",                                      "metrics quantiles steps precision tz", NULL,
+     "Forecast",                                                                                                                                                    NULL,         true },
+    {"list_alerts",           "Alerts with filters",
+     "server servers metric severity state min_probability limit offset tz",                                                             NULL,     "AlertList",
+     NULL,                                                                                                                                                                        true },
+    {"get_outlook",           "The newest outlook in short",                                     "levels tz",                            NULL,     "Outlook",       NULL,         true },
+    {"get_status_v1",         "Counts, limits, journal, model",                                  "tz",                                   NULL,     "StatusV1",      NULL,         true },
+    {"remote_write",          "Prometheus remote write 1.0: a WriteRequest as one snappy block", "",                                     NULL,
+     NULL,                                                                                                                                                          "text/plain", true },
+    {"remote_write_alias",    "The same as /api/v1/write",                                       "",                                     NULL,     NULL,            "text/plain", true },
+    {"influx_write",          "Influx line protocol, version 1",                                 "db rp influx:precision",               NULL,     NULL,            "",
+     true                                                                                                                                                                              },
+    {"influx_write_alias",    "The same as /write",                                              "db rp influx:precision",               NULL,     NULL,            "",           true },
+    {"influx_write_v2",       "Influx line protocol, version 2",                                 "org bucket influx:precision",          NULL,
+     NULL,                                                                                                                                                          "",           true },
+    {"influx_write_v2_alias", "The same as /api/v2/write",                                       "org bucket influx:precision",          NULL,
+     NULL,                                                                                                                                                          "",           true },
+    {"influx_ping",           "The server answers; X-Influxdb-Version says as what",             "",                                     NULL,     NULL,            "",
+     false                                                                                                                                                                             },
+    {"influx_ping_alias",     "The same as /ping",                                               "",                                     NULL,     NULL,            "",           false},
+    {"influx_query",          "Answers CREATE DATABASE, which Telegraf sends first",             "q",                                    NULL,
+     "InfluxResults",                                                                                                                                               NULL,         false},
+    {"influx_query_alias",    "The same as /query",                                              "q",                                    NULL,     "InfluxResults", NULL,         false},
+    {"get_livez",             "The process answers",                                             "",                                     NULL,     "Live",          NULL,         false},
+    {"get_readyz",            "Windows are whole, the journal writes, forecasts are fresh",      "",                                     NULL,     "Ready",
+     NULL,                                                                                                                                                                        true },
+    {"get_metrics",           "Prometheus text format, or OpenMetrics when accepted",            "",                                     NULL,     NULL,
+     "text/plain",                                                                                                                                                                false},
+    {"get_openapi",           "This document",                                                   "",                                     NULL,     "Document",      NULL,         false},
 };
 
 /* The components. Members are `name:type`, blank-separated; the first `required` are required.
@@ -209,6 +230,8 @@ static const struct {
      "status:s"},
     {"Ready", 2,
      "status:=ready|starting|not_ready reasons:*s"},
+    {"InfluxResults", 1,
+     "results:*o"},
     {"Document", 3,
      "openapi:s info:o paths:o"},
     {"Problem", 1,
@@ -311,9 +334,10 @@ static void put_parameter(struct fw_buf *buf, const char *name, size_t len)
     for (size_t i = 0; i < COUNT(parameters); i++) {
         if (strlen(parameters[i].name) != len || memcmp(parameters[i].name, name, len) != 0)
             continue;
+        const char *colon = strchr(parameters[i].name, ':');
         fw_buf_printf(
             buf, "{\"name\":\"%s\",\"in\":\"query\",\"required\":false,\"description\":\"%s\",",
-            parameters[i].name, parameters[i].text);
+            colon != NULL ? colon + 1 : parameters[i].name, parameters[i].text);
         fw_buf_printf(buf, "\"schema\":{%s}}", parameters[i].schema);
         return;
     }
@@ -360,6 +384,13 @@ static void put_write_responses(struct fw_buf *buf)
     put_problem(buf, 415, "Not remote write 1.0");
 }
 
+static void put_nothing(struct fw_buf *buf, const struct http_route *route)
+{
+    fw_buf_puts(buf, ",\"responses\":{\"204\":{\"description\":\"Done\"}");
+    if (route->body_max > 0)
+        put_problem(buf, 400, "Something was refused for good; the rest is stored");
+}
+
 static void put_success(struct fw_buf *buf, const struct description *d)
 {
     fw_buf_printf(buf, ",\"responses\":{\"200\":{\"description\":\"OK\",\"content\":{\"%s\":{",
@@ -376,6 +407,8 @@ static void put_responses(struct fw_buf *buf, const struct http_route *route,
 {
     if (route->coding != NULL)
         put_write_responses(buf);
+    else if (d->type != NULL && d->type[0] == '\0')
+        put_nothing(buf, route);
     else
         put_success(buf, d);
     if (route->role != HTTP_OPEN) {
@@ -420,6 +453,9 @@ static void put_operation(struct fw_buf *buf, const struct http_route *route,
         fw_buf_puts(buf, ",\"requestBody\":{\"required\":true,\"content\":{"
                          "\"application/x-protobuf\":{\"schema\":{\"type\":\"string\","
                          "\"format\":\"binary\"}}}}");
+    if (d->type != NULL && d->type[0] == '\0' && route->body_max > 0)
+        fw_buf_puts(buf, ",\"requestBody\":{\"required\":true,\"content\":{"
+                         "\"text/plain\":{\"schema\":{\"type\":\"string\"}}}}");
     put_responses(buf, route, d);
     if (route->role == HTTP_OPEN)
         fw_buf_puts(buf, ",\"security\":[]");

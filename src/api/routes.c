@@ -6,7 +6,7 @@
 
 /* The reference's limits (contract 1.2): requests per minute and caller. */
 enum { FEEDS_PER_MINUTE = 60, READS_PER_MINUTE = 30, NO_LIMIT = 0 };
-enum { NO_BODY = 0, SMALL_BODY = 64 << 10, WRITE_BODY = 8 << 20 };
+enum { NO_BODY = 0, SMALL_BODY = 64 << 10, WRITE_BODY = 8 << 20, LINES_BODY = 32 << 20 };
 
 void api_get_openapi(void *ctx, struct http_request *request)
 {
@@ -58,6 +58,22 @@ enum fw_status api_routes_make(struct api *api, struct fw_error *err)
          api_remote_write,                                                                                                                       api, "snappy"},
         {"POST", "/write/prometheus",               HTTP_WRITE, own,    NO_LIMIT,         WRITE_BODY, "remote_write_alias",
          api_remote_write,                                                                                                                       api, "snappy"},
+        {"POST", "/write",                          HTTP_WRITE, own,    NO_LIMIT,         LINES_BODY, "influx_write",       api_influx_write,
+         api,                                                                                                                                         NULL    },
+        {"POST", "/influx/write",                   HTTP_WRITE, own,    NO_LIMIT,         LINES_BODY, "influx_write_alias",
+         api_influx_write,                                                                                                                       api, NULL    },
+        {"POST", "/api/v2/write",                   HTTP_WRITE, own,    NO_LIMIT,         LINES_BODY, "influx_write_v2",
+         api_influx_write_v2,                                                                                                                    api, NULL    },
+        {"POST", "/influx/api/v2/write",            HTTP_WRITE, own,    NO_LIMIT,         LINES_BODY,
+         "influx_write_v2_alias",                                                                                           api_influx_write_v2, api, NULL    },
+        {"GET",  "/ping",                           HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "influx_ping",        api_influx_ping,     api,
+         NULL                                                                                                                                                 },
+        {"GET",  "/influx/ping",                    HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "influx_ping_alias",
+         api_influx_ping,                                                                                                                        api, NULL    },
+        {"POST", "/query",                          HTTP_WRITE, own,    NO_LIMIT,         SMALL_BODY, "influx_query",       api_influx_query,
+         api,                                                                                                                                         NULL    },
+        {"POST", "/influx/query",                   HTTP_WRITE, own,    NO_LIMIT,         SMALL_BODY, "influx_query_alias",
+         api_influx_query,                                                                                                                       api, NULL    },
         {"GET",  "/livez",                          HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_livez",          api_get_livez,       api, NULL    },
         {"GET",  "/readyz",                         HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_readyz",         api_get_readyz,      api,
          NULL                                                                                                                                                 },

@@ -1,5 +1,7 @@
 #include "daemon/config.h"
 
+#include "ingest/series_rules.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -69,18 +71,19 @@ static const struct setting settings[] = {
     {"fleet",        "future_skew",          UNSIGNED,       FIELD(future_skew_s),       0,          86400,            NULL                          },
     {"fleet",        "stale_steps",          UNSIGNED,       FIELD(stale_steps),       1,            1000,              NULL},
     {"fleet",        "expire_hours",          UNSIGNED,      FIELD(expire_hours),      1,           24 * 366,              NULL                       },
-    {"forecast",        "model",       TEXT,          FIELD(model),                 0,                         0,                 NULL},
-    {"forecast",        "models_dir",       TEXT,     FIELD(models_dir),            0,                    0,                 NULL                            },
-    {"forecast",        "forecaster",       CHOICE,     FIELD(forecaster),          0,                  0,                 "auto|argus"},
-    {"forecast",        "risk",       CHOICE,           FIELD(risk),                0,                        0,                 "forewarn|argus"                      },
-    {"forecast",        "threads",       UNSIGNED,        FIELD(forecast_threads),           0,          1024,        NULL},
-    {"forecast",        "min_interval",       UNSIGNED,   FIELD(min_interval_s),      0,            3600,               NULL                           },
-    {"store",        "snapshot_journal",          BYTES,  FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL},
-    {"store",        "snapshot_interval",          UNSIGNED, FIELD(snapshot_interval_s), 10,    86400,           NULL                                         },
-    {"store",        "history_days",          UNSIGNED,      FIELD(history_days),      0,           3660,              NULL},
-    {"log",        "level",            LEVEL,               FIELD(log_level),                0,               0,        NULL                                  },
-    {"log",        "json",            BOOL,                FIELD(log_json),                  0,                 0,        NULL},
-    {"log",        "lines_per_minute",            UNSIGNED,    FIELD(log_lines_per_minute),  0, 1000000,        NULL                                            },
+    {"ingest",        "mapping",         TEXT,          FIELD(mapping),               0,                     0,               NULL},
+    {"forecast",        "model",       TEXT,          FIELD(model),                 0,                         0,                 NULL                     },
+    {"forecast",        "models_dir",       TEXT,     FIELD(models_dir),            0,                    0,                 NULL},
+    {"forecast",        "forecaster",       CHOICE,     FIELD(forecaster),          0,                  0,                 "auto|argus"                       },
+    {"forecast",        "risk",       CHOICE,           FIELD(risk),                0,                        0,                 "forewarn|argus"},
+    {"forecast",        "threads",       UNSIGNED,        FIELD(forecast_threads),           0,          1024,        NULL                         },
+    {"forecast",        "min_interval",       UNSIGNED,   FIELD(min_interval_s),      0,            3600,               NULL},
+    {"store",        "snapshot_journal",          BYTES,  FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL              },
+    {"store",        "snapshot_interval",          UNSIGNED, FIELD(snapshot_interval_s), 10,    86400,           NULL          },
+    {"store",        "history_days",          UNSIGNED,      FIELD(history_days),      0,           3660,              NULL           },
+    {"log",        "level",            LEVEL,               FIELD(log_level),                0,               0,        NULL   },
+    {"log",        "json",            BOOL,                FIELD(log_json),                  0,                 0,        NULL         },
+    {"log",        "lines_per_minute",            UNSIGNED,    FIELD(log_lines_per_minute),  0, 1000000,        NULL             },
 };
 
 static bool parse_bool(const char *text, bool *out)
@@ -369,6 +372,17 @@ bool config_loopback(const struct config *config)
     return inet_pton(AF_INET6, config->listen_host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
+/* Read here to say early what is wrong with it; the routes read it again. */
+static enum fw_status check_mapping(const struct config *config, struct fw_error *err)
+{
+    struct series_rules *rules;
+    if (config->mapping[0] == '\0')
+        return FW_OK;
+    const enum fw_status status = series_rules_read(&config->schema, config->mapping, &rules, err);
+    series_rules_free(rules);
+    return status;
+}
+
 enum fw_status config_check(const struct config *config, struct fw_error *err)
 {
     const bool keyed = config->api_key_file[0] != '\0' || config->environment_key[0] != '\0';
@@ -381,5 +395,5 @@ enum fw_status config_check(const struct config *config, struct fw_error *err)
     if (config->future_skew_s >= window_s)
         return fw_fail(err, FW_EINVAL, "fleet.future_skew of %u s is not below the window's %llu s",
                        config->future_skew_s, (unsigned long long)window_s);
-    return FW_OK;
+    return check_mapping(config, err);
 }

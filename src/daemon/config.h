@@ -39,6 +39,9 @@ struct config {
     uint32_t stale_steps;
     uint32_t expire_hours;
 
+    /* [ingest] */
+    char mapping[CONFIG_TEXT_MAX]; /* file of a mapping of raw series; "": the built-in one only */
+
     /* [forecast] */
     char model[CONFIG_TEXT_MAX]; /* directory of a model, "none", or "" = the registry's current
                                     one, if any */

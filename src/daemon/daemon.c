@@ -65,6 +65,7 @@ static enum fw_status start_http(struct daemon *daemon, struct fw_error *err)
     const struct api_options api_options = {
         .schema = &config->schema,
         .clock = daemon->clock,
+        .mapping = config->mapping,
         .models_dir = daemon->models.directory,
         .body_bytes_max = config->body_bytes_max,
         .records_max = config->records_max,

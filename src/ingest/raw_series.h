@@ -1,5 +1,5 @@
-/* One series as its sender names it: a name and labels, whatever the protocol. What it means here is
- * said by series_rules.h. */
+/* One series as its sender names it: a name and labels, whatever the protocol. What it means here
+ * is said by series_rules.h. */
 #ifndef FW_INGEST_RAW_SERIES_H
 #define FW_INGEST_RAW_SERIES_H
 

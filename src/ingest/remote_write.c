@@ -174,14 +174,12 @@ static bool get_short_label(const unsigned char *at, const unsigned char *end,
     const unsigned char *value = at + 2 + at[1];
     if (value[0] != (2 << 3 | WIRE_BYTES) || value[1] >= 0x80 || value[1] != len - at[1] - 4)
         return false;
-    *label =
-        (struct raw_label){(const char *)at + 2, (const char *)value + 2, at[1], value[1]};
+    *label = (struct raw_label){(const char *)at + 2, (const char *)value + 2, at[1], value[1]};
     return true;
 }
 
 /* False: the bytes are no Label; *at is where. */
-static bool get_label(const unsigned char **at, const unsigned char *end,
-                      struct raw_label *label)
+static bool get_label(const unsigned char **at, const unsigned char *end, struct raw_label *label)
 {
     struct field field;
     if (get_short_label(*at, end, label))

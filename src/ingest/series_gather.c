@@ -22,6 +22,7 @@ void series_gather_init(struct series_gather *gather, const struct series_rules 
     gather->schema = schema;
     gather->batch = batch;
     gather->newest_ms = BATCH_TIME_END_MS;
+    fw_buf_init(&gather->body, REMOTE_WRITE_UNPACKED_MAX);
 }
 
 void series_gather_fini(struct series_gather *gather)
@@ -29,6 +30,7 @@ void series_gather_fini(struct series_gather *gather)
     fw_free(gather->samples);
     fw_free(gather->servers);
     fw_free(gather->unknown);
+    fw_buf_fini(&gather->body);
     while (gather->kept != NULL) {
         struct series_kept *next = gather->kept->next;
         fw_free(gather->kept);
@@ -166,8 +168,8 @@ static bool count_unknown(struct series_gather *g, const struct raw_series *seri
                           bool lives)
 {
     g->unmapped += samples;
-    uint16_t *cached = &g->unknown_cache[fw_hash_keyed(series->name, series->name_len) %
-                                         SERIES_NAMES_CACHE];
+    uint16_t *cached =
+        &g->unknown_cache[fw_hash_keyed(series->name, series->name_len) % SERIES_NAMES_CACHE];
     if (*cached > 0) {
         struct series_text *last = &g->unknown[*cached - 1];
         if (last->len == series->name_len && memcmp(last->text, series->name, last->len) == 0) {
@@ -310,13 +312,12 @@ static enum fw_status take_series(void *ctx, const struct remote_write_series *s
         return FW_ENOMEM;
     r.sample.target = target_of(&series->id, server, server_len);
     struct remote_write_sample in;
-    for (const unsigned char *at = NULL;
-         status == FW_OK && remote_write_next(series, &at, &in);)
+    for (const unsigned char *at = NULL; status == FW_OK && remote_write_next(series, &at, &in);)
         status = take_sample(g, &r, in.time_ms, in.value);
     return status;
 }
 
-static enum fw_status explain(enum fw_status status, struct fw_error *err)
+enum fw_status series_gather_explain(enum fw_status status, struct fw_error *err)
 {
     if (status == FW_ELIMIT)
         return fw_fail(err, status, "more than %d samples of known series in one request",
@@ -359,5 +360,5 @@ enum fw_status series_gather_read(struct series_gather *gather, const void *body
                                   struct fw_error *err)
 {
     const enum fw_status status = remote_write_read(body, len, take_series, gather, err);
-    return explain(status, err);
+    return series_gather_explain(status, err);
 }

@@ -57,7 +57,8 @@ struct series_gather {
     struct series_kept *kept;                   /* private: copied texts */
     /* samples that went no further, by why */
     uint64_t unmapped, ignored, stale, not_finite, no_server;
-    uint64_t repeated; /* set by series_book_take(): had come before */
+    uint64_t repeated;  /* set by series_book_take(): had come before */
+    struct fw_buf body; /* the decoder's, for what it unpacks and samples point into */
 };
 
 /* Zeroes *gather and sets what it works with; `batch` takes the refusals. */
@@ -85,6 +86,9 @@ FW_MUST_CHECK enum fw_status series_gather_put(struct series_gather *gather,
                                                const struct raw_series *id,
                                                const struct series_source *source, int64_t time_ms,
                                                double value, enum series_kind kind);
+
+/* Says in *err what FW_ELIMIT and FW_ENOMEM of series_gather_put() mean; returns the status. */
+enum fw_status series_gather_explain(enum fw_status status, struct fw_error *err);
 
 /* The server that an `instance` names: without the port. "db1:9100" gives "db1", "[::1]:9100" gives
  * "::1", "fe80::1" itself. */

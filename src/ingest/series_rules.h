@@ -1,7 +1,7 @@
 /* Which raw series mean something here: names and labels as exporters write them, to the part each
  * plays in a metric. The rules are data: text in the language of docs/mapping.md, the built-in ones
- * (series_builtin.c) and, before them, those of a user's file. The first rule of a series' name that
- * fits decides; a name that the user's file has is the user's alone. */
+ * (series_builtin.c) and, before them, those of a user's file. The first rule of a series' name
+ * that fits decides; a name that the user's file has is the user's alone. */
 #ifndef FW_INGEST_SERIES_RULES_H
 #define FW_INGEST_SERIES_RULES_H
 
@@ -86,8 +86,8 @@ struct series_rules;
 /* The built-in rules over a schema, which outlives them. NULL when out of memory. Immutable, so
  * threads share it. */
 struct series_rules *series_rules_new(const struct schema *schema);
-/* The rules of a text before the built-in ones. FW_EINVAL: err->text says what is wrong, err->offset
- * is the line; FW_ELIMIT: too long or too many; FW_ENOMEM. */
+/* The rules of a text before the built-in ones. FW_EINVAL: err->text says what is wrong,
+ * err->offset is the line; FW_ELIMIT: too long or too many; FW_ENOMEM. */
 FW_MUST_CHECK enum fw_status series_rules_parse(const struct schema *schema, const char *text,
                                                 size_t len, struct series_rules **out,
                                                 struct fw_error *err);

@@ -391,8 +391,8 @@ static bool is_disk(int role)
 /* Moves the part on to the sample; what was added up so far is part of its value. */
 static void step_part(struct series_part *part, const struct series_sample *sample)
 {
-    const bool adds = sample->kind == SERIES_DELTA && (is_counter(sample->role) ||
-                                                       sample->role == SERIES_RATE);
+    const bool adds =
+        sample->kind == SERIES_DELTA && (is_counter(sample->role) || sample->role == SERIES_RATE);
     const bool known = part->time_ms >= 0;
     part->before_ms = part->time_ms;
     part->before = part->value;
@@ -614,7 +614,7 @@ static bool settle_sums(const struct giver *g, struct series_slot *slot)
             continue;
         if (!give_sum(g, i))
             return false;
-        slot->sums_dirty &= (uint8_t)~(1u << i);
+        slot->sums_dirty &= (uint8_t) ~(1u << i);
     }
     return true;
 }

@@ -94,26 +94,27 @@ static void test_faults(void **state)
         uint64_t line;
         const char *says;
     } rows[] = {
-        {"no arrow",          "a b\n",                                  1, "->"               },
-        {"no series",         "# c\n\n -> load_average\n",              3, "series before"    },
-        {"no meaning",        "x ->\n",                                 1, "meaning"          },
-        {"no such metric",    "x -> nonsense\n",                        1, "\"nonsense\""     },
-        {"sum of nothing",    "x -> sum\n",                             1, "metric"           },
-        {"sum of no metric",  "x -> sum nonsense\n",                    1, "\"nonsense\""     },
-        {"half a test",       "x a -> load_average\n",                  1, "is, begins"       },
-        {"no such test",      "x a like b -> load_average\n",           1, "\"a\""            },
-        {"no words",          "x a is -> load_average\n",               1, "word behind"      },
-        {"no such list",      "x a is @b -> load_average\n",            1, "\"@b\""           },
-        {"list without =",    "@b c\n",                                 1, "\"@b\""           },
-        {"empty list",        "@b = \n",                                1, "empty"            },
-        {"no number",         "x -> load_average * y\n",                1, "\"y\""            },
-        {"number missing",    "x -> load_average *\n",                  1, "number"           },
-        {"infinite",          "x -> load_average * inf\n",              1, "\"inf\""          },
-        {"trailing words",    "x -> load_average nonsense\n",           1, "\"nonsense\""     },
-        {"five labels",       "x -> sum load_average by a b c d e\n",   1, "four"             },
-        {"by nothing",        "x -> sum load_average by\n",             1, "behind by"        },
-        {"level of a gauge",  "x -> load_average level\n",              1, "level"            },
-        {"a metric's name",   "y -> load_average\nload_average -> load_average\n", 2, "needs no rule"},
+        {"no arrow",         "a b\n",                                             1, "->"           },
+        {"no series",        "# c\n\n -> load_average\n",                         3, "series before"},
+        {"no meaning",       "x ->\n",                                            1, "meaning"      },
+        {"no such metric",   "x -> nonsense\n",                                   1, "\"nonsense\"" },
+        {"sum of nothing",   "x -> sum\n",                                        1, "metric"       },
+        {"sum of no metric", "x -> sum nonsense\n",                               1, "\"nonsense\"" },
+        {"half a test",      "x a -> load_average\n",                             1, "is, begins"   },
+        {"no such test",     "x a like b -> load_average\n",                      1, "\"a\""        },
+        {"no words",         "x a is -> load_average\n",                          1, "word behind"  },
+        {"no such list",     "x a is @b -> load_average\n",                       1, "\"@b\""       },
+        {"list without =",   "@b c\n",                                            1, "\"@b\""       },
+        {"empty list",       "@b = \n",                                           1, "empty"        },
+        {"no number",        "x -> load_average * y\n",                           1, "\"y\""        },
+        {"number missing",   "x -> load_average *\n",                             1, "number"       },
+        {"infinite",         "x -> load_average * inf\n",                         1, "\"inf\""      },
+        {"trailing words",   "x -> load_average nonsense\n",                      1, "\"nonsense\"" },
+        {"five labels",      "x -> sum load_average by a b c d e\n",              1, "four"         },
+        {"by nothing",       "x -> sum load_average by\n",                        1, "behind by"    },
+        {"level of a gauge", "x -> load_average level\n",                         1, "level"        },
+        {"a metric's name",  "y -> load_average\nload_average -> load_average\n", 2,
+         "needs no rule"                                                                            },
     };
     struct schema schema;
     (void)state;
@@ -236,9 +237,12 @@ static void put_hostmetrics(struct stage *s, int64_t second, int i, enum series_
     put(s, second, "system.memory.usage{state=slab_reclaimable}", 1000);
     put(s, second, "system.paging.usage{device=a,state=used}", 1);
     put(s, second, "system.paging.usage{device=a,state=free}", 3);
-    put(s, second, "system.filesystem.usage{device=sda,mountpoint=/,mode=rw,type=ext4,state=used}", 45);
-    put(s, second, "system.filesystem.usage{device=sda,mountpoint=/,mode=rw,type=ext4,state=free}", 45);
-    put(s, second, "system.filesystem.usage{device=sda,mountpoint=/,mode=rw,type=ext4,state=reserved}", 10);
+    put(s, second, "system.filesystem.usage{device=sda,mountpoint=/,mode=rw,type=ext4,state=used}",
+        45);
+    put(s, second, "system.filesystem.usage{device=sda,mountpoint=/,mode=rw,type=ext4,state=free}",
+        45);
+    put(s, second,
+        "system.filesystem.usage{device=sda,mountpoint=/,mode=rw,type=ext4,state=reserved}", 10);
     put_kind(s, second, "system.network.io{device=eth0,direction=receive}", n * 10 * 1048576, kind);
     put_kind(s, second, "system.network.io{device=eth0,direction=transmit}", n * 5 * 1048576, kind);
     put(s, second, "system.network.connections{protocol=tcp,state=CLOSE_WAIT}", 4);
