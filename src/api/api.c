@@ -4,6 +4,7 @@
 #include "api/decoders.h"
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "outlook/past.h"
 
 #include <assert.h>
 #include <math.h>
@@ -35,9 +36,11 @@ static void fill_in(struct api_options *o)
         o->answer_bytes_max = (size_t)512 << 20;
     if (o->filtered_bytes_max == 0)
         o->filtered_bytes_max = (size_t)64 << 20;
+    if (o->past_bytes_max == 0)
+        o->past_bytes_max = (size_t)256 << 20;
 }
 
-enum { RENDER_QUEUE_MAX = 64, RELOAD_QUEUE_MAX = 1 };
+enum { RENDER_QUEUE_MAX = 64, RELOAD_QUEUE_MAX = 1, QUERY_THREADS = 2, QUERY_QUEUE_MAX = 64 };
 /* Workers yield to the threads that take in requests and write the journal. */
 enum { WORKER_NICE = 10 };
 
@@ -59,6 +62,11 @@ static enum fw_status start(struct api *api, struct fw_error *err)
         status = api_pool_new(1, RENDER_QUEUE_MAX, WORKER_NICE, &api->render, err);
     if (status == FW_OK)
         status = api_pool_new(1, RELOAD_QUEUE_MAX, WORKER_NICE, &api->admin, err);
+    if (status == FW_OK)
+        status = api_pool_new(QUERY_THREADS, QUERY_QUEUE_MAX, WORKER_NICE, &api->queries, err);
+    api->past = outlook_past_new(o->past_bytes_max);
+    if (status == FW_OK && api->past == NULL)
+        status = fw_fail(err, FW_ENOMEM, "past forecasts");
     if (status == FW_OK)
         status = api_routes_make(api, err);
     return status;
@@ -134,6 +142,7 @@ static void on_outlook(void *ctx, const struct outlook *outlook)
 {
     struct api *api = ctx;
     measure(api, outlook);
+    outlook_past_take(api->past, outlook);
     api_predictions_prepare(api, outlook);
 }
 
@@ -154,7 +163,8 @@ void api_drain(struct api *api)
     api_pool_free(api->ingest);
     api_pool_free(api->render);
     api_pool_free(api->admin);
-    api->ingest = api->render = api->admin = NULL;
+    api_pool_free(api->queries);
+    api->ingest = api->render = api->admin = api->queries = NULL;
 }
 
 void api_free(struct api *api)
@@ -162,6 +172,7 @@ void api_free(struct api *api)
     if (api == NULL)
         return;
     api_drain(api);
+    outlook_past_free(api->past);
     api_predictions_free(api->predictions);
     api_decoders_free(api->decoders);
     api_series_free(api->series);

@@ -80,6 +80,7 @@ struct api_options {
     size_t eager_servers_max;     /* larger fleets are rendered when somebody asks [2000] */
     size_t answer_bytes_max;      /* the longest answer; predictions beyond it are cut and say so
                                      [512 MiB] */
+    size_t past_bytes_max;        /* of what was forecast before, for charts [256 MiB] */
     size_t filtered_bytes_max; /* of answers to filtered queries kept for the next one [64 MiB] */
 };
 

@@ -34,6 +34,7 @@ struct api_predictions;
 struct api_decoders;
 struct api_series;
 struct series_book;
+struct outlook_past;
 
 /* How well the paths of the newest outlook did, by metric; taken once per run. */
 struct api_quality {
@@ -50,11 +51,12 @@ struct api {
     atomic_bool attached;
     atomic_bool warm; /* the warm-up was complete once and some server still is ready */
     _Atomic(const struct http_server *) server;
-    struct api_pool *ingest, *render, *admin;
+    struct api_pool *ingest, *render, *admin, *queries;
     struct api_predictions *predictions;
     struct api_counts counts;
     struct api_decoders *decoders;
     struct api_series *series;
+    struct outlook_past *past;
     pthread_mutex_t large_lock;
     pthread_cond_t large_left;
     bool large_inside; /* a large batch is between admission and acknowledgement */
@@ -138,7 +140,9 @@ struct series_book *api_series_book(struct api_series *series);
 /* ---- handlers ---- */
 
 http_handler api_feed, api_remote_write, api_influx_write, api_influx_write_v2, api_influx_ping,
-    api_influx_query, api_get_predictions, api_get_alerts, api_get_alerts_v1, api_get_root,
+    api_influx_query, api_prom_query, api_prom_range, api_prom_series, api_prom_labels,
+    api_prom_values, api_prom_metadata, api_prom_buildinfo, api_prom_exemplars, api_prom_rules,
+    api_prom_format, api_get_predictions, api_get_alerts, api_get_alerts_v1, api_get_root,
     api_get_health, api_get_status, api_get_livez, api_get_readyz, api_get_status_v1,
     api_get_metrics, api_get_openapi, api_get_models, api_reload_model, api_get_model_info,
     api_get_servers, api_get_server, api_get_window, api_get_forecast, api_get_outlook;
