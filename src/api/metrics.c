@@ -4,6 +4,7 @@
 #include "api/process.h"
 #include "base/log.h"
 #include "ingest/series_book.h"
+#include "outlook/past.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -165,7 +166,7 @@ static void put_series(struct writer *w, struct api *api)
     uint64_t other, shown = 0;
     series_book_counts(api_series_book(api->series), &c);
     family(w, "forewarn_series_samples", "counter", "",
-           "Samples of remote write, by what became of them.");
+           "Samples of raw series, by what became of them.");
     sample(w, "outcome=\"mapped\"", (double)c.mapped);
     sample(w, "outcome=\"filtered\"", (double)c.ignored);
     sample(w, "outcome=\"unmapped\"", (double)c.unmapped);
@@ -187,6 +188,20 @@ static void put_series(struct writer *w, struct api *api)
     gauge(w, "forewarn_series_targets", "", "Scraped targets of which counters are kept.",
           (double)c.targets);
     gauge(w, "forewarn_series_bytes", "bytes", "Memory of those counters.", (double)c.bytes);
+}
+
+/* What the query API knows of earlier forecasts. */
+static void put_past(struct writer *w, const struct api *api)
+{
+    struct outlook_past_counts counts;
+    outlook_past_counts(api->past, &counts);
+    gauge(w, "forewarn_past_forecasts_bytes", "bytes", "Memory of earlier forecasts.",
+          (double)counts.bytes);
+    gauge(w, "forewarn_past_forecasts_steps", "", "Steps whose forecasts are kept for charts.",
+          (double)counts.steps);
+    family(w, "forewarn_past_forecasts_failures", "counter", "",
+           "Runs that were not kept for charts for lack of memory.");
+    sample(w, "", (double)counts.failures);
 }
 
 static void put_fleet(struct writer *w, const struct api *api)
@@ -469,6 +484,7 @@ void api_get_metrics(void *ctx, struct http_request *request)
     put_build(&w, api);
     put_ingest(&w, api);
     put_series(&w, api);
+    put_past(&w, api);
     if (atomic_load_explicit(&api->attached, memory_order_acquire)) {
         put_fleet(&w, api);
         put_journal(&w, api);

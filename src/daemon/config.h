@@ -50,6 +50,7 @@ struct config {
     enum config_risk risk;
     unsigned forecast_threads; /* 0: one per core */
     uint32_t min_interval_s;
+    uint64_t past_bytes; /* of what was forecast before, for charts */
 
     /* [store] */
     uint64_t snapshot_journal_bytes; /* a snapshot once the journal grew by so much */

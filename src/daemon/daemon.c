@@ -67,6 +67,7 @@ static enum fw_status start_http(struct daemon *daemon, struct fw_error *err)
         .clock = daemon->clock,
         .mapping = config->mapping,
         .models_dir = daemon->models.directory,
+        .past_bytes_max = (size_t)config->past_bytes,
         .body_bytes_max = config->body_bytes_max,
         .records_max = config->records_max,
     };

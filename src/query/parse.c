@@ -21,6 +21,8 @@ static const char supported[] =
     "here are selectors with offset, numbers, + - * / between a number and series, and "
     "sum, avg, min, max, count [by (...)] and topk";
 
+static int fail(struct parser *p, enum fw_status status, const char *format, ...) FW_PRINTF(3, 4);
+
 static int fail(struct parser *p, enum fw_status status, const char *format, ...)
 {
     char text[160];
