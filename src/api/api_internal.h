@@ -140,7 +140,7 @@ struct series_book *api_series_book(struct api_series *series);
 /* ---- handlers ---- */
 
 http_handler api_feed, api_remote_write, api_influx_write, api_influx_write_v2, api_influx_ping,
-    api_influx_query, api_prom_query, api_prom_range, api_prom_series, api_prom_labels,
+    api_influx_query, api_otlp, api_prom_query, api_prom_range, api_prom_series, api_prom_labels,
     api_prom_values, api_prom_metadata, api_prom_buildinfo, api_prom_exemplars, api_prom_rules,
     api_prom_format, api_get_predictions, api_get_alerts, api_get_alerts_v1, api_get_root,
     api_get_health, api_get_status, api_get_livez, api_get_readyz, api_get_status_v1,

@@ -327,6 +327,12 @@ enum fw_status series_gather_explain(enum fw_status status, struct fw_error *err
     return status;
 }
 
+enum fw_status series_gather_unknown(struct series_gather *gather, const struct raw_series *id,
+                                     size_t samples)
+{
+    return count_unknown(gather, id, samples, false) ? FW_OK : FW_ENOMEM;
+}
+
 enum fw_status series_gather_put(struct series_gather *gather, const struct raw_series *id,
                                  const struct series_source *source, int64_t time_ms, double value,
                                  enum series_kind kind)

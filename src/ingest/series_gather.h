@@ -87,6 +87,10 @@ FW_MUST_CHECK enum fw_status series_gather_put(struct series_gather *gather,
                                                const struct series_source *source, int64_t time_ms,
                                                double value, enum series_kind kind);
 
+/* Counts samples of a series that means nothing, whatever its name. FW_ENOMEM. */
+FW_MUST_CHECK enum fw_status series_gather_unknown(struct series_gather *gather,
+                                                   const struct raw_series *id, size_t samples);
+
 /* Says in *err what FW_ELIMIT and FW_ENOMEM of series_gather_put() mean; returns the status. */
 enum fw_status series_gather_explain(enum fw_status status, struct fw_error *err);
 
