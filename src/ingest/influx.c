@@ -70,6 +70,7 @@ static enum fw_status take_point(void *ctx, const struct line_point *point)
         .server = host != NULL ? host->value : NULL,
         .server_len = host != NULL ? host->value_len : 0,
         .target = fw_hash_keyed(point->measurement, point->measurement_len),
+        .loose = true, /* each line is stamped when it is made, and rounded to a second */
     };
     for (size_t i = 0; i < point->field_count && status == FW_OK; i++) {
         const struct line_field *field = &point->fields[i];

@@ -357,6 +357,7 @@ enum fw_status series_gather_put(struct series_gather *gather, const struct raw_
         return FW_ENOMEM;
     if (kind != SERIES_CUMULATIVE && !meaning.level)
         r.sample.kind = (uint8_t)kind;
+    r.sample.loose = source->loose;
     const uint64_t both[2] = {fw_hash_keyed(server, source->server_len), source->target};
     r.sample.target = fw_hash_keyed(both, sizeof both);
     return take_sample(gather, &r, time_ms, value);

@@ -34,6 +34,7 @@ struct series_sample {
     uint8_t role;    /* enum series_role */
     uint8_t kind;    /* enum series_kind */
     bool stale;      /* the series ends; no value */
+    bool loose;      /* its fellows may carry a time that differs by a second */
 };
 
 struct series_text {
@@ -78,6 +79,7 @@ struct series_source {
     const char *server; /* NULL, or not fit for a name: the samples are counted as no_server */
     size_t server_len;
     uint64_t target; /* what tells this source's counters from others of the same server */
+    bool loose;      /* samples of one moment may carry times that differ by a second */
 };
 
 /* One sample of another protocol than remote write. `id` and `source` need to live no longer than

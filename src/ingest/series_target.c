@@ -224,6 +224,27 @@ struct series_slot *series_target_slot(struct series_target *target, int64_t tim
     return &target->slots[at];
 }
 
+static bool is_near(int64_t a, int64_t b)
+{
+    return a - b < SERIES_LOOSE_MS && b - a < SERIES_LOOSE_MS;
+}
+
+struct series_slot *series_target_join(struct series_target *target,
+                                       const struct series_sample *sample)
+{
+    struct series_slot *found = NULL;
+    const struct series_part *part = find_part(target, key_of(sample->part, sample->role));
+    for (size_t i = 0; i < target->slot_count; i++) {
+        struct series_slot *slot = &target->slots[i];
+        if (slot->time_ms == sample->time_ms)
+            return NULL;
+        if (is_near(slot->time_ms, sample->time_ms) &&
+            (part == NULL || !is_near(slot->time_ms, part->time_ms)))
+            found = slot;
+    }
+    return found;
+}
+
 /* ---- what a sample adds ---- */
 
 /* A counter's growth since its sample before; false when that is not known. */

@@ -98,6 +98,12 @@ size_t series_target_bytes(const struct series_target *target);
 struct series_slot *series_target_slot(struct series_target *target, int64_t time_ms,
                                        series_value_fn give, void *ctx, bool *failed);
 
+/* The slot of a loose sample whose fellows carry another time: less than SERIES_LOOSE_MS away, and
+ * nothing of its part in it yet. NULL: none, or its own time has a slot. */
+enum { SERIES_LOOSE_MS = 1500 };
+struct series_slot *series_target_join(struct series_target *target,
+                                       const struct series_sample *sample);
+
 enum series_put { SERIES_TAKEN, SERIES_REPEATED, SERIES_LATE, SERIES_FULL };
 /* Adds a sample (no gauge, not stale) to the slot of its time. */
 enum series_put series_target_put(struct series_target *target, struct series_slot *slot,

@@ -54,7 +54,7 @@ static void put_kind(struct stage *s, int64_t second, const char *text, double v
                      enum series_kind kind)
 {
     struct raw_series series;
-    const struct series_source source = {"db1", 3, 7};
+    const struct series_source source = {"db1", 3, 7, false};
     read_series(text, &series);
     assert_int_equal(series_gather_put(&s->gather, &series, &source, second * 1000, value, kind),
                      FW_OK);
@@ -224,6 +224,40 @@ static void test_telegraf(void **state)
     stage_close(&s);
 }
 
+/* Lines of one moment whose times were rounded to different seconds are one moment; every second is
+ * one as well when a sender sends every second. */
+static void put_loose(struct stage *s, int64_t second, const char *text, double value)
+{
+    struct raw_series series;
+    const struct series_source source = {"db1", 3, 7, true};
+    read_series(text, &series);
+    assert_int_equal(
+        series_gather_put(&s->gather, &series, &source, second * 1000, value, SERIES_CUMULATIVE),
+        FW_OK);
+}
+
+static void test_loose_times(void **state)
+{
+    struct stage s;
+    (void)state;
+    for (int interval = 10; interval >= 1; interval -= 9) {
+        stage_open(&s, "");
+        for (int i = 1; i <= 8; i++) {
+            const int64_t at = 100 + i * interval;
+            const int64_t later = interval == 10 && i % 2 == 0 ? at + 1 : at;
+            put_loose(&s, at, "net.bytes_recv{interface=eth0}", i * interval * 1048576.0);
+            put_loose(&s, later, "net.bytes_recv{interface=eth1}",
+                      (double)(later - 100) * 2 * 1048576);
+            send(&s);
+            if (i < 4)
+                continue;
+            CHECK_NEAR("both, at one time", given(&s, at, METRIC_NET_IN), 3, 1e-4);
+            CHECK_TRUE("and not twice", interval == 1 || isnan(given(&s, at + 1, METRIC_NET_IN)));
+        }
+        stage_close(&s);
+    }
+}
+
 static void put_hostmetrics(struct stage *s, int64_t second, int i, enum series_kind kind)
 {
     const double n = kind == SERIES_DELTA ? 1 : i;
@@ -333,7 +367,7 @@ static void test_unknown_names(void **state)
         put(&s, 10 + i, b, 1);
         memset(a, 'x', sizeof a - 1);
     }
-    const struct series_source nobody = {NULL, 0, 7};
+    const struct series_source nobody = {NULL, 0, 7, false};
     struct raw_series series;
     read_series("system.load1", &series);
     assert_int_equal(series_gather_put(&s.gather, &series, &nobody, 1, 1, SERIES_CUMULATIVE),
@@ -352,8 +386,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_faults),        cmocka_unit_test(test_file),
         cmocka_unit_test(test_user),          cmocka_unit_test(test_telegraf),
-        cmocka_unit_test(test_hostmetrics),   cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_too_many_sums), cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_loose_times),   cmocka_unit_test(test_hostmetrics),
+        cmocka_unit_test(test_levels),        cmocka_unit_test(test_too_many_sums),
+        cmocka_unit_test(test_unknown_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
