@@ -1,9 +1,10 @@
-"""OTLP/HTTP against the real server: hostmetrics of a made-up host as the collector's exporter sends them, once as
-protobuf, written and read by Debian's protobuf compiler from tests/scenario/otlp.proto, and once as JSON. Both give the
+"""OTLP/HTTP against the real server: hostmetrics of a made-up host, those of the scrapers that
+packaging/opentelemetry/forewarn.yaml names, as the collector's exporter sends them to its endpoint, once as protobuf, written and read by Debian's protobuf compiler from tests/scenario/otlp.proto, and once as JSON. Both give the
 same windows; refusals, partial successes and gzip are answered as exporters need them."""
 import gzip
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,24 @@ GIB = 1 << 30
 EXPECTED = {'cpu_user_pct': 20, 'cpu_sys_pct': 10, 'cpu_iowait_pct': 5, 'cpu_idle_pct': 60, 'mem_used_pct': 60,
             'swap_used_pct': 25, 'disk_usage_pct': 80, 'net_in_mb_s': 3, 'net_out_mb_s': 1, 'back_close_wait': 7,
             'load_average': 1.5, 'uptime_days': 2, 'java_cpu_pct': 40}
+
+
+def configuration():
+    """What the collector's file says that a test can do: the scrapers, the exporter's path, how it packs."""
+    with open(os.path.join(HERE, '..', '..', 'packaging', 'opentelemetry', 'forewarn.yaml'), encoding='utf-8') as file:
+        text = file.read()
+    scrapers = re.findall(r'^      (\w+):', text.split('scrapers:')[1].split('processors:')[0], re.M)
+    assert 'endpoint: http://127.0.0.1:8000\n' in text and 'compression: gzip\n' in text and 'resourcedetection' in text
+    return scrapers
+
+
+SCRAPERS = configuration()
+SCRAPED = {'cpu': 'system.cpu.time', 'memory': 'system.memory.', 'paging': 'system.paging.', 'filesystem': 'system.filesystem.',
+           'network': 'system.network.', 'load': 'system.cpu.load_average.', 'system': 'system.uptime', 'process': 'process.'}
+
+
+def is_scraped(name):
+    return name == 'system.processes.count' or any(name.startswith(SCRAPED[scraper]) for scraper in SCRAPERS)
 
 
 def wait_for_start(process, port):
@@ -73,16 +92,17 @@ def scrape(i, second, delta):
                                           ('tmpfs', '/tmp', 'rw', 'tmpfs', (99, 1, 0)), ('/dev/sr0', '/cd', 'ro', 'ext4', (99, 1, 0)))
             for s, v in zip(('used', 'free', 'reserved'), values)]
     connections = [point(second, v, protocol='tcp', state=s) for s, v in (('CLOSE_WAIT', 7), ('ESTABLISHED', 90))]
-    return [metric('system.cpu.time', cpu, kind), metric('system.memory.usage', memory, 2), metric('system.paging.usage', paging, 2),
+    metrics = [metric('system.cpu.time', cpu, kind), metric('system.memory.usage', memory, 2), metric('system.paging.usage', paging, 2),
             metric('system.filesystem.usage', disk, 2), metric('system.network.io', io, kind),
             metric('system.network.connections', connections, 2), metric('system.cpu.load_average.1m', [point(second, 1.5)]),
             metric('system.uptime', [point(second, 172800)]), metric('system.processes.count', [point(second, 5)], 2)]
+    return [m for m in metrics if is_scraped(m['name'])]
 
 
 def java(i, second, delta):
     """A process of 1.6 cores on four."""
     kind, n = (1, 1) if delta else (2, i)
-    return [metric('process.cpu.time', [point(second, v * INTERVAL * n, state=s) for s, v in (('user', 1.2), ('system', 0.4))], kind)]
+    return [] if 'process' not in SCRAPERS else [metric('process.cpu.time', [point(second, v * INTERVAL * n, state=s) for s, v in (('user', 1.2), ('system', 0.4))], kind)]
 
 
 def request(host, i, second, delta):
