@@ -5,6 +5,8 @@
 #include "ingest/influx.h"
 #include "ingest/series_book.h"
 
+#include "check_rows.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +18,6 @@ static struct series_rules *rules;
 static struct sample_batch *batch;
 static struct line_decoder *decoder, *second;
 static struct fw_buf again;
-
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 struct totals {
     size_t points, faults, fields, last_line;
@@ -154,21 +150,6 @@ static struct totals walk(const char *body, size_t size, enum line_precision pre
 
 /* ---- through the book ---- */
 
-static void check_rows(void)
-{
-    require(batch->row_count + batch_rejected_total(batch) == batch->records);
-    for (size_t i = 0; i < batch->row_count; i++) {
-        const struct sample_row *row = &batch->rows[i];
-        require(server_name_valid(batch->names[row->name].text, batch->names[row->name].len));
-        require(row->time_ms >= 0 && row->time_ms < BATCH_TIME_END_MS && row->value_count > 0);
-        for (size_t k = 0; k < row->value_count; k++) {
-            const struct sample_value *v = &batch->values[row->first_value + k];
-            double value = (double)v->value;
-            require(schema_accept(&schema.metrics[v->metric], &value));
-        }
-    }
-}
-
 static void put(struct series_book *book, const char *body, size_t size,
                 enum line_precision precision, const struct totals *totals)
 {
@@ -181,7 +162,7 @@ static void put(struct series_book *book, const char *body, size_t size,
     require((first.line == 0) == (batch_rejected_total(batch) == 0));
     require(gather.sample_count + batch_rejected_total(batch) <= totals->fields + totals->faults);
     require(series_book_take(book, &gather, 0, batch) == FW_OK);
-    check_rows();
+    check_rows(batch, &schema);
     series_gather_fini(&gather);
 }
 

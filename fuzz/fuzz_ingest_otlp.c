@@ -5,6 +5,8 @@
 #include "ingest/otlp.h"
 #include "ingest/series_book.h"
 
+#include "check_rows.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,27 +15,6 @@ enum { BODY_MAX = 1 << 18, BOOK_BYTES = 1 << 20 };
 static struct schema schema;
 static struct series_rules *rules;
 static struct sample_batch *batch;
-
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
-static void check_rows(void)
-{
-    require(batch->row_count + batch_rejected_total(batch) == batch->records);
-    for (size_t i = 0; i < batch->row_count; i++) {
-        const struct sample_row *row = &batch->rows[i];
-        require(server_name_valid(batch->names[row->name].text, batch->names[row->name].len));
-        require(row->time_ms >= 0 && row->time_ms < BATCH_TIME_END_MS && row->value_count > 0);
-        for (size_t k = 0; k < row->value_count; k++) {
-            const struct sample_value *v = &batch->values[row->first_value + k];
-            double value = (double)v->value;
-            require(schema_accept(&schema.metrics[v->metric], &value));
-        }
-    }
-}
 
 /* How many points were seen, however they ended; SIZE_MAX: no such body. */
 static size_t put(struct series_book *book, bool json, const char *body, size_t size)
@@ -54,7 +35,7 @@ static size_t put(struct series_book *book, bool json, const char *body, size_t 
         require(points <= size / 2); /* an empty point has two bytes at least */
         require(gather.sample_count * sizeof gather.samples[0] <= 5 * size);
         require(series_book_take(book, &gather, 0, batch) == FW_OK);
-        check_rows();
+        check_rows(batch, &schema);
     }
     series_gather_fini(&gather);
     return points;

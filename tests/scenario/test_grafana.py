@@ -5,24 +5,16 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
+
+from harness import ROOT, ask, serving
 
 FOREWARN = sys.argv[1]
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 STEP, STEPS = 60, 300
 METRICS = ('cpu_user_pct', 'mem_used_pct', 'disk_usage_pct')
-
-
-def free_port():
-    with socket.create_server(('127.0.0.1', 0)) as s:
-        return s.getsockname()[1]
 
 
 class Grafana:
@@ -33,12 +25,9 @@ class Grafana:
 
     def ask(self, path, **form):
         data = urllib.parse.urlencode(form, doseq=True).encode() if form else None
-        request = urllib.request.Request(self.url + path, data=data)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                body = json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise AssertionError('%s %s: %d %s' % (path, form, error.code, error.read().decode())) from error
+        status, _, body = ask(self.url + path, data)
+        assert status == 200, (path, form, status, body)
+        body = json.loads(body)
         assert body['status'] == 'success', body
         return body['data']
 
@@ -52,21 +41,6 @@ class Grafana:
         return self.ask(path)
 
 
-def serve(directory, port):
-    process = subprocess.Popen([FOREWARN, 'serve', '--listen', '127.0.0.1:%d' % port, '--data', os.path.join(directory, 'data'),
-                                '--step', str(STEP), '--set', 'forecast.min_interval=0'],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 30
-    while True:
-        assert process.poll() is None and time.monotonic() < end, 'forewarn does not start'
-        try:
-            with urllib.request.urlopen('http://127.0.0.1:%d/readyz' % port, timeout=5) as answer:
-                if answer.status == 200:
-                    return process
-        except OSError:
-            time.sleep(0.1)
-
-
 def feed(url, now):
     records = []
     for step in range(STEPS):
@@ -75,10 +49,8 @@ def feed(url, now):
             record.update({m: 20 + 10 * i + step % 7 for i, m in enumerate(METRICS)})
             record['disk_usage_pct'] = 60 + step * 0.1
             records.append(record)
-    request = urllib.request.Request(url + '/feed/data', data=json.dumps({'records': records}).encode(),
-                                     headers={'Content-Type': 'application/json'})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        assert json.load(answer)['records_accepted'] == len(records)
+    body = ask(url + '/feed/data', json.dumps({'records': records}).encode(), Content_Type='application/json')[2]
+    assert json.loads(body)['records_accepted'] == len(records), body
 
 
 def wait_for_forecasts(grafana):
@@ -149,25 +121,17 @@ def check_promtool(url, now):
     assert '{server="db1"} =>' in text and '{server="web1"} =>' in text, text
     assert 'server="web1"' in promtool('query', 'series', '--match=forewarn_observed', url)
     assert promtool('query', 'labels', url, 'server').split() == ['db1', 'web1']
-    with urllib.request.urlopen(url + '/metrics', timeout=20) as answer:
-        promtool('check', 'metrics', text=answer.read().decode())
+    promtool('check', 'metrics', text=ask(url + '/metrics')[2].decode())
 
 
 def main():
     now = int(time.time())
-    port = free_port()
-    url = 'http://127.0.0.1:%d' % port
-    with tempfile.TemporaryDirectory(prefix='forewarn-grafana-') as directory:
-        process = serve(directory, port)
-        try:
-            grafana = Grafana(url)
-            feed(url, now)
-            wait_for_forecasts(grafana)
-            queries = check_dashboard(grafana, now)
-            check_promtool(url, now)
-        finally:
-            process.kill()
-            process.wait()
+    with serving(FOREWARN, '--step', str(STEP), '--set', 'forecast.min_interval=0') as url:
+        grafana = Grafana(url)
+        feed(url, now)
+        wait_for_forecasts(grafana)
+        queries = check_dashboard(grafana, now)
+        check_promtool(url, now)
     print('ok: %d queries of the dashboard' % queries)
     return 0
 

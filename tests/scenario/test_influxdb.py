@@ -3,14 +3,13 @@ answers, names, values and times from both. What differs on purpose is listed.""
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
+
+from harness import ask, free_ports, serving, wait_for
 
 FOREWARN = sys.argv[1]
 STEP = 60
@@ -63,53 +62,22 @@ DIFFERENT = [
 ]
 
 
-def free_ports(n):
-    sockets = [socket.create_server(('127.0.0.1', 0)) for _ in range(n)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
-def ask(port, path, data=None):
-    request = urllib.request.Request('http://127.0.0.1:%d%s' % (port, path), data=data)
-    if data is not None:
-        request.add_header('Content-Type', 'text/plain; charset=utf-8')
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-def wait_for(what, process, condition):
-    end = time.monotonic() + 30
-    while True:
-        assert process.poll() is None, what + ' ended'
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        assert time.monotonic() < end, what + ' does not answer'
-        time.sleep(0.1)
-
-
 class Influx:
     def __init__(self, directory):
-        self.port, rpc = free_ports(2)
+        port, rpc = free_ports(2)
+        self.url = 'http://127.0.0.1:%d' % port
         config = os.path.join(directory, 'influxdb.conf')
         with open(config, 'w', encoding='utf-8') as file:
             file.write('reporting-disabled = true\nbind-address = "127.0.0.1:%d"\n[meta]\ndir = "%s/meta"\n'
                        '[data]\ndir = "%s/data"\nwal-dir = "%s/wal"\n[http]\nbind-address = "127.0.0.1:%d"\n'
                        'log-enabled = false\n[monitor]\nstore-enabled = false\n'
-                       % (rpc, directory, directory, directory, self.port))
+                       % (rpc, directory, directory, directory, port))
         self.process = subprocess.Popen(['influxd', '-config', config], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
-        wait_for('influxd', self.process, lambda: ask(self.port, '/ping')[0] == 204)
+        wait_for('influxd', self.process, lambda: ask(self.url + '/ping')[0] == 204)
 
     def query(self, text):
-        status, body = ask(self.port, '/query?' + urllib.parse.urlencode({'db': 't', 'epoch': 'ns', 'q': text}), b'')
+        status, _, body = ask(self.url + '/query?' + urllib.parse.urlencode({'db': 't', 'epoch': 'ns', 'q': text}), b'')
         assert status == 200, body
         return json.loads(body)['results'][0].get('series', [])
 
@@ -117,7 +85,7 @@ class Influx:
         """The status, and {server: its newest load_average}."""
         self.query('DROP DATABASE t')
         self.query('CREATE DATABASE t')
-        status, _ = ask(self.port, '/write?db=t', body)
+        status = ask(self.url + '/write?db=t', body, Content_Type='text/plain')[0]
         held = {}
         for series in self.query('SELECT last(load_average) FROM forewarn GROUP BY host'):
             held[series['tags']['host']] = series['values'][0][1]
@@ -125,21 +93,17 @@ class Influx:
 
 
 class Forewarn:
-    def __init__(self, directory):
-        self.port = free_ports(1)[0]
-        self.process = subprocess.Popen([FOREWARN, 'serve', '--listen', '127.0.0.1:%d' % self.port, '--data',
-                                         os.path.join(directory, 'forewarn'), '--step', str(STEP)],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for('forewarn', self.process, lambda: ask(self.port, '/readyz')[0] == 200)
+    def __init__(self, url):
+        self.url = url
 
     def write(self, body, name):
         """The same; servers of this case begin with its name."""
-        status, _ = ask(self.port, '/write?db=t', body)
+        status = ask(self.url + '/write?db=t', body, Content_Type='text/plain')[0]
         held = {}
-        for server in json.loads(ask(self.port, '/api/v1/servers?limit=1000')[1])['servers']:
+        for server in json.loads(ask(self.url + '/api/v1/servers?limit=1000')[2])['servers']:
             server = server['server_name']
             if server.strip('"').startswith(name):
-                window = json.loads(ask(self.port, '/api/v1/servers/%s/window' % urllib.parse.quote(server, safe=''))[1])
+                window = json.loads(ask(self.url + '/api/v1/servers/%s/window' % urllib.parse.quote(server, safe=''))[2])
                 held[server] = [v for v in window['metrics']['load_average']['values'] if v is not None][-1]
         return status, held
 
@@ -177,15 +141,13 @@ def main():
         print('skipped: no program "influxd" (Debian package influxdb)')
         return 77
     with tempfile.TemporaryDirectory(prefix='forewarn-influxdb-') as directory:
-        peers = []
+        influx = Influx(directory)
         try:
-            peers.append(Influx(directory))
-            peers.append(Forewarn(directory))
-            run(*peers)
+            with serving(FOREWARN, '--step', str(STEP)) as url:
+                run(influx, Forewarn(url))
         finally:
-            for peer in peers:
-                peer.process.kill()
-                peer.process.wait()
+            influx.process.kill()
+            influx.process.wait()
     return 0
 
 

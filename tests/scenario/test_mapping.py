@@ -3,15 +3,14 @@ start and to check-config."""
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+
+from harness import ROOT, ask, serving
 
 FOREWARN = sys.argv[1]
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 
 
 def example():
@@ -30,24 +29,20 @@ def write(path, text):
     return path
 
 
-def post(port, body):
-    request = urllib.request.Request('http://127.0.0.1:%d/write' % port, data=body.encode(),
-                                     headers={'Content-Type': 'text/plain'})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert answer.status == 204, answer.status
+def post(url, body):
+    assert ask(url + '/write', body.encode(), Content_Type='text/plain')[0] == 204
 
 
-def check_values(port):
+def check_values(url):
     # Line protocol puts a measurement before the field, so the example's names are fields of "forewarn".
     now = int(time.time()) // 10 * 10
     for i in range(5):
         stamp = (now - 50 + 10 * i) * 1000000000
-        post(port, ''.join('forewarn,host=mq1,queue=%s,vhost=v rabbitmq_queue_messages=%d %d\n' % (queue, n, stamp)
+        post(url, ''.join('forewarn,host=mq1,queue=%s,vhost=v rabbitmq_queue_messages=%d %d\n' % (queue, n, stamp)
                            for queue, n in (('a', 100), ('b', 20), ('dlq.a', 9000))) +
              ''.join('forewarn,host=mq1,volume=%s backup_volume_used_ratio=%s %d\n' % (volume, ratio, stamp)
                      for volume, ratio in (('x', 0.5), ('y', 0.75))))
-    with urllib.request.urlopen('http://127.0.0.1:%d/api/v1/servers/mq1/window' % port, timeout=10) as answer:
-        held = json.load(answer)['metrics']
+    held = json.loads(ask(url + '/api/v1/servers/mq1/window')[2])['metrics']
     assert [v for v in held['queue_length']['values'] if v is not None][-1] == 120, held
     assert [v for v in held['disk_usage_pct']['values'] if v is not None][-1] == 75, held
 
@@ -59,23 +54,8 @@ def main():
         config = write(os.path.join(directory, 'forewarn.ini'), '[ingest]\nmapping = %s\n\n%s' % (mapping, metric))
         done = subprocess.run([FOREWARN, 'check-config', config], capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0, done.stderr
-        with socket.create_server(('127.0.0.1', 0)) as s:
-            port = s.getsockname()[1]
-        process = subprocess.Popen([FOREWARN, 'serve', '--config', config, '--listen', '127.0.0.1:%d' % port, '--step', '60',
-                                    '--data', os.path.join(directory, 'data')], stderr=subprocess.DEVNULL)
-        try:
-            end = time.monotonic() + 30
-            while True:
-                assert process.poll() is None and time.monotonic() < end, 'forewarn does not start'
-                try:
-                    with urllib.request.urlopen('http://127.0.0.1:%d/readyz' % port, timeout=5):
-                        break
-                except OSError:
-                    time.sleep(0.1)
-            check_values(port)
-        finally:
-            process.kill()
-            process.wait()
+        with serving(FOREWARN, '--config', config, '--step', '60') as url:
+            check_values(url)
         write(mapping, '# fine\nx -> no_such_metric\n')
         for command in (['check-config', config], ['serve', '--config', config, '--data', os.path.join(directory, 'other')]):
             done = subprocess.run([FOREWARN] + command, capture_output=True, text=True, timeout=30, check=False)

@@ -6,13 +6,11 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.error
-import urllib.request
+
+from harness import ROOT, ask, serving
 
 FOREWARN = sys.argv[1]
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -25,7 +23,7 @@ EXPECTED = {'cpu_user_pct': 20, 'cpu_sys_pct': 10, 'cpu_iowait_pct': 5, 'cpu_idl
 
 def configuration():
     """What the collector's file says that a test can do: the scrapers, the exporter's path, how it packs."""
-    with open(os.path.join(HERE, '..', '..', 'packaging', 'opentelemetry', 'forewarn.yaml'), encoding='utf-8') as file:
+    with open(os.path.join(ROOT, 'packaging', 'opentelemetry', 'forewarn.yaml'), encoding='utf-8') as file:
         text = file.read()
     scrapers = re.findall(r'^      (\w+):', text.split('scrapers:')[1].split('processors:')[0], re.M)
     assert 'endpoint: http://127.0.0.1:8000\n' in text and 'compression: gzip\n' in text and 'resourcedetection' in text
@@ -39,18 +37,6 @@ SCRAPED = {'cpu': 'system.cpu.time', 'memory': 'system.memory.', 'paging': 'syst
 
 def is_scraped(name):
     return name == 'system.processes.count' or any(name.startswith(SCRAPED[scraper]) for scraper in SCRAPERS)
-
-
-def wait_for_start(process, port):
-    end = time.monotonic() + 30
-    while True:
-        assert process.poll() is None and time.monotonic() < end, 'forewarn does not start'
-        try:
-            with urllib.request.urlopen('http://127.0.0.1:%d/readyz' % port, timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.1)
 
 
 # ---- a request as JSON; protobuf's text is made of it ----
@@ -144,19 +130,13 @@ def protoc(action, message, data):
 
 
 class Exporter:
-    def __init__(self, port, proto):
-        self.url = 'http://127.0.0.1:%d' % port
-        self.proto = proto
+    def __init__(self, url, proto):
+        self.url, self.proto = url, proto
         self.type = 'application/x-protobuf' if proto else 'application/json'
 
     def post(self, body, path='/v1/metrics', **headers):
-        headers = {'Content-Type': self.type, **{k.replace('_', '-'): v for k, v in headers.items()}}
-        asked = urllib.request.Request(self.url + path, data=body, headers=headers)
-        try:
-            with urllib.request.urlopen(asked, timeout=20) as answer:
-                return answer.status, answer.headers['Content-Type'], answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers['Content-Type'], error.read()
+        status, found, answer = ask(self.url + path, body, **{'Content_Type': self.type, **headers})
+        return status, found['Content-Type'], answer
 
     def encode(self, message):
         return protoc('encode', 'Request', text_of(message).encode()) if self.proto else json.dumps(message).encode()
@@ -172,26 +152,25 @@ class Exporter:
         return status, text
 
 
-def window(port, server):
-    with urllib.request.urlopen('http://127.0.0.1:%d/api/v1/servers/%s/window' % (port, server), timeout=10) as answer:
-        return json.load(answer)['metrics']
+def window(url, server):
+    return json.loads(ask(url + '/api/v1/servers/%s/window' % server)[2])['metrics']
 
 
-def check_windows(port, exporter, delta):
+def check_windows(exporter, delta):
     host = 'host-%s-%s' % ('pb' if exporter.proto else 'json', 'delta' if delta else 'sum')
     begin = int(time.time()) // INTERVAL * INTERVAL - SCRAPES * INTERVAL
     for i in range(1, SCRAPES + 1):
         status, answer = exporter.export(request(host, i, begin + i * INTERVAL, delta), packed=i % 2 == 0,
                                          path='/v1/metrics' if i % 3 else '/api/v1/otlp/v1/metrics')
         assert status == 200 and not answer, (status, answer)
-    held = window(port, host)
+    held = window(exporter.url, host)
     for name, expected in EXPECTED.items():
         values = [v for v in held[name]['values'] if v is not None]
         assert values and all(abs(v - expected) < 0.01 for v in values), (host, name, values, expected)
     assert set(held) == set(EXPECTED), sorted(held)
 
 
-def check_answers(port, exporter):
+def check_answers(exporter):
     now = int(time.time())
     assert exporter.post(b'' if exporter.proto else b'{}')[0] == 200
     status, kind, answer = exporter.post(b'\xff\xff' if exporter.proto else b'{"resourceMetrics":')
@@ -212,11 +191,11 @@ def check_answers(port, exporter):
     else:
         assert answer['partialSuccess']['rejectedDataPoints'] == '2', answer
         assert 'too_old' in answer['partialSuccess']['errorMessage'], answer
-    assert [v for v in window(port, 'partly-%d' % exporter.proto)['load_average']['values'] if v is not None] == [2.0]
+    assert [v for v in window(exporter.url, 'partly-%d' % exporter.proto)['load_average']['values'] if v is not None] == [2.0]
     # Without any name of a host it is the peer.
     nameless = {'resourceMetrics': [{'scopeMetrics': [{'metrics': [metric('system.cpu.load_average.1m', [point(now, 3.0)])]}]}]}
     assert exporter.export(nameless)[0] == 200
-    assert window(port, '127.0.0.1')['load_average']
+    assert window(exporter.url, '127.0.0.1')['load_average']
     # A histogram means nothing here, which is no fault; a flag says that there is no value.
     odd = {'resourceMetrics': [{'resource': resource, 'scopeMetrics': [{'metrics': [
         {'name': 'http.server.duration', 'histogram': {'dataPoints': [{'timeUnixNano': str(now * 10 ** 9), 'count': '5'}],
@@ -229,36 +208,26 @@ def check_answers(port, exporter):
     assert exporter.post(b'{}', Content_Type='text/plain')[0] == 415
 
 
-def check_counted(port):
-    with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % port, timeout=10) as answer:
-        text = answer.read().decode()
+def check_counted(url):
+    text = ask(url + '/metrics')[2].decode()
     assert 'forewarn_series_unmapped_total{name="http.server.duration"}' in text
     assert 'forewarn_series_unmapped_total{name="system.processes.count"}' in text
     assert 'forewarn_ingest_samples_total{protocol="otlp"}' in text
 
 
 def main():
-    with tempfile.TemporaryDirectory(prefix='forewarn-otlp-') as directory, socket.create_server(('127.0.0.1', 0)) as s:
-        port = s.getsockname()[1]
-        s.close()
-        process = subprocess.Popen([FOREWARN, 'serve', '--listen', '127.0.0.1:%d' % port, '--data', os.path.join(directory, 'data'),
-                                    '--step', str(STEP)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_for_start(process, port)
-            forms = [False]
-            if shutil.which('protoc') is not None:
-                forms.append(True)
-            else:
-                print('JSON only: no program "protoc" (Debian package protobuf-compiler)')
-            for proto in forms:
-                exporter = Exporter(port, proto)
-                for delta in (False, True):
-                    check_windows(port, exporter, delta)
-                check_answers(port, exporter)
-            check_counted(port)
-        finally:
-            process.kill()
-            process.wait()
+    forms = [False]
+    if shutil.which('protoc') is not None:
+        forms.append(True)
+    else:
+        print('JSON only: no program "protoc" (Debian package protobuf-compiler)')
+    with serving(FOREWARN, '--step', str(STEP)) as url:
+        for proto in forms:
+            exporter = Exporter(url, proto)
+            for delta in (False, True):
+                check_windows(exporter, delta)
+            check_answers(exporter)
+        check_counted(url)
     print('ok: %d forms, %d metrics each, cumulative and delta' % (len(forms), len(EXPECTED)))
     return 0
 

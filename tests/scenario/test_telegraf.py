@@ -3,17 +3,13 @@ namepass, packed with gzip, with the token, to the path of its output. Every met
 import gzip
 import json
 import os
-import socket
-import subprocess
 import sys
-import tempfile
 import time
 import tomllib
-import urllib.error
-import urllib.request
+
+from harness import ROOT, ask, serving
 
 FOREWARN = sys.argv[1]
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 STEP, INTERVAL, GATHERINGS = 60, 10, 12
 KEY = 'a-key-that-is-long-enough-0123456789'
 EXPECTED = {'cpu_user_pct': 21, 'cpu_sys_pct': 9, 'cpu_iowait_pct': 2, 'cpu_idle_pct': 68, 'java_cpu_pct': 40, 'mem_used_pct': 62.5,
@@ -45,15 +41,10 @@ def gather(plugin, i):
 
 
 def send(url, path, token, body):
-    request = urllib.request.Request(url + path, data=gzip.compress(body.encode()), headers={
-        'Content-Encoding': 'gzip', 'Content-Type': 'text/plain; charset=utf-8', 'User-Agent': 'Telegraf'})
+    headers = {'Content_Encoding': 'gzip', 'Content_Type': 'text/plain; charset=utf-8', 'User_Agent': 'Telegraf'}
     if token is not None:
-        request.add_header('Authorization', 'Token ' + token)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
+        headers['Authorization'] = 'Token ' + token
+    return ask(url + path, gzip.compress(body.encode()), **headers)[0]
 
 
 def run(url, config):
@@ -66,9 +57,7 @@ def run(url, config):
         stamped = ''.join('%s %d000000000\n' % (line, begin + i * INTERVAL) for line in lines)
         assert send(url, path, KEY, stamped) == 204
     assert send(url, path, None, stamped) == 401 and send(url, path, 'wrong', stamped) in (401, 403)
-    request = urllib.request.Request(url + '/api/v1/servers/db%201/window', headers={'X-API-Key': KEY})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        held = json.load(answer)['metrics']
+    held = json.loads(ask(url + '/api/v1/servers/db%201/window', X_API_Key=KEY)[2])['metrics']
     for name, expected in EXPECTED.items():
         values = [v for v in held[name]['values'] if v is not None]
         assert values and all(abs(v - expected) < 0.01 for v in values), (name, values)
@@ -78,25 +67,8 @@ def run(url, config):
 def main():
     with open(os.path.join(ROOT, 'packaging', 'telegraf', 'forewarn.conf'), 'rb') as file:
         config = tomllib.load(file)
-    with tempfile.TemporaryDirectory(prefix='forewarn-telegraf-') as directory:
-        with socket.create_server(('127.0.0.1', 0)) as s:
-            port = s.getsockname()[1]
-        process = subprocess.Popen([FOREWARN, 'serve', '--listen', '127.0.0.1:%d' % port, '--data', os.path.join(directory, 'data'),
-                                    '--step', str(STEP)], env={**os.environ, 'FOREWARN_API_KEY': KEY},
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            end = time.monotonic() + 30
-            while True:
-                assert process.poll() is None and time.monotonic() < end, 'forewarn does not start'
-                try:
-                    with urllib.request.urlopen('http://127.0.0.1:%d/readyz' % port, timeout=5):
-                        break
-                except OSError:
-                    time.sleep(0.1)
-            run('http://127.0.0.1:%d' % port, config)
-        finally:
-            process.kill()
-            process.wait()
+    with serving(FOREWARN, '--step', str(STEP), key=KEY) as url:
+        run(url, config)
     print('ok: %d metrics of %d inputs' % (len(EXPECTED), len(config['inputs'])))
     return 0
 
