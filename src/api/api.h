@@ -106,6 +106,10 @@ struct api_parts {
     void *trouble_ctx;
     /* False when no long history is kept. May be NULL: then none is. */
     bool (*history)(void *ctx, struct api_history *history);
+    /* A server's values of steps first .. first + n - 1 (step k begins at k * step_s seconds) from
+     * the long history into values (schema count, n), rounded as it keeps them; NaN where it has
+     * none. False when it cannot be read. May be NULL. */
+    bool (*history_read)(void *ctx, const char *server, int64_t first, size_t n, float *values);
     void *history_ctx;
 };
 /* Once, and before the runner starts: the board takes listeners only while nobody publishes. `wake`

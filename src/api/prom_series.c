@@ -19,6 +19,10 @@ enum what {
     ANOMALOUS, /* -1, 0, 1: below, inside, above what was forecast a step before */
 };
 
+enum {
+    OLDER_STEPS_MAX = 100000,   /* of one server, beyond its window */
+    OLDER_READS_MAX = 20000000, /* of one query: steps of all servers */
+};
 enum { VALUES_MAX = 4, PAST_STEPS_MAX = 8640 + FORECAST_HORIZON };
 
 /* A label beside `server`, `profile` and the metric's, and its values. */
@@ -92,6 +96,10 @@ struct prom_reader {
     size_t past_cap;
     struct fleet_view view;
     bool viewed;
+    float *older; /* (metrics, older_n): of the same server, from the long history */
+    size_t older_cap, older_n, older_read;
+    int64_t older_first;
+    bool older_too_long;
 };
 
 struct prom_reader *prom_reader_new(struct api *api)
@@ -119,6 +127,7 @@ void prom_reader_free(struct prom_reader *reader)
         return;
     outlook_release(reader->outlook);
     fw_free(reader->window);
+    fw_free(reader->older);
     fw_free(reader->past[0]);
     fw_free(reader);
 }
@@ -260,8 +269,42 @@ static double past_at(const struct prom_reader *r, const struct past_steps *step
     return i >= 0 && i < (int64_t)steps->n ? (double)r->past[which][i] : (double)NAN;
 }
 
+/* What the times ask of the steps before the window. */
+static void read_older(struct prom_reader *r, const char *server, const struct query_times *times)
+{
+    const struct api_parts *parts = &r->api->parts;
+    const size_t metrics = r->api->options.schema->count;
+    const int64_t end = r->view.server.newest_step - r->view.steps + 1;
+    int64_t first = floor_div(times->start_ms, r->step_ms) - 1;
+    const int64_t last = floor_div(time_at(times, times->points - 1), r->step_ms);
+    const int64_t stop = last + 1 < end ? last + 1 : end;
+    r->older_n = 0;
+    if (parts->history_read == NULL || first >= stop)
+        return;
+    if (stop - first > OLDER_STEPS_MAX)
+        first = stop - OLDER_STEPS_MAX; /* 347 days of five minutes: nothing is older */
+    const size_t n = (size_t)(stop - first);
+    r->older_read += n;
+    if (r->older_read > OLDER_READS_MAX) {
+        r->older_too_long = true;
+        return;
+    }
+    if (n > r->older_cap) {
+        float *more = fw_realloc_array(r->older, metrics * n, sizeof *more);
+        if (more == NULL)
+            return;
+        r->older = more;
+        r->older_cap = n;
+    }
+    if (parts->history_read(parts->history_ctx, server, first, n, r->older)) {
+        r->older_first = first;
+        r->older_n = n;
+    }
+}
+
 /* The server's window, once for all its metrics; false: it has none. */
-static bool view_server(struct prom_reader *r, const struct forecast *forecast)
+static bool view_server(struct prom_reader *r, const struct forecast *forecast,
+                        const struct query_times *times)
 {
     const struct fleet *fleet = r->api->parts.fleet;
     if (r->viewed)
@@ -271,12 +314,17 @@ static bool view_server(struct prom_reader *r, const struct forecast *forecast)
     const int64_t slot = fleet_find(fleet, forecast->name, strlen(forecast->name));
     if (slot < 0 || !fleet_read_view(fleet, (size_t)slot, &r->view))
         r->view.steps = 0;
+    r->older_n = 0;
+    if (r->view.steps > 0)
+        read_older(r, forecast->name, times);
     return r->view.steps > 0;
 }
 
 static double window_value(const struct prom_reader *r, int metric, int64_t step)
 {
     const int64_t i = step - (r->view.server.newest_step - r->view.steps + 1);
+    if (i < 0 && step >= r->older_first && step - r->older_first < (int64_t)r->older_n)
+        return (double)r->older[(size_t)metric * r->older_n + (size_t)(step - r->older_first)];
     return i >= 0 && i < (int64_t)r->view.steps
                ? (double)r->window[(size_t)metric * r->view.steps + (size_t)i]
                : (double)NAN;
@@ -294,7 +342,7 @@ static double observed_at(const struct prom_reader *r, int metric, int64_t time_
 
 static void fill_observed(struct prom_reader *r, const struct filling *f)
 {
-    if (!view_server(r, f->forecast) || !(r->view.server.metrics >> f->metric & 1))
+    if (!view_server(r, f->forecast, f->times))
         return;
     for (size_t i = 0; i < f->times->points; i++)
         f->values[i] = observed_at(r, f->metric, time_at(f->times, i));
@@ -510,8 +558,12 @@ static enum fw_status add_series(struct selecting *s, const char *first, const c
         return fw_fail(s->err, FW_ELIMIT,
                        "the series that fit need more than %zu MiB; ask for fewer series or points",
                        s->set->bytes_max >> 20);
-    return fill(s->reader, f->what, &s->filling) ? FW_OK
-                                                 : fw_fail(s->err, FW_ENOMEM, "out of memory");
+    if (!fill(s->reader, f->what, &s->filling))
+        return fw_fail(s->err, FW_ENOMEM, "out of memory");
+    return s->reader->older_too_long
+               ? fw_fail(s->err, FW_ELIMIT,
+                         "too much of the long history; ask for fewer servers or less time")
+               : FW_OK;
 }
 
 static enum fw_status select_second(struct selecting *s, const char *first)

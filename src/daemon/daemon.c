@@ -149,6 +149,7 @@ static void attach_api(struct daemon *daemon)
         .trouble = model_trouble,
         .trouble_ctx = daemon,
         .history = daemon_history_describe,
+        .history_read = daemon_history_read,
         .history_ctx = daemon,
     };
     api_attach(daemon->api, &parts);

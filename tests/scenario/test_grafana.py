@@ -124,6 +124,42 @@ def check_promtool(url, now):
     promtool('check', 'metrics', text=ask(url + '/metrics')[2].decode())
 
 
+def check_history():
+    """What left the window comes from the long history: 290 steps of a second, of which some leave a window of 300 once
+    their blocks are written."""
+    begin = int(time.time()) - 290
+    with serving(FOREWARN, '--step', '1', '--set', 'fleet.window_steps=300', '--set', 'fleet.future_skew=10') as url:
+        grafana = Grafana(url)
+
+        def send(first, last):
+            body = json.dumps({'records': [{'server_name': 'db1', 'timestamp': t, 'load_average': (t - begin) / 4.0}
+                                           for t in range(first, last)]}).encode()
+            assert ask(url + '/feed/data', body, Content_Type='application/json')[0] == 200
+
+        def blocks():
+            found = re.search(r'^forewarn_history_blocks ([0-9]+)$', ask(url + '/metrics')[2].decode(), re.M)
+            return int(found.group(1)) if found else 0
+
+        def values():
+            found = grafana.ask('/api/v1/query_range', query='forewarn_observed{metric="load_average"}', start=begin,
+                                end=begin + 320, step=1)['result']
+            return {t: float(v) for t, v in found[0]['values']} if found else {}
+
+        send(begin, begin + 290)
+        end = time.monotonic() + 90
+        while blocks() < 2 or time.time() < begin + 320:
+            assert time.monotonic() < end, 'no blocks'
+            time.sleep(0.2)
+        send(begin + 318, begin + 320)  # the window begins at begin + 20
+        while begin + 319 not in values():
+            assert time.monotonic() < end, 'no outlook'
+            time.sleep(0.2)
+        held = values()
+    old = [t for t in held if t < begin + 19]
+    assert len(old) >= 15, sorted(held)[:20]
+    assert all(abs(v - (t - begin) / 4.0) < 0.01 for t, v in held.items() if t < begin + 290), held
+
+
 def main():
     now = int(time.time())
     with serving(FOREWARN, '--step', str(STEP), '--set', 'forecast.min_interval=0') as url:
@@ -132,6 +168,7 @@ def main():
         wait_for_forecasts(grafana)
         queries = check_dashboard(grafana, now)
         check_promtool(url, now)
+    check_history()
     print('ok: %d queries of the dashboard' % queries)
     return 0
 

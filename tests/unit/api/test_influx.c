@@ -11,6 +11,9 @@
 #define NOW_NS ((int64_t)STACK_NOW_S * 1000000000)
 
 static struct answer write_to(const struct stack *s, const char *path, const char *headers,
+                              const char *format, ...) FW_PRINTF(4, 5);
+
+static struct answer write_to(const struct stack *s, const char *path, const char *headers,
                               const char *format, ...)
 {
     char body[4096];

@@ -309,6 +309,46 @@ static void test_range(void **state)
     stage_close(&t);
 }
 
+/* A long history that has every step of db1's cpu_user_pct: its number, less the first of 2026. */
+static bool read_made(void *ctx, const char *server, int64_t first, size_t n, float *values)
+{
+    const struct schema *schema = ctx;
+    for (size_t i = 0; i < schema->count * n; i++)
+        values[i] = NAN;
+    for (size_t i = 0; i < n && strcmp(server, "db1") == 0; i++)
+        values[(size_t)METRIC_CPU_USER * n + i] = (float)(first + (int64_t)i - NOW_S / 300);
+    return true;
+}
+
+static void test_older(void **state)
+{
+    enum { DAY_S = 86400, DAY_STEPS = 288 };
+    static const char observed[] = "forewarn_observed{server=\"db1\",metric=\"cpu_user_pct\"}";
+    struct stage t;
+    (void)state;
+    stage_open(&t);
+    CHECK_TRUE("without one", isnan(value_at(&t, observed, NOW_S - 4 * DAY_S)));
+    t.s.api->parts.history_read = read_made;
+    t.s.api->parts.history_ctx = &t.s.schema;
+    CHECK_NEAR("four days ago", value_at(&t, observed, NOW_S - 4 * DAY_S), -4 * DAY_STEPS, 0);
+    CHECK_NEAR("a year ago", value_at(&t, observed, NOW_S - 340 * DAY_S), -340 * DAY_STEPS, 0);
+    CHECK_NEAR("the window", value_at(&t, observed, NOW_S - 300), 12, 0);
+    CHECK_TRUE("a gap in the window", isnan(value_at(&t, observed, NOW_S - DAY_S)));
+    CHECK_TRUE("another server",
+               isnan(value_at(&t, "forewarn_observed{server=\"web 1\",metric=\"cpu_user_pct\"}",
+                              NOW_S - 4 * DAY_S)));
+    /* Across the window's beginning, 864 steps back from the newest. */
+    struct answer answer = range(&t, observed, NOW_S - 865 * 300, NOW_S - 864 * 300, "300");
+    CHECK_TRUE("across", strstr(answer.body, "\"values\":[[1766966100,\"-865\"],[1766966400,"
+                                             "\"-865\"]]") != NULL);
+    answer_free(&answer);
+    answer = range(&t, observed, 0, NOW_S, "1000000");
+    CHECK_EQ("from the beginning", answer.status, 200);
+    CHECK_TRUE("as far as it is read", strstr(answer.body, "\"values\":[[1737000000,") != NULL);
+    answer_free(&answer);
+    stage_close(&t);
+}
+
 static void test_refusals(void **state)
 {
     static const struct {
@@ -359,7 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connection), cmocka_unit_test(test_browsing),
         cmocka_unit_test(test_values),     cmocka_unit_test(test_range),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_older),      cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
