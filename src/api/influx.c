@@ -199,7 +199,7 @@ static bool form_query(struct http_request *request, char *out, size_t size)
 void api_influx_query(void *ctx, struct http_request *request)
 {
     static const char create[] = "create database";
-    char form[64];
+    char form[64] = "";
     const char *query = http_request_query(request, "q");
     (void)ctx;
     if (query == NULL)

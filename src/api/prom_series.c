@@ -53,34 +53,34 @@ static const struct family {
     const char *name;
     const char *suffix; /* behind a metric's name, when `name` is NULL */
     const char *help;
-    enum what what;
     const char *metric_label; /* NULL: the metric is part of the name, or there is none */
     const struct dimension *first, *second;
+    enum what what;
     int quantile; /* when no dimension says it */
 } families[] = {
-    {"forewarn_observed",             NULL,         "Stored value of a metric.",                                             OBSERVED, "metric", NULL,       NULL,        0},
+    {"forewarn_observed",             NULL,         "Stored value of a metric.",                                             "metric", NULL,         NULL,        OBSERVED,  0},
     {"forewarn_forecast",             NULL,
-     "Ahead: the newest forecast. Behind: what was forecast a step before.",                                                 FORECAST, "metric",
-     &quantiles,                                                                                                                                             NULL,        0},
-    {"forewarn_forecast_lead",        NULL,         "What was forecast for this time, so long before.",                      LEAD,
-     "metric",                                                                                                                                   &quantiles, &lead_times, 0},
-    {"forewarn_forecast_max",         NULL,         "Highest value forecast within so long from now.",                       MAXIMUM,
-     "metric",                                                                                                                                   &quantiles, &within,     0},
-    {"forewarn_risk_score",           NULL,         "Risk of a server, 0 to 100.",                                           RISK,     NULL,     NULL,       NULL,        0},
+     "Ahead: the newest forecast. Behind: what was forecast a step before.",                                                 "metric", &quantiles,
+     NULL,                                                                                                                                                        FORECAST,  0},
+    {"forewarn_forecast_lead",        NULL,         "What was forecast for this time, so long before.",                      "metric",
+     &quantiles,                                                                                                                                     &lead_times, LEAD,      0},
+    {"forewarn_forecast_max",         NULL,         "Highest value forecast within so long from now.",                       "metric",
+     &quantiles,                                                                                                                                     &within,     MAXIMUM,   0},
+    {"forewarn_risk_score",           NULL,         "Risk of a server, 0 to 100.",                                           NULL,     NULL,         NULL,        RISK,      0},
     {"forewarn_crossing_probability", NULL,
-     "Chance that a metric passes its threshold within so long from now.",                                                   CROSSING, "metric",
-     &thresholds,                                                                                                                                            &within,     0},
-    {"vmanomaly_yhat",                NULL,         "As forewarn_forecast, the median, by vmanomaly's name.",                FORECAST,
-     "for",                                                                                                                                      NULL,       NULL,        1},
-    {"vmanomaly_yhat_lower",          NULL,         "As forewarn_forecast, quantile 0.1.",                                   FORECAST, "for",    NULL,
-     NULL,                                                                                                                                                                0},
-    {"vmanomaly_yhat_upper",          NULL,         "As forewarn_forecast, quantile 0.9.",                                   FORECAST, "for",    NULL,
-     NULL,                                                                                                                                                                2},
-    {NULL,                            ":actual",    "As forewarn_observed, by Grafana ML's name.",                           OBSERVED, NULL,     NULL,       NULL,        0},
-    {NULL,                            ":predicted", "As forewarn_forecast, by Grafana ML's name.",                           FORECAST, NULL,
-     &ml_forecast,                                                                                                                                           NULL,        0},
+     "Chance that a metric passes its threshold within so long from now.",                                                   "metric", &thresholds,
+     &within,                                                                                                                                                     CROSSING,  0},
+    {"vmanomaly_yhat",                NULL,         "As forewarn_forecast, the median, by vmanomaly's name.",                "for",    NULL,
+     NULL,                                                                                                                                                        FORECAST,  1},
+    {"vmanomaly_yhat_lower",          NULL,         "As forewarn_forecast, quantile 0.1.",                                   "for",    NULL,         NULL,
+     FORECAST,                                                                                                                                                               0},
+    {"vmanomaly_yhat_upper",          NULL,         "As forewarn_forecast, quantile 0.9.",                                   "for",    NULL,         NULL,
+     FORECAST,                                                                                                                                                               2},
+    {NULL,                            ":actual",    "As forewarn_observed, by Grafana ML's name.",                           NULL,     NULL,         NULL,        OBSERVED,  0},
+    {NULL,                            ":predicted", "As forewarn_forecast, by Grafana ML's name.",                           NULL,     &ml_forecast, NULL,
+     FORECAST,                                                                                                                                                               0},
     {NULL,                            ":anomalous", "1 above, -1 below, 0 inside the band that was forecast a step before.",
-     ANOMALOUS,                                                                                                                        NULL,     NULL,       NULL,        0},
+     NULL,                                                                                                                             NULL,         NULL,        ANOMALOUS, 0},
 };
 
 const char *const prom_labels[] = {"__name__",    "for",     "lead",     "metric",
