@@ -205,7 +205,7 @@ static enum fw_status read_root(struct walk *w, struct fw_json_value root)
 enum fw_status otlp_read_json(struct series_gather *gather, const char *body, size_t len,
                               const char *peer, struct fw_error *err)
 {
-    struct fw_json_value root;
+    struct fw_json_value root = {0};
     struct fw_json_parser *parser = fw_json_parser_new(OTLP_JSON_BYTES_MAX, OTLP_JSON_DEPTH_MAX);
     struct walk w = {.reader = otlp_reader_new(gather, peer)};
     enum fw_status status = parser != NULL && w.reader != NULL

@@ -318,7 +318,7 @@ static bool parse_match(struct parser *p, enum query_match *match)
 static void parse_matchers(struct parser *p, struct query_selector *selector)
 {
     while (p->status == FW_OK && !take(p, '}')) {
-        enum query_match match;
+        enum query_match match = QUERY_EQUAL;
         const size_t len = peek_word(p);
         if (len == 0) {
             fail(p, FW_EINVAL, "expected a label's name");
