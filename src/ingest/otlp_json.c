@@ -208,9 +208,11 @@ enum fw_status otlp_read_json(struct series_gather *gather, const char *body, si
     struct fw_json_value root = {0};
     struct fw_json_parser *parser = fw_json_parser_new(OTLP_JSON_BYTES_MAX, OTLP_JSON_DEPTH_MAX);
     struct walk w = {.reader = otlp_reader_new(gather, peer)};
-    enum fw_status status = parser != NULL && w.reader != NULL
-                                ? fw_json_parse(parser, body, len, &root, err)
-                                : series_gather_explain(FW_ENOMEM, err);
+    enum fw_status status = FW_ENOMEM;
+    if (parser != NULL && w.reader != NULL)
+        status = fw_json_parse(parser, body, len, &root, err);
+    else
+        (void)series_gather_explain(status, err);
     if (status == FW_OK && fw_json_type(root) != FW_JSON_OBJECT)
         status = fw_fail(err, FW_EINVAL, "expected a JSON object");
     else if (status == FW_OK)

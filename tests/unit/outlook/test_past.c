@@ -6,6 +6,7 @@
 
 #include "support.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum { STEP_S = 300, SERVERS_MAX = 8 };
@@ -151,6 +152,46 @@ static void test_memory(void **state)
     outlook_past_free(past);
 }
 
+/* Readers see a value of some run, or none, whatever the publisher does. */
+struct reader {
+    struct outlook_past *past;
+    atomic_bool over;
+    size_t wrong;
+};
+
+static void *read_on(void *ctx)
+{
+    struct reader *r = ctx;
+    struct outlook_past_counts counts;
+    float values[64];
+    while (!atomic_load(&r->over)) {
+        outlook_past_read(r->past, "s1", 3, 0, 1, 1000, 64, values);
+        for (size_t i = 0; i < 64; i++)
+            r->wrong += !isnan(values[i]) && (values[i] < 7 || values[i] > 8);
+        outlook_past_risk(r->past, "s1", 1000, 64, values);
+        outlook_past_counts(r->past, &counts);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct reader readers[2] = {{.past = outlook_past_new(20000)}};
+    pthread_t threads[2];
+    (void)state;
+    readers[1].past = readers[0].past;
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_on, &readers[i]), 0);
+    for (int i = 0; i < 400; i++)
+        take(readers[0].past, 1000 + i / 8, 4, 7 + (float)(i % 2));
+    for (size_t i = 0; i < 2; i++) {
+        atomic_store(&readers[i].over, true);
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        CHECK_EQ("never anything else", readers[i].wrong, 0);
+    }
+    outlook_past_free(readers[0].past);
+}
+
 static void test_allocations_fail(void **state)
 {
     struct outlook_past *past = outlook_past_new(1 << 20);
@@ -175,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_leads),
         cmocka_unit_test(test_merging),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_allocations_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
