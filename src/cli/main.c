@@ -19,6 +19,7 @@ static const struct {
     {"store",        cli_store,        "check, backup and compact of a data directory"                     },
     {"bench",        cli_bench,        "measure ingest, http, store and forecast"                          },
     {"check-config", cli_check_config, "read a configuration and say what is wrong with it"                },
+    {"mapping",      cli_mapping,      "print what raw series mean, or check a file of such rules"         },
     {"status",       cli_status,       "ask a running daemon how it is"                                    },
 };
 

@@ -10,7 +10,10 @@
 
 #include "ingest/series_gather.h"
 
-enum { OTLP_JSON_DEPTH_MAX = 32, OTLP_JSON_BYTES_MAX = 32 << 20 };
+enum {
+    OTLP_JSON_DEPTH_MAX = 32,
+    OTLP_JSON_BYTES_MAX = 8 << 20 /* a parsed one takes a dozen times as much */
+};
 
 /* Reads an ExportMetricsServiceRequest. A point with an impossible time or value, or of a sum whose
  * temporality is not said, is a refusal in the gather's batch; others are taken all the same.

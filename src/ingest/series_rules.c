@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 16384, LISTS_MAX = 64, WORDS_MAX = 4096 /* bytes of a rule's words */ };
-static_assert(2 * SERIES_RULES_MAX + SCHEMA_METRICS_MAX < SLOTS * 3 / 4, "too small a table");
+enum { LISTS_MAX = 64, WORDS_MAX = 4096 /* bytes of a rule's words */ };
 
 struct slot {
     const char *name; /* NULL: free */
@@ -26,17 +25,17 @@ struct series_rules {
     char *texts[2]; /* the user's and the built-in one, cut into words in place */
     struct series_rule *rules;
     size_t count, cap;
-    struct slot slots[SLOTS];
+    struct slot *slots; /* open addressing; a power of two, at least twice the names */
+    size_t slot_mask;
 };
 
 static struct slot *slot_of(const struct series_rules *rules, const char *name, size_t len)
 {
-    size_t i = (size_t)fw_hash_stable(name, len) % SLOTS;
+    size_t i = (size_t)fw_hash_stable(name, len) & rules->slot_mask;
     while (rules->slots[i].name != NULL &&
            (rules->slots[i].len != len || memcmp(rules->slots[i].name, name, len) != 0))
-        i = (i + 1) % SLOTS;
-    const struct slot *slot = &rules->slots[i];
-    return (struct slot *)(uintptr_t)slot;
+        i = (i + 1) & rules->slot_mask;
+    return &rules->slots[i];
 }
 
 static struct slot *add_name(struct series_rules *rules, const char *name, int metric, bool builtin)
@@ -343,6 +342,20 @@ static char *copy_builtin(void)
     return own;
 }
 
+/* Small enough to stay in the processor's cache: every series that arrives is looked up. */
+static bool make_slots(struct series_rules *rules)
+{
+    size_t names = rules->schema->count, size = 64;
+    for (size_t i = 0; i < COUNT(rules->texts); i++)
+        for (const char *at = rules->texts[i]; *at != '\0'; at++)
+            names += *at == '\n' || at[1] == '\0';
+    while (size < 2 * names)
+        size *= 2;
+    rules->slots = fw_calloc(size, sizeof *rules->slots);
+    rules->slot_mask = size - 1;
+    return rules->slots != NULL;
+}
+
 enum fw_status series_rules_parse(const struct schema *schema, const char *text, size_t len,
                                   struct series_rules **out, struct fw_error *err)
 {
@@ -357,11 +370,11 @@ enum fw_status series_rules_parse(const struct schema *schema, const char *text,
     rules->schema = schema;
     rules->texts[0] = copy(text, len);
     rules->texts[1] = copy_builtin();
-    for (size_t i = 0; i < schema->count; i++)
-        (void)add_name(rules, schema->metrics[i].name, (int)i, false);
-    enum fw_status status = rules->texts[0] != NULL && rules->texts[1] != NULL
+    enum fw_status status = rules->texts[0] != NULL && rules->texts[1] != NULL && make_slots(rules)
                                 ? FW_OK
                                 : fw_fail(err, FW_ENOMEM, "out of memory");
+    for (size_t i = 0; i < schema->count && status == FW_OK; i++)
+        (void)add_name(rules, schema->metrics[i].name, (int)i, false);
     for (int i = 0; i < 2 && status == FW_OK; i++) {
         struct parser p = {.rules = rules, .err = err, .builtin = i == 1};
         status = parse_text(&p, rules->texts[i]);
@@ -413,6 +426,7 @@ void series_rules_free(struct series_rules *rules)
     fw_free(rules->texts[0]);
     fw_free(rules->texts[1]);
     fw_free(rules->rules);
+    fw_free(rules->slots);
     fw_free(rules);
 }
 

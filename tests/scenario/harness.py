@@ -43,6 +43,11 @@ def wait_for(what, process, condition):
         time.sleep(0.1)
 
 
+class Server(str):
+    """Its address, and its process."""
+    process = None
+
+
 @contextlib.contextmanager
 def serving(program, *options, key=None):
     """A server on a port and a directory of its own; its address."""
@@ -55,7 +60,9 @@ def serving(program, *options, key=None):
                                    env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for('forewarn', process, lambda: ask(url + '/readyz')[0] == 200)
-            yield url
+            server = Server(url)
+            server.process = process
+            yield server
         finally:
             process.kill()
             process.wait()

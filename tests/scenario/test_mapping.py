@@ -60,6 +60,11 @@ def main():
         for command in (['check-config', config], ['serve', '--config', config, '--data', os.path.join(directory, 'other')]):
             done = subprocess.run([FOREWARN] + command, capture_output=True, text=True, timeout=30, check=False)
             assert done.returncode != 0 and mapping + ':2: ' in done.stderr and 'no_such_metric' in done.stderr, done.stderr
+        # The built-in rules are a mapping as well.
+        builtin = subprocess.run([FOREWARN, 'mapping'], capture_output=True, text=True, timeout=30, check=True).stdout
+        assert 'node_load1' in builtin and 'system.cpu.time' in builtin and 'cpu.usage_user' in builtin
+        write(mapping, builtin)
+        subprocess.run([FOREWARN, 'mapping', mapping], stdout=subprocess.DEVNULL, timeout=30, check=True)
     print('ok: %d rules' % rules.count('->'))
     return 0
 
