@@ -141,7 +141,7 @@ static const struct description {
     {"prom_exemplars",        "Nothing: there are none",                                         "query start end",                      NULL,          "PromList",      NULL,         true },
     {"prom_exemplars_form",   "The same; parameters may stand in a form body",                   "query start end",
      NULL,                                                                                                                                              "PromList",      NULL,         true },
-    {"prom_rules",            "Nothing: there are none",                                         "",                                     NULL,          "PromResult",    NULL,         true },
+    {"prom_rules",            "The alerts, as rules of a Prometheus",                            "",                                     NULL,          "PromResult",    NULL,         true },
     {"prom_format",           "The query as it is",                                              "query",                                NULL,          "PromText",      NULL,         true },
     {"prom_format_form",      "The same; parameters may stand in a form body",                   "query",                                NULL,          "PromText",
      NULL,                                                                                                                                                                             true },

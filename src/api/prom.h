@@ -7,6 +7,8 @@
 #include "outlook/past.h"
 #include "query/query.h"
 
+enum { PROM_SET_BYTES_MAX = 96 << 20 /* of one query's values */ };
+
 /* ---- parameters: of the address, then of a form body; later ones of the same name count less ----
  */
 
@@ -43,5 +45,38 @@ bool prom_label_value(struct prom_reader *reader, const char *label, size_t inde
                       const char **value);
 /* Label names, ascending; NULL ends them. */
 extern const char *const prom_labels[];
+
+/* ---- requests ---- */
+
+struct prom_request {
+    struct api *api;
+    struct http_request *request;
+    void (*answer)(struct prom_request *r);
+    struct prom_params params;
+};
+
+/* {"status":"error",...}; 503 says when to come again. */
+void prom_reply_error(struct http_request *request, int status, const char *type, const char *text);
+/* 400: a parameter is wrong. */
+void prom_reply_bad(const struct prom_request *r, const char *name, const char *text);
+/* What a parser's or evaluator's status means: 400, 422 or 503. */
+void prom_reply_status(const struct prom_request *r, const char *name, enum fw_status status,
+                       const struct fw_error *err);
+/* {"status":"success","data":... and the end of it. */
+void prom_begin(struct fw_buf *buf);
+void prom_reply(const struct prom_request *r, struct fw_buf *buf);
+void prom_put_labels(struct fw_buf *buf, const struct query_series *series);
+/* The parsed `query`, the caller's; false: answered. */
+bool prom_get_query(const struct prom_request *r, struct query **query);
+
+/* Answers that do not evaluate: prom_browse.c, prom_rules.c. */
+void prom_answer_series(struct prom_request *r);
+void prom_answer_labels(struct prom_request *r);
+void prom_answer_values(struct prom_request *r);
+void prom_answer_metadata(struct prom_request *r);
+void prom_answer_buildinfo(struct prom_request *r);
+void prom_answer_exemplars(struct prom_request *r);
+void prom_answer_format(struct prom_request *r);
+void prom_answer_rules(struct prom_request *r);
 
 #endif

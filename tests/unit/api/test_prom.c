@@ -165,7 +165,6 @@ static void test_browsing(void **state)
         {"metadata, limited",    "GET",  "/api/v1/metadata?limit=1",                       NULL,
          SUCCESS "{\"forewarn_observed\":[{"                                                                                                                                               },
         {"exemplars",            "POST", "/api/v1/query_exemplars",                        "query=x&start=1&end=2",                               SUCCESS "[]}"                            },
-        {"rules",                "GET",  "/api/v1/rules",                                  NULL,                                                  SUCCESS "{\"groups\":[]}}"               },
         {"format",               "GET",  "/api/v1/format_query?query=a%2F2",               NULL,                                                  SUCCESS "\"a/2\"}"                       },
         {"a bad limit",          "GET",  "/api/v1/labels?limit=x",                         NULL,                                                  "{\"status\":\"error\""                  },
     };
@@ -349,6 +348,65 @@ static void test_older(void **state)
     stage_close(&t);
 }
 
+/* Grafana's list of alerts: ours, as two rules. */
+static void test_rules(void **state)
+{
+    static const struct alert alerts[] = {
+        {.id = 1,
+         .server = "db1",
+         .metric = METRIC_DISK_USAGE,
+         .state = ALERT_FIRING,
+         .severity = ALERT_CRITICAL,
+         .current = 85,
+         .threshold = 92,
+         .probability = 0.75f,
+         .pending_since_ms = NOW_S * 1000},
+        {.id = 2, .server = "a", .metric = METRIC_CPU_USER, .state = ALERT_RESOLVED},
+        {.id = 3,
+         .server = "web 1",
+         .metric = ALERT_METRIC_SILENT,
+         .state = ALERT_PENDING,
+         .severity = ALERT_WARNING,
+         .probability = NAN,
+         .pending_since_ms = NOW_S * 1000},
+    };
+    static struct fixture f;
+    struct stack s;
+    (void)state;
+    stack_start(&s, &(struct api_options){0}, true);
+    struct answer answer = get(&s, "/api/v1/rules");
+    CHECK_TRUE("no run yet", strstr(answer.body, "\"alerts\":[],\"state\":\"inactive\"") != NULL);
+    answer_free(&answer);
+    struct forecast *forecasts[] = {forecast_of("db1", NOW_S, 1)};
+    fixture_init(&f, forecasts, 1, alerts, COUNT_OF(alerts));
+    atomic_init(&f.outlook.references, 1000);
+    outlook_board_publish(s.board, &f.outlook);
+    answer = get(&s, "/api/v1/rules");
+    CHECK_EQ("answered", answer.status, 200);
+    struct fw_json_parser *parser;
+    const struct fw_json_value root = answer_json(&answer, &parser);
+    CHECK_STR("status", fixture_text(root, "status"), "success");
+    fw_json_parser_free(parser);
+    static const char *const parts[] = {
+        "\"name\":\"ForewarnThresholdForecast\",\"query\":\"forewarn_crossing_probability\"",
+        "{\"labels\":{\"alertname\":\"ForewarnThresholdForecast\",\"metric\":\"disk_usage_pct\","
+        "\"server\":\"db1\",\"severity\":\"critical\"},\"annotations\":{\"summary\":\"db1: "
+        "disk_usage_pct, now 85, threshold 92\"},\"state\":\"firing\",\"activeAt\":"
+        "\"2026-01-01T00:00:00Z\",\"value\":\"0.75\"}],\"state\":\"firing\"",
+        "\"metric\":\"server_silent\",\"server\":\"web "
+        "1\",\"severity\":\"warning\"},\"annotations\":"
+        "{\"summary\":\"web 1: no data arrives\"},\"state\":\"pending\"",
+        "\"value\":\"1\"}],\"state\":\"pending\"",
+    };
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
+        if (strstr(answer.body, parts[i]) == NULL)
+            fail_msg("no %s in %s", parts[i], answer.body);
+    CHECK_TRUE("not what is over", strstr(answer.body, "\"server\":\"a\"") == NULL);
+    answer_free(&answer);
+    stack_stop(&s);
+    fixture_fini(&f);
+}
+
 static void test_refusals(void **state)
 {
     static const struct {
@@ -399,7 +457,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connection), cmocka_unit_test(test_browsing),
         cmocka_unit_test(test_values),     cmocka_unit_test(test_range),
-        cmocka_unit_test(test_older),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_older),      cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
