@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "ingest/series_book.h"
 
+#include "check_rows.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +18,6 @@ static struct series_rules *rules;
 static struct sample_batch *batch;
 static struct fw_buf body;
 static unsigned char naive[UNPACKED_MAX];
-
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* ---- snappy, byte by byte ---- */
 
@@ -128,27 +124,12 @@ static enum fw_status count(void *ctx, const struct remote_write_series *series)
         return FW_OK;
     }
     totals->samples += walked;
-    require(series->name_len > 0 && fw_utf8_valid(series->name, series->name_len));
-    require(series->label_count <= REMOTE_WRITE_LABELS_MAX);
-    for (size_t i = 0; i < series->label_count; i++)
-        require(fw_utf8_valid(series->labels[i].name, series->labels[i].name_len) &&
-                fw_utf8_valid(series->labels[i].value, series->labels[i].value_len));
+    require(series->id.name_len > 0 && fw_utf8_valid(series->id.name, series->id.name_len));
+    require(series->id.label_count <= RAW_SERIES_LABELS_MAX);
+    for (size_t i = 0; i < series->id.label_count; i++)
+        require(fw_utf8_valid(series->id.labels[i].name, series->id.labels[i].name_len) &&
+                fw_utf8_valid(series->id.labels[i].value, series->id.labels[i].value_len));
     return FW_OK;
-}
-
-static void check_rows(void)
-{
-    require(batch->row_count + batch_rejected_total(batch) == batch->records);
-    for (size_t i = 0; i < batch->row_count; i++) {
-        const struct sample_row *row = &batch->rows[i];
-        require(server_name_valid(batch->names[row->name].text, batch->names[row->name].len));
-        require(row->time_ms >= 0 && row->time_ms < BATCH_TIME_END_MS && row->value_count > 0);
-        for (size_t k = 0; k < row->value_count; k++) {
-            const struct sample_value *v = &batch->values[row->first_value + k];
-            double value = (double)v->value;
-            require(schema_accept(&schema.metrics[v->metric], &value));
-        }
-    }
 }
 
 /* One pass through the book. */
@@ -174,7 +155,7 @@ static void put(struct series_book *book, const uint8_t *data, size_t size,
         require(series_book_take(book, &gather, 0, batch) == FW_OK);
         series_book_counts(book, &counts);
         require(counts.bytes <= BOOK_BYTES + SERIES_PARTS_MAX * 128);
-        check_rows();
+        check_rows(batch, &schema);
     }
     series_gather_fini(&gather);
 }

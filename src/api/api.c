@@ -4,6 +4,7 @@
 #include "api/decoders.h"
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "outlook/past.h"
 
 #include <assert.h>
 #include <math.h>
@@ -37,9 +38,11 @@ static void fill_in(struct api_options *o)
         o->event_clients_max = 2000;
     if (o->filtered_bytes_max == 0)
         o->filtered_bytes_max = (size_t)64 << 20;
+    if (o->past_bytes_max == 0)
+        o->past_bytes_max = (size_t)256 << 20;
 }
 
-enum { RENDER_QUEUE_MAX = 64, RELOAD_QUEUE_MAX = 1 };
+enum { RENDER_QUEUE_MAX = 64, RELOAD_QUEUE_MAX = 1, QUERY_THREADS = 2, QUERY_QUEUE_MAX = 64 };
 /* Workers yield to the threads that take in requests and write the journal. */
 enum { WORKER_NICE = 10 };
 
@@ -51,7 +54,7 @@ static enum fw_status start(struct api *api, struct fw_error *err)
     api->decoders = api_decoders_new(o->schema, o->body_bytes_max);
     if (api->decoders == NULL)
         return fw_fail(err, FW_ENOMEM, "decoders");
-    enum fw_status status = api_remote_write_new(api, &api->remote_write, err);
+    enum fw_status status = api_series_new(api, &api->series, err);
     if (status == FW_OK)
         status = api_predictions_new(api, &api->predictions, err);
     if (status == FW_OK)
@@ -63,6 +66,11 @@ static enum fw_status start(struct api *api, struct fw_error *err)
         status = api_pool_new(1, RELOAD_QUEUE_MAX, WORKER_NICE, &api->admin, err);
     if (status == FW_OK)
         status = api_feed_events_new(api, &api->feed_events, err);
+    if (status == FW_OK)
+        status = api_pool_new(QUERY_THREADS, QUERY_QUEUE_MAX, WORKER_NICE, &api->queries, err);
+    api->past = outlook_past_new(o->past_bytes_max);
+    if (status == FW_OK && api->past == NULL)
+        status = fw_fail(err, FW_ENOMEM, "past forecasts");
     if (status == FW_OK)
         status = api_routes_make(api, err);
     return status;
@@ -138,6 +146,7 @@ static void on_outlook(void *ctx, const struct outlook *outlook)
 {
     struct api *api = ctx;
     measure(api, outlook);
+    outlook_past_take(api->past, outlook);
     api_predictions_prepare(api, outlook);
 }
 
@@ -164,7 +173,8 @@ void api_drain(struct api *api)
     api_pool_free(api->ingest);
     api_pool_free(api->render);
     api_pool_free(api->admin);
-    api->ingest = api->render = api->admin = NULL;
+    api_pool_free(api->queries);
+    api->ingest = api->render = api->admin = api->queries = NULL;
     api_feed_events_stop(api->feed_events);
 }
 
@@ -173,9 +183,10 @@ void api_free(struct api *api)
     if (api == NULL)
         return;
     api_drain(api);
+    outlook_past_free(api->past);
     api_predictions_free(api->predictions);
     api_decoders_free(api->decoders);
-    api_remote_write_free(api->remote_write);
+    api_series_free(api->series);
     api_feed_events_free(api->feed_events);
     http_body_unref(api->openapi);
     pthread_mutex_destroy(&api->quality_lock);

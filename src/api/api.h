@@ -72,6 +72,7 @@ struct api_options {
     const struct schema *schema;  /* not NULL */
     const struct fw_clock *clock; /* [the system's] */
     const char *service;          /* `service` of /health ["tft_inference_daemon"] */
+    const char *mapping;          /* file of a mapping of raw series [none]; docs/mapping.md */
     const char *models_dir;       /* the registry's directory, for people ["models"] */
     const char *zone;             /* of times, as ?tz= takes it ["naive"] */
     size_t body_bytes_max;        /* of a feed, decoded [64 MiB] */
@@ -83,6 +84,7 @@ struct api_options {
     size_t answer_bytes_max;      /* the longest answer; predictions beyond it are cut and say so
                                      [512 MiB] */
     size_t event_clients_max;     /* that follow /api/v1/events at once [2000] */
+    size_t past_bytes_max;        /* of what was forecast before, for charts [256 MiB] */
     size_t filtered_bytes_max; /* of answers to filtered queries kept for the next one [64 MiB] */
 };
 
@@ -111,6 +113,10 @@ struct api_parts {
     void *trouble_ctx;
     /* False when no long history is kept. May be NULL: then none is. */
     bool (*history)(void *ctx, struct api_history *history);
+    /* A server's values of steps first .. first + n - 1 (step k begins at k * step_s seconds) from
+     * the long history into values (schema count, n), rounded as it keeps them; NaN where it has
+     * none. False when it cannot be read. May be NULL. */
+    bool (*history_read)(void *ctx, const char *server, int64_t first, size_t n, float *values);
     void *history_ctx;
 };
 /* Once, and before the runner starts: the board takes listeners only while nobody publishes. `wake`

@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 
 enum {
-    API_ROUTES_MAX = 64,
+    API_ROUTES_MAX = 96,
     API_REPLY_MAX = 64 << 20, /* of answers that have no limit of their own */
 };
 
@@ -32,10 +32,11 @@ struct api_counts {
 
 struct api_predictions;
 struct api_decoders;
-struct api_remote_write;
+struct api_series;
 struct api_events;
 struct api_feed_events;
 struct series_book;
+struct outlook_past;
 
 /* How well the paths of the newest outlook did, by metric; taken once per run. */
 struct api_quality {
@@ -52,12 +53,13 @@ struct api {
     atomic_bool attached;
     atomic_bool warm; /* the warm-up was complete once and some server still is ready */
     _Atomic(const struct http_server *) server;
-    struct api_pool *ingest, *render, *admin;
+    struct api_pool *ingest, *render, *admin, *queries;
     struct api_predictions *predictions;
     struct api_counts counts;
     struct api_decoders *decoders;
-    struct api_remote_write *remote_write;
+    struct api_series *series;
     struct api_feed_events *feed_events;
+    struct outlook_past *past;
     pthread_mutex_t large_lock;
     pthread_cond_t large_left;
     bool large_inside; /* a large batch is between admission and acknowledgement */
@@ -145,17 +147,21 @@ void api_feed_events_stop(struct api_feed_events *feed);   /* NULL does nothing 
 void api_feed_events_free(struct api_feed_events *feed);
 struct api_events *api_feed_events_hub(struct api_feed_events *feed);
 
-/* ---- remote write: what is known of raw series ---- */
+/* ---- what is known of raw series ---- */
 
-FW_MUST_CHECK enum fw_status api_remote_write_new(struct api *api, struct api_remote_write **out,
-                                                  struct fw_error *err);
-void api_remote_write_free(struct api_remote_write *remote_write);
-struct series_book *api_remote_write_book(struct api_remote_write *remote_write);
+/* FW_EINVAL, FW_EIO: the mapping. */
+FW_MUST_CHECK enum fw_status api_series_new(struct api *api, struct api_series **out,
+                                            struct fw_error *err);
+void api_series_free(struct api_series *series);
+struct series_book *api_series_book(struct api_series *series);
 
 /* ---- handlers ---- */
 
-http_handler api_feed, api_remote_write, api_get_predictions, api_get_alerts, api_get_alerts_v1,
-    api_get_root, api_get_health, api_get_status, api_get_livez, api_get_readyz, api_get_status_v1,
+http_handler api_feed, api_remote_write, api_influx_write, api_influx_write_v2, api_influx_ping,
+    api_influx_query, api_otlp, api_prom_query, api_prom_range, api_prom_series, api_prom_labels,
+    api_prom_values, api_prom_metadata, api_prom_buildinfo, api_prom_exemplars, api_prom_rules,
+    api_prom_format, api_get_predictions, api_get_alerts, api_get_alerts_v1, api_get_root,
+    api_get_health, api_get_status, api_get_livez, api_get_readyz, api_get_status_v1,
     api_get_metrics, api_get_metrics_forecasts, api_get_openapi, api_get_models, api_reload_model,
     api_get_model_info, api_get_alert, api_acknowledge, api_unacknowledge, api_get_silences,
     api_add_silence, api_end_silence, api_get_actions, api_get_events, api_get_servers,

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "ingest/series_book.h"
 #include "notify/notify.h"
+#include "outlook/past.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -80,9 +81,9 @@ static void put_series(struct exposition *w, struct api *api)
     struct series_name top[UNMAPPED_SHOWN];
     char labels[SERIES_NAME_MAX + 16];
     uint64_t other, shown = 0;
-    series_book_counts(api_remote_write_book(api->remote_write), &c);
+    series_book_counts(api_series_book(api->series), &c);
     exposition_family(w, "forewarn_series_samples", "counter", "",
-                      "Samples of remote write, by what became of them.");
+                      "Samples of raw series, by what became of them.");
     exposition_sample(w, "outcome=\"mapped\"", (double)c.mapped);
     exposition_sample(w, "outcome=\"filtered\"", (double)c.ignored);
     exposition_sample(w, "outcome=\"unmapped\"", (double)c.unmapped);
@@ -94,8 +95,7 @@ static void put_series(struct exposition *w, struct api *api)
     exposition_sample(w, "outcome=\"full\"", (double)c.full);
     exposition_family(w, "forewarn_series_unmapped", "counter", "",
                       "Samples whose series means nothing here: the names with most of them.");
-    const size_t n =
-        series_book_unmapped(api_remote_write_book(api->remote_write), top, COUNT(top), &other);
+    const size_t n = series_book_unmapped(api_series_book(api->series), top, COUNT(top), &other);
     for (size_t i = 0; i < n; i++) {
         snprintf(labels, sizeof labels, "name=\"%.127s\"", top[i].text); /* a name: no escapes */
         exposition_sample(w, labels, (double)top[i].samples);
@@ -106,6 +106,20 @@ static void put_series(struct exposition *w, struct api *api)
                      "Scraped targets of which counters are kept.", (double)c.targets);
     exposition_gauge(w, "forewarn_series_bytes", "bytes", "Memory of those counters.",
                      (double)c.bytes);
+}
+
+/* What the query API knows of earlier forecasts. */
+static void put_past(struct exposition *w, const struct api *api)
+{
+    struct outlook_past_counts counts;
+    outlook_past_counts(api->past, &counts);
+    exposition_gauge(w, "forewarn_past_forecasts_bytes", "bytes", "Memory of earlier forecasts.",
+                     (double)counts.bytes);
+    exposition_gauge(w, "forewarn_past_forecasts_steps", "",
+                     "Steps whose forecasts are kept for charts.", (double)counts.steps);
+    exposition_family(w, "forewarn_past_forecasts_failures", "counter", "",
+                      "Runs that were not kept for charts for lack of memory.");
+    exposition_sample(w, "", (double)counts.failures);
 }
 
 static void put_fleet(struct exposition *w, const struct api *api)
@@ -470,6 +484,7 @@ void api_get_metrics(void *ctx, struct http_request *request)
     put_ingest(&w, api);
     put_series(&w, api);
     put_events(&w, api);
+    put_past(&w, api);
     if (atomic_load_explicit(&api->attached, memory_order_acquire)) {
         put_fleet(&w, api);
         put_journal(&w, api);

@@ -17,8 +17,10 @@ struct submission {
 
 const char *api_protocol_name(enum api_protocol protocol)
 {
-    static const char *const names[API_PROTOCOLS] = {
-        [API_FEED] = "feed", [API_REMOTE_WRITE] = "remote_write"};
+    static const char *const names[API_PROTOCOLS] = {[API_FEED] = "feed",
+                                                     [API_REMOTE_WRITE] = "remote_write",
+                                                     [API_INFLUX] = "influx",
+                                                     [API_OTLP] = "otlp"};
     return names[protocol];
 }
 

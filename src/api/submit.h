@@ -9,8 +9,8 @@
 
 struct api;
 
-enum api_protocol { API_FEED, API_REMOTE_WRITE, API_PROTOCOLS };
-/* "feed", "remote_write": the label of the counters. */
+enum api_protocol { API_FEED, API_REMOTE_WRITE, API_INFLUX, API_OTLP, API_PROTOCOLS };
+/* "feed", "remote_write", "influx", "otlp": the label of the counters. */
 const char *api_protocol_name(enum api_protocol protocol);
 
 struct api_submitted {

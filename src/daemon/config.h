@@ -41,6 +41,9 @@ struct config {
     uint32_t stale_steps;
     uint32_t expire_hours;
 
+    /* [ingest] */
+    char mapping[CONFIG_TEXT_MAX]; /* file of a mapping of raw series; "": the built-in one only */
+
     /* [forecast] */
     char model[CONFIG_TEXT_MAX]; /* directory of a model, "none", or "" = the registry's current
                                     one, if any */
@@ -49,6 +52,7 @@ struct config {
     enum config_risk risk;
     unsigned forecast_threads; /* 0: one per core */
     uint32_t min_interval_s;
+    uint64_t past_bytes; /* of what was forecast before, for charts */
 
     /* [store] */
     uint64_t snapshot_journal_bytes; /* a snapshot once the journal grew by so much */

@@ -65,7 +65,9 @@ static enum fw_status start_http(struct daemon *daemon, struct fw_error *err)
     const struct api_options api_options = {
         .schema = &config->schema,
         .clock = daemon->clock,
+        .mapping = config->mapping,
         .models_dir = daemon->models.directory,
+        .past_bytes_max = (size_t)config->past_bytes,
         .body_bytes_max = config->body_bytes_max,
         .records_max = config->records_max,
         .event_clients_max = config->event_clients,
@@ -191,6 +193,7 @@ static void attach_api(struct daemon *daemon)
         .trouble = model_trouble,
         .trouble_ctx = daemon,
         .history = daemon_history_describe,
+        .history_read = daemon_history_read,
         .history_ctx = daemon,
     };
     api_attach(daemon->api, &parts);

@@ -91,6 +91,10 @@ void daemon_history_start(struct daemon *daemon);
 void daemon_history_stop(struct daemon *daemon);
 bool daemon_history_describe(void *ctx, struct api_history *history); /* api_parts.history */
 
+/* history_read.c */
+bool daemon_history_read(void *ctx, const char *server, int64_t first, size_t n,
+                         float *values); /* api_parts.history_read */
+
 /* models.c */
 FW_MUST_CHECK enum fw_status daemon_models_init(struct daemon *daemon, struct fw_error *err);
 void daemon_models_fini(struct daemon *daemon);

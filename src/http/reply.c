@@ -33,6 +33,8 @@ void http_answer_set(struct http_request *request, const struct http_reply *repl
         .cache_control = reply->cache_control,
         .policy = reply->policy == NULL ? closed_policy : reply->policy,
         .allow = reply->allow,
+        .extra_name = reply->extra_name,
+        .extra_value = reply->extra_value,
         .body = reply->body,
         .retry_after_s = reply->retry_after_s,
         .authenticate = reply->authenticate,
@@ -125,6 +127,8 @@ static bool add_special(struct MHD_Response *response, const struct http_request
     }
     if (answer->allow != NULL)
         good = good && add(response, "Allow", answer->allow);
+    if (answer->extra_name != NULL)
+        good = good && add(response, answer->extra_name, answer->extra_value);
     if (answer->authenticate)
         good = good && add(response, "WWW-Authenticate", "Bearer realm=\"forewarn\"");
     if (request->allow_origin != NULL) {
@@ -145,9 +149,9 @@ static bool add_special(struct MHD_Response *response, const struct http_request
 static bool is_special(const struct http_request *request)
 {
     const struct http_answer *answer = &request->answer;
-    return answer->retry_after_s > 0 || answer->filename[0] != '\0' || answer->allow != NULL ||
-           answer->authenticate || answer->rate_limit > 0 || answer->preflight ||
-           request->allow_origin != NULL || request->closes ||
+    return answer->retry_after_s > 0 || answer->extra_name != NULL || answer->filename[0] != '\0' ||
+           answer->allow != NULL || answer->authenticate || answer->rate_limit > 0 ||
+           answer->preflight || request->allow_origin != NULL || request->closes ||
            atomic_load_explicit(&request->server->draining, memory_order_relaxed);
 }
 

@@ -149,9 +149,10 @@ struct http_reply {
     int retry_after_s;         /* > 0: Retry-After */
     const char *filename;      /* [0-9A-Za-z._-], at most 128: Content-Disposition: attachment */
     const char *allow;         /* a literal: Allow */
-    const char *policy;        /* a literal: Content-Security-Policy; NULL: "default-src 'none';
-                                  frame-ancestors 'none'" */
-    bool authenticate;         /* WWW-Authenticate: Bearer realm="forewarn" */
+    const char *extra_name, *extra_value; /* literals: one header more. NULL: none */
+    const char *policy; /* a literal: Content-Security-Policy; NULL: "default-src 'none';
+                           frame-ancestors 'none'" */
+    bool authenticate;  /* WWW-Authenticate: Bearer realm="forewarn" */
 };
 
 /* Sends the reply; the request is the server's again. Thread-safe for deferred requests. */

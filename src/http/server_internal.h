@@ -122,7 +122,7 @@ void http_connection_enter(struct http_connection *connection, enum http_phase p
 
 struct http_answer {
     int status;
-    const char *content_type, *cache_control, *policy, *allow;
+    const char *content_type, *cache_control, *policy, *allow, *extra_name, *extra_value;
     struct http_body *body;
     struct http_stream *stream;
     int retry_after_s;

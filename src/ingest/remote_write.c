@@ -1,6 +1,7 @@
 #include "ingest/remote_write.h"
 
 #include "base/text.h"
+#include "ingest/protobuf.h"
 
 #include <snappy-c.h>
 #include <string.h>
@@ -8,8 +9,6 @@
 /* A block's copy of at most 64 bytes costs two bytes at least; no compressor does better. What
  * claims more is a lie that would cost memory. */
 enum { SNAPPY_RATIO_MAX = 32 };
-
-enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 const char *remote_write_fault_text(enum remote_write_fault fault)
 {
@@ -52,89 +51,6 @@ enum fw_status remote_write_unpack(const void *block, size_t len, size_t max, st
     return FW_OK;
 }
 
-/* ---- protobuf's wire format ---- */
-
-struct field {
-    uint32_t number;
-    unsigned wire;
-    uint64_t value;             /* WIRE_VARINT, WIRE_FIXED32, WIRE_FIXED64 */
-    const unsigned char *bytes; /* WIRE_BYTES: from here to the reader's new place */
-};
-
-/* False: it runs past the end or has more than ten bytes. */
-static inline bool get_varint(const unsigned char **at, const unsigned char *end, uint64_t *value)
-{
-    const unsigned char *p = *at;
-    if (p < end && *p < 0x80) { /* tags and most lengths */
-        *value = *p;
-        *at = p + 1;
-        return true;
-    }
-    uint64_t result = 0;
-    for (unsigned shift = 0; shift < 70 && p < end; shift += 7) {
-        const unsigned char byte = *p++;
-        if (shift == 63 && byte > 1)
-            return false;
-        result |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *value = result;
-            *at = p;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool get_fixed(const unsigned char **at, const unsigned char *end, size_t size,
-                      uint64_t *value)
-{
-    if ((size_t)(end - *at) < size)
-        return false;
-    *value = 0;
-    memcpy(value, *at, size); /* little-endian, as the format and every machine we build for */
-    *at += size;
-    return true;
-}
-
-/* Reads one field and moves past it. False: it is no field; *at stays. */
-static inline bool get_field(const unsigned char **at, const unsigned char *end,
-                             struct field *field)
-{
-    const unsigned char *p = *at;
-    uint64_t tag, len;
-    if (!get_varint(&p, end, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
-        return false;
-    field->number = (uint32_t)(tag >> 3);
-    field->wire = (unsigned)(tag & 7);
-    bool good = false;
-    switch (field->wire) {
-    case WIRE_VARINT:
-        good = get_varint(&p, end, &field->value);
-        break;
-    case WIRE_FIXED64:
-        good = get_fixed(&p, end, 8, &field->value);
-        break;
-    case WIRE_FIXED32:
-        good = get_fixed(&p, end, 4, &field->value);
-        break;
-    case WIRE_BYTES:
-        good = get_varint(&p, end, &len) && len <= (uint64_t)(end - p);
-        field->bytes = p;
-        p += good ? len : 0;
-        break;
-    default: /* groups went out of use before this message was written */
-        break;
-    }
-    if (good)
-        *at = p;
-    return good;
-}
-
-static bool is_message(const struct field *field, uint32_t number)
-{
-    return field->number == number && field->wire == WIRE_BYTES;
-}
-
 /* ---- labels and samples ---- */
 
 /* Labels are short and nearly always ASCII: eight bytes at a time, and the slow way for the rest.
@@ -154,7 +70,7 @@ static bool utf8(const char *text, size_t len)
     return true;
 }
 
-static enum remote_write_fault check_label(const struct remote_write_label *label)
+static enum remote_write_fault check_label(const struct raw_label *label)
 {
     if (label->name_len > REMOTE_WRITE_NAME_MAX || label->value_len > REMOTE_WRITE_VALUE_MAX)
         return REMOTE_WRITE_LONG_LABEL;
@@ -166,34 +82,32 @@ static enum remote_write_fault check_label(const struct remote_write_label *labe
 /* A label as every encoder writes it: name and value in this order, each of less than 128 bytes,
  * nothing else. Half of a request's time goes into labels. */
 static bool get_short_label(const unsigned char *at, const unsigned char *end,
-                            struct remote_write_label *label)
+                            struct raw_label *label)
 {
     const size_t len = (size_t)(end - at);
-    if (len < 4 || at[0] != (1 << 3 | WIRE_BYTES) || at[1] >= 0x80 || len < (size_t)at[1] + 4)
+    if (len < 4 || at[0] != (1 << 3 | PB_BYTES) || at[1] >= 0x80 || len < (size_t)at[1] + 4)
         return false;
     const unsigned char *value = at + 2 + at[1];
-    if (value[0] != (2 << 3 | WIRE_BYTES) || value[1] >= 0x80 || value[1] != len - at[1] - 4)
+    if (value[0] != (2 << 3 | PB_BYTES) || value[1] >= 0x80 || value[1] != len - at[1] - 4)
         return false;
-    *label =
-        (struct remote_write_label){(const char *)at + 2, (const char *)value + 2, at[1], value[1]};
+    *label = (struct raw_label){(const char *)at + 2, (const char *)value + 2, at[1], value[1]};
     return true;
 }
 
 /* False: the bytes are no Label; *at is where. */
-static bool get_label(const unsigned char **at, const unsigned char *end,
-                      struct remote_write_label *label)
+static bool get_label(const unsigned char **at, const unsigned char *end, struct raw_label *label)
 {
-    struct field field;
+    struct pb_field field;
     if (get_short_label(*at, end, label))
         return true;
-    *label = (struct remote_write_label){"", "", 0, 0};
+    *label = (struct raw_label){"", "", 0, 0};
     while (*at < end) {
-        if (!get_field(at, end, &field))
+        if (!pb_get_field(at, end, &field))
             return false;
-        if (is_message(&field, 1)) {
+        if (pb_is_bytes(&field, 1)) {
             label->name = (const char *)field.bytes;
             label->name_len = (uint32_t)(*at - field.bytes);
-        } else if (is_message(&field, 2)) {
+        } else if (pb_is_bytes(&field, 2)) {
             label->value = (const char *)field.bytes;
             label->value_len = (uint32_t)(*at - field.bytes);
         }
@@ -201,7 +115,7 @@ static bool get_label(const unsigned char **at, const unsigned char *end,
     return true;
 }
 
-static void add_label(struct remote_write_series *series, const struct remote_write_label *label)
+static void add_label(struct remote_write_series *series, const struct raw_label *label)
 {
     const enum remote_write_fault fault = check_label(label);
     if (series->fault == REMOTE_WRITE_FINE)
@@ -209,10 +123,10 @@ static void add_label(struct remote_write_series *series, const struct remote_wr
     if (fault != REMOTE_WRITE_FINE)
         return;
     if (label->name_len == 8 && memcmp(label->name, "__name__", 8) == 0) {
-        series->name = label->value;
-        series->name_len = label->value_len;
-    } else if (series->label_count < REMOTE_WRITE_LABELS_MAX) {
-        series->labels[series->label_count++] = *label;
+        series->id.name = label->value;
+        series->id.name_len = label->value_len;
+    } else if (series->id.label_count < RAW_SERIES_LABELS_MAX) {
+        series->id.labels[series->id.label_count++] = *label;
     } else if (series->fault == REMOTE_WRITE_FINE) {
         series->fault = REMOTE_WRITE_TOO_MANY_LABELS;
     }
@@ -223,7 +137,7 @@ static bool get_usual_sample(const unsigned char *at, const unsigned char *end,
                              struct remote_write_sample *sample)
 {
     enum { VALUE = 1, TAG = 9, TIME = 10, END = 16 };
-    if (end - at != END || at[0] != (1 << 3 | WIRE_FIXED64) || at[TAG] != (2 << 3 | WIRE_VARINT))
+    if (end - at != END || at[0] != (1 << 3 | PB_FIXED64) || at[TAG] != (2 << 3 | PB_VARINT))
         return false;
     uint64_t time_ms = 0;
     for (int i = 0; i < END - TIME; i++) {
@@ -239,16 +153,16 @@ static bool get_usual_sample(const unsigned char *at, const unsigned char *end,
 static bool get_sample(const unsigned char **at, const unsigned char *end,
                        struct remote_write_sample *sample)
 {
-    struct field field;
+    struct pb_field field;
     if (get_usual_sample(*at, end, sample))
         return true;
     *sample = (struct remote_write_sample){0.0, 0};
     while (*at < end) {
-        if (!get_field(at, end, &field))
+        if (!pb_get_field(at, end, &field))
             return false;
-        if (field.number == 1 && field.wire == WIRE_FIXED64)
+        if (field.number == 1 && field.wire == PB_FIXED64)
             memcpy(&sample->value, &field.value, sizeof sample->value);
-        else if (field.number == 2 && field.wire == WIRE_VARINT)
+        else if (field.number == 2 && field.wire == PB_VARINT)
             sample->time_ms = (int64_t)field.value;
     }
     return true;
@@ -258,25 +172,25 @@ static bool get_sample(const unsigned char **at, const unsigned char *end,
 static bool get_series(const unsigned char **at, const unsigned char *end,
                        struct remote_write_series *series)
 {
-    struct field field;
+    struct pb_field field;
     series->fault = REMOTE_WRITE_FINE;
-    series->name = "";
-    series->name_len = 0;
-    series->label_count = series->sample_count = 0;
+    series->id.name = "";
+    series->id.name_len = 0;
+    series->id.label_count = series->sample_count = 0;
     series->body = *at;
     series->end = end;
     while (*at < end) {
-        if (!get_field(at, end, &field))
+        if (!pb_get_field(at, end, &field))
             return false;
         const unsigned char *inner = field.bytes;
-        if (is_message(&field, 1)) {
-            struct remote_write_label label;
+        if (pb_is_bytes(&field, 1)) {
+            struct raw_label label;
             if (!get_label(&inner, *at, &label)) {
                 *at = inner;
                 return false;
             }
             add_label(series, &label);
-        } else if (is_message(&field, 2)) {
+        } else if (pb_is_bytes(&field, 2)) {
             struct remote_write_sample sample;
             if (!get_sample(&inner, *at, &sample)) {
                 *at = inner;
@@ -285,7 +199,7 @@ static bool get_series(const unsigned char **at, const unsigned char *end,
             series->sample_count++;
         }
     }
-    if (series->fault == REMOTE_WRITE_FINE && series->name_len == 0)
+    if (series->fault == REMOTE_WRITE_FINE && series->id.name_len == 0)
         series->fault = REMOTE_WRITE_NO_NAME;
     return true;
 }
@@ -298,11 +212,11 @@ enum fw_status remote_write_read(const void *body, size_t len, remote_write_visi
         return FW_OK; /* `body` may be NULL */
     const unsigned char *const begin = body, *at = begin, *const end = begin + len;
     while (at < end) {
-        struct field field;
-        if (!get_field(&at, end, &field))
+        struct pb_field field;
+        if (!pb_get_field(&at, end, &field))
             return fw_fail_at(err, FW_EINVAL, (uint64_t)(at - begin),
                               "no protobuf field at byte %td of the unpacked body", at - begin);
-        if (!is_message(&field, 1))
+        if (!pb_is_bytes(&field, 1))
             continue;
         const unsigned char *inner = field.bytes;
         if (!get_series(&inner, at, &series))
@@ -318,26 +232,16 @@ enum fw_status remote_write_read(const void *body, size_t len, remote_write_visi
 bool remote_write_next(const struct remote_write_series *series, const unsigned char **at,
                        struct remote_write_sample *sample)
 {
-    struct field field;
+    struct pb_field field;
     if (*at == NULL)
         *at = series->body;
     while (*at < series->end) {
-        if (!get_field(at, series->end, &field))
+        if (!pb_get_field(at, series->end, &field))
             return false;
-        if (is_message(&field, 2)) {
+        if (pb_is_bytes(&field, 2)) {
             const unsigned char *inner = field.bytes;
             return get_sample(&inner, *at, sample);
         }
     }
     return false;
-}
-
-const struct remote_write_label *remote_write_label(const struct remote_write_series *series,
-                                                    const char *name)
-{
-    const size_t len = strlen(name);
-    for (size_t i = 0; i < series->label_count; i++)
-        if (series->labels[i].name_len == len && memcmp(series->labels[i].name, name, len) == 0)
-            return &series->labels[i];
-    return NULL;
 }

@@ -10,17 +10,12 @@
 #define FW_INGEST_REMOTE_WRITE_H
 
 #include "base/buf.h"
+#include "ingest/raw_series.h"
 
 enum {
-    REMOTE_WRITE_LABELS_MAX = 64,
     REMOTE_WRITE_NAME_MAX = 1024,   /* bytes of a label's name */
     REMOTE_WRITE_VALUE_MAX = 65535, /* bytes of a label's value */
     REMOTE_WRITE_UNPACKED_MAX = 32 << 20,
-};
-
-struct remote_write_label {
-    const char *name, *value; /* not terminated; bytes of the body */
-    uint32_t name_len, value_len;
 };
 
 /* What is wrong with one series; its neighbours are read all the same. */
@@ -36,10 +31,7 @@ const char *remote_write_fault_text(enum remote_write_fault fault);
 /* Valid inside the visit. With a fault the labels are not whole, the samples are. */
 struct remote_write_series {
     enum remote_write_fault fault;
-    const char *name; /* value of __name__, which is not among the labels */
-    uint32_t name_len;
-    size_t label_count;
-    struct remote_write_label labels[REMOTE_WRITE_LABELS_MAX];
+    struct raw_series id; /* __name__ is its name and not among the labels */
     size_t sample_count;
     const unsigned char *body, *end; /* private: of the TimeSeries message */
 };
@@ -70,9 +62,5 @@ FW_MUST_CHECK enum fw_status remote_write_read(const void *body, size_t len,
 /* Walks the samples of a series: begin with *at = NULL. False after the last one. */
 bool remote_write_next(const struct remote_write_series *series, const unsigned char **at,
                        struct remote_write_sample *sample);
-
-/* NULL when the series has no such label. */
-const struct remote_write_label *remote_write_label(const struct remote_write_series *series,
-                                                    const char *name);
 
 #endif

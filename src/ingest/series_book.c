@@ -238,13 +238,17 @@ static bool take_parts(struct series_book *book, struct series_target *target,
                        const struct series_sample *samples, size_t n, struct row *row)
 {
     bool failed = false, asked = false;
-    struct series_slot *slot = NULL;
+    struct series_slot *slot = NULL, *joined;
     for (size_t i = 0; i < n; i++) {
         const struct series_sample *sample = &samples[i];
         if (sample->role == SERIES_GAUGE)
             continue;
         if (sample->stale) {
             series_target_end(target, sample);
+            continue;
+        }
+        if (sample->loose && (joined = series_target_join(target, sample)) != NULL) {
+            count_put(book, series_target_put(target, joined, sample));
             continue;
         }
         if (!asked)

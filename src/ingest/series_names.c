@@ -14,7 +14,7 @@ static bool is_name(const char *text, size_t len)
         const char c = text[i];
         const bool letter =
             (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':';
-        if (!letter && (i == 0 || c < '0' || c > '9'))
+        if (!letter && (i == 0 || ((c < '0' || c > '9') && c != '.' && c != '-')))
             return false;
     }
     return true;

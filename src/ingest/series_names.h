@@ -10,7 +10,7 @@
 enum { SERIES_NAMES_MAX = 1024, SERIES_NAME_MAX = 127 };
 
 struct series_name {
-    char text[SERIES_NAME_MAX + 1]; /* [a-zA-Z_:][a-zA-Z0-9_:]* */
+    char text[SERIES_NAME_MAX + 1]; /* [a-zA-Z_:][a-zA-Z0-9_:.-]* */
     uint64_t samples;
 };
 

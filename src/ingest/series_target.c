@@ -16,7 +16,7 @@ enum {
     PRESENT_BOOT = GAUGES + 1,
 };
 static_assert(PRESENT_BOOT < 32, "present is too small");
-static_assert(GROUP_COUNT <= 8, "dirty and unknown are too small");
+static_assert(GROUP_COUNT <= 8 && SERIES_SUMS_MAX <= 8, "dirty and unknown are too small");
 
 #define MIB 1048576.0
 #define DAY_S 86400.0
@@ -41,6 +41,7 @@ static enum series_group group_of(int role)
     case SERIES_DISK_FREE:
     case SERIES_DISK_AVAILABLE:
     case SERIES_DISK_READONLY:
+    case SERIES_DISK_USED:
         return GROUP_DISK;
     case SERIES_TCP_CLOSE_WAIT:
     case SERIES_TCP_OTHER:
@@ -223,6 +224,27 @@ struct series_slot *series_target_slot(struct series_target *target, int64_t tim
     return &target->slots[at];
 }
 
+static bool is_near(int64_t a, int64_t b)
+{
+    return a - b < SERIES_LOOSE_MS && b - a < SERIES_LOOSE_MS;
+}
+
+struct series_slot *series_target_join(struct series_target *target,
+                                       const struct series_sample *sample)
+{
+    struct series_slot *found = NULL;
+    const struct series_part *part = find_part(target, key_of(sample->part, sample->role));
+    for (size_t i = 0; i < target->slot_count; i++) {
+        struct series_slot *slot = &target->slots[i];
+        if (slot->time_ms == sample->time_ms)
+            return NULL;
+        if (is_near(slot->time_ms, sample->time_ms) &&
+            (part == NULL || !is_near(slot->time_ms, part->time_ms)))
+            found = slot;
+    }
+    return found;
+}
+
 /* ---- what a sample adds ---- */
 
 /* A counter's growth since its sample before; false when that is not known. */
@@ -240,6 +262,17 @@ static bool growth(const struct series_target *target, const struct series_part 
     const bool may_step_back = role == SERIES_CPU_IOWAIT || role == SERIES_CPU_IDLE;
     *delta = 0;
     return may_step_back && part->value > part->before / 2;
+}
+
+static void add_growth(struct series_slot *slot, int role, double delta, double seconds)
+{
+    const enum series_group group = group_of(role);
+    if (group == GROUP_CPU)
+        slot->cpu[role - SERIES_CPU_USER] += delta;
+    else if (group == GROUP_NET)
+        slot->net[role - SERIES_NET_IN] += delta / seconds;
+    else
+        slot->java += delta / seconds;
 }
 
 static void add_counter(const struct series_target *target, struct series_slot *slot,
@@ -260,28 +293,85 @@ static void add_counter(const struct series_target *target, struct series_slot *
         slot->unknown |= bit(group);
         return;
     }
-    if (group == GROUP_CPU)
-        slot->cpu[role - SERIES_CPU_USER] += delta;
-    else if (group == GROUP_NET)
-        slot->net[role - SERIES_NET_IN] += delta / seconds;
-    else
-        slot->java += delta / seconds;
+    add_growth(slot, role, delta, seconds);
 }
 
-/* With the last of a file system's three sizes. As df: what only root may use is not free. */
+/* ---- sums by rule ---- */
+
+static bool is_sum(int role)
+{
+    return role >= SERIES_SUM && role <= SERIES_WHOLE;
+}
+
+/* The place of a metric's sum; SERIES_SUMS_MAX when there is no room for it. */
+static size_t sum_of(struct series_target *target, const struct series_sample *sample)
+{
+    const uint8_t role = sample->role == SERIES_WHOLE ? SERIES_SHARE : sample->role;
+    size_t i = 0;
+    while (i < target->sum_count &&
+           (target->sums[i].metric != sample->metric || target->sums[i].role != role))
+        i++;
+    if (i == target->sum_count && i < SERIES_SUMS_MAX)
+        target->sums[target->sum_count++] =
+            (struct series_sum_id){.metric = sample->metric, .role = role};
+    return i;
+}
+
+static void add_sum(struct series_target *target, struct series_slot *slot,
+                    const struct series_part *part, const struct series_sample *sample, size_t i)
+{
+    struct series_sum *sum = &slot->sums[i];
+    double delta, seconds;
+    switch (sample->role) {
+    case SERIES_MAX:
+        sum->value = sum->members == 0 ? part->value : fmax(sum->value, part->value);
+        break;
+    case SERIES_RATE:
+        if (sample->kind == SERIES_LEVEL)
+            sum->value += part->value;
+        else if (part->before_ms >= 0 && growth(target, part, sample->role, &delta, &seconds))
+            sum->value += delta / seconds;
+        else if (part->before_ms >= 0 || slot->serial < 3)
+            slot->sums_unknown |= (uint8_t)(1u << i);
+        break;
+    case SERIES_WHOLE:
+        sum->whole += part->value;
+        break;
+    default:
+        sum->value += part->value;
+        sum->whole += part->value;
+    }
+    sum->members++;
+    slot->sums_dirty |= (uint8_t)(1u << i);
+}
+
+/* What of a file system is used, of what a user may use at most; false when something misses. */
+static bool disk_used(const struct series_target *target, int64_t time_ms, uint64_t part,
+                      double *used, double *total)
+{
+    double size, free_bytes, available;
+    if (!value_at(target, key_of(part, SERIES_DISK_AVAILABLE), time_ms, &available))
+        return false;
+    if (!value_at(target, key_of(part, SERIES_DISK_USED), time_ms, used)) {
+        if (!value_at(target, key_of(part, SERIES_DISK_SIZE), time_ms, &size) ||
+            !value_at(target, key_of(part, SERIES_DISK_FREE), time_ms, &free_bytes))
+            return false;
+        *used = size > 0 ? size - free_bytes : -1;
+    }
+    *total = *used + available;
+    return true;
+}
+
+/* With the last of a file system's sizes. As df: what only root may use is not free. */
 static void add_disk(const struct series_target *target, struct series_slot *slot, uint64_t part)
 {
-    double size, free_bytes, available, readonly;
+    double used, total;
     const struct series_part *flag = find_part(target, key_of(part, SERIES_DISK_READONLY));
-    readonly = flag != NULL ? flag->value : 0;
-    if (readonly != 0 || !value_at(target, key_of(part, SERIES_DISK_SIZE), slot->time_ms, &size) ||
-        !value_at(target, key_of(part, SERIES_DISK_FREE), slot->time_ms, &free_bytes) ||
-        !value_at(target, key_of(part, SERIES_DISK_AVAILABLE), slot->time_ms, &available))
+    if ((flag != NULL && flag->value != 0) ||
+        !disk_used(target, slot->time_ms, part, &used, &total))
         return;
-    const double used = size - free_bytes, total = used + available;
     slot->members[GROUP_DISK]++;
-    if (size > 0 && used >= 0 && available >= 0 && total > 0 &&
-        100.0 * used / total > slot->disk_pct)
+    if (used >= 0 && total >= used && total > 0 && 100.0 * used / total > slot->disk_pct)
         slot->disk_pct = 100.0 * used / total;
 }
 
@@ -316,7 +406,38 @@ static bool is_counter(int role)
 
 static bool is_disk(int role)
 {
-    return role >= SERIES_DISK_SIZE && role <= SERIES_DISK_READONLY;
+    return role >= SERIES_DISK_SIZE && role <= SERIES_DISK_USED;
+}
+
+/* Moves the part on to the sample; what was added up so far is part of its value. */
+static void step_part(struct series_part *part, const struct series_sample *sample)
+{
+    const bool adds =
+        sample->kind == SERIES_DELTA && (is_counter(sample->role) || sample->role == SERIES_RATE);
+    const bool known = part->time_ms >= 0;
+    part->before_ms = part->time_ms;
+    part->before = part->value;
+    part->time_ms = sample->time_ms;
+    part->value = sample->value + (adds && known ? part->before : 0);
+}
+
+static void add_sample(struct series_target *target, struct series_slot *slot,
+                       const struct series_part *part, const struct series_sample *sample)
+{
+    const int role = sample->role;
+    if (role == SERIES_CORES) {
+        if (sample->value >= 1 && sample->value <= 65536)
+            target->server->cores = (uint32_t)sample->value;
+    } else if (is_counter(role) && sample->kind == SERIES_LEVEL) {
+        slot->members[group_of(role)]++;
+        add_growth(slot, role, part->value, 1.0);
+    } else if (is_counter(role)) {
+        add_counter(target, slot, part, role);
+    } else if (is_disk(role)) {
+        add_disk(target, slot, sample->part);
+    } else {
+        add_gauge(slot, sample);
+    }
 }
 
 enum series_put series_target_put(struct series_target *target, struct series_slot *slot,
@@ -328,6 +449,9 @@ enum series_put series_target_put(struct series_target *target, struct series_sl
         return sample->time_ms == part->time_ms || sample->time_ms == part->before_ms
                    ? SERIES_REPEATED
                    : SERIES_LATE;
+    const size_t sum = is_sum(sample->role) ? sum_of(target, sample) : 0;
+    if (sum == SERIES_SUMS_MAX)
+        return SERIES_FULL;
     if (part == NULL) {
         if (!room_for_part(target))
             return SERIES_FULL;
@@ -336,17 +460,13 @@ enum series_put series_target_put(struct series_target *target, struct series_sl
         part->time_ms = -1;
         target->part_count++;
     }
-    part->before_ms = part->time_ms;
-    part->before = part->value;
-    part->time_ms = sample->time_ms;
-    part->value = sample->value;
-    if (is_counter(sample->role))
-        add_counter(target, slot, part, sample->role);
-    else if (is_disk(sample->role))
-        add_disk(target, slot, sample->part);
-    else
-        add_gauge(slot, sample);
-    slot->dirty |= bit(group_of(sample->role));
+    step_part(part, sample);
+    if (is_sum(sample->role)) {
+        add_sum(target, slot, part, sample, sum);
+    } else {
+        add_sample(target, slot, part, sample);
+        slot->dirty |= bit(group_of(sample->role));
+    }
     return SERIES_TAKEN;
 }
 
@@ -356,9 +476,15 @@ void series_target_end(struct series_target *target, const struct series_sample 
     if (part == NULL || part->time_ms >= sample->time_ms)
         return;
     const enum series_group group = group_of(sample->role);
-    const bool is_member = is_counter(sample->role) || sample->role == SERIES_DISK_SIZE;
-    if (is_member && target->expected[group] > 0)
+    const bool is_member = is_counter(sample->role) || sample->role == SERIES_DISK_SIZE ||
+                           sample->role == SERIES_DISK_USED;
+    if (is_sum(sample->role)) {
+        const size_t sum = sum_of(target, sample);
+        if (sum < SERIES_SUMS_MAX && target->sums[sum].expected > 0)
+            target->sums[sum].expected--;
+    } else if (is_member && target->expected[group] > 0) {
         target->expected[group]--;
+    }
     remove_part(target, part);
 }
 
@@ -485,6 +611,35 @@ static bool give_group(const struct giver *g, enum series_group group)
     return true;
 }
 
+static bool give_sum(const struct giver *g, size_t i)
+{
+    const struct series_sum_id *id = &g->target->sums[i];
+    const struct series_sum *sum = &g->slot->sums[i];
+    const double value = id->role != SERIES_SHARE ? sum->value
+                         : sum->whole > 0         ? 100.0 * sum->value / sum->whole
+                                                  : 0.0;
+    return give(g, id->metric, value);
+}
+
+static bool sum_whole(const struct giver *g, size_t i)
+{
+    const uint32_t expected = g->target->sums[i].expected, members = g->slot->sums[i].members;
+    return members > 0 && !(g->slot->sums_unknown >> i & 1) && g->slot->serial > 1 &&
+           (g->last || (expected > 0 && members >= expected));
+}
+
+static bool settle_sums(const struct giver *g, struct series_slot *slot)
+{
+    for (size_t i = 0; i < g->target->sum_count; i++) {
+        if (!(slot->sums_dirty >> i & 1) || !sum_whole(g, i))
+            continue;
+        if (!give_sum(g, i))
+            return false;
+        slot->sums_dirty &= (uint8_t) ~(1u << i);
+    }
+    return true;
+}
+
 /* From now on its numbers of members are what a whole scrape has. */
 static void settle_slot(struct series_target *target, struct series_slot *slot)
 {
@@ -492,6 +647,8 @@ static void settle_slot(struct series_target *target, struct series_slot *slot)
     if (slot->serial < 2)
         return;
     memcpy(target->expected, slot->members, sizeof target->expected);
+    for (size_t i = 0; i < target->sum_count; i++)
+        target->sums[i].expected = slot->sums[i].members;
     if (slot->cores > 0)
         target->server->cores = slot->cores;
 }
@@ -513,6 +670,8 @@ bool series_target_settle(struct series_target *target, bool all, series_value_f
                 return false;
             slot->dirty &= (uint8_t)~bit((enum series_group)group);
         }
+        if (!settle_sums(&g, slot))
+            return false;
     }
     return true;
 }

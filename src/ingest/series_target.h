@@ -23,6 +23,20 @@ struct series_part {
     double value, before;
 };
 
+/* Metrics that are sums, largest or shares of parts, by rule: so many of one target. */
+enum { SERIES_SUMS_MAX = 8 };
+
+struct series_sum_id {
+    uint16_t metric;
+    uint8_t role; /* SERIES_SUM, SERIES_MAX, SERIES_RATE or SERIES_SHARE */
+    uint32_t expected;
+};
+
+struct series_sum {
+    double value, whole;
+    uint32_t members;
+};
+
 enum { GAUGES = SERIES_SWAP_FREE - SERIES_MEM_TOTAL + 1 };
 
 struct series_slot {
@@ -40,6 +54,8 @@ struct series_slot {
     uint32_t present; /* bit per gauge; above them time and boot */
     double disk_pct, close_wait;
     bool has_close_wait;
+    uint8_t sums_dirty, sums_unknown; /* bit per sum */
+    struct series_sum sums[SERIES_SUMS_MAX];
 };
 
 struct series_server {
@@ -59,7 +75,9 @@ struct series_target {
     unsigned gaps;                  /* in a row */
     int64_t interval_ms;            /* the usual one; 0: not known yet */
     uint32_t expected[GROUP_COUNT]; /* members of the newest settled time; 0: none is settled */
-    struct series_slot *slots;      /* ascending by time */
+    size_t sum_count;
+    struct series_sum_id sums[SERIES_SUMS_MAX];
+    struct series_slot *slots; /* ascending by time */
     size_t slot_count, slot_cap;
     size_t slots_max;          /* SERIES_SLOTS to SERIES_SLOTS_MAX */
     int64_t over_ms;           /* the newest time whose slot was given up; 0: none */
@@ -79,6 +97,12 @@ size_t series_target_bytes(const struct series_target *target);
  * out. NULL: the time is over, or `give` failed and *failed is set. */
 struct series_slot *series_target_slot(struct series_target *target, int64_t time_ms,
                                        series_value_fn give, void *ctx, bool *failed);
+
+/* The slot of a loose sample whose fellows carry another time: less than SERIES_LOOSE_MS away, and
+ * nothing of its part in it yet. NULL: none, or its own time has a slot. */
+enum { SERIES_LOOSE_MS = 1500 };
+struct series_slot *series_target_join(struct series_target *target,
+                                       const struct series_sample *sample);
 
 enum series_put { SERIES_TAKEN, SERIES_REPEATED, SERIES_LATE, SERIES_FULL };
 /* Adds a sample (no gauge, not stale) to the slot of its time. */

@@ -178,7 +178,7 @@ def test_keys(daemon):
     """Every path of the API's own description, with no key and with bad ones: open or refused, never served."""
     _, answer = daemon.get("/openapi.json")
     paths = json.loads(answer.split(b"\r\n\r\n", 1)[1])["paths"]
-    free = {"/", "/health", "/status", "/livez", "/readyz", "/openapi.json", "/metrics"}
+    free = {"/", "/health", "/status", "/livez", "/readyz", "/openapi.json", "/metrics", "/ping", "/influx/ping"}
     bad = [b"", b"X-API-Key: wrong\r\n", b"Authorization: Bearer wrong\r\n", b"Authorization: Basic Ondyb25n\r\n",
            b"X-API-Key: " + KEY[:-1].encode() + b"\r\n", b"X-API-Key: " + KEY.upper().encode() + b"\r\n"]
     refused = 0

@@ -86,6 +86,12 @@ static void test_before_recovery(void **state)
 }
 
 /* Both ways: each route is described, each description is a route. */
+static bool has_no_answer(const char *operation)
+{
+    return strncmp(operation, "influx_write", 12) == 0 ||
+           strncmp(operation, "influx_ping", 11) == 0;
+}
+
 static void test_openapi_is_the_table(void **state)
 {
     (void)state;
@@ -106,7 +112,9 @@ static void test_openapi_is_the_table(void **state)
             method[k] = (char)(routes[i].method[k] - 'A' + 'a');
         CHECK_TRUE(routes[i].path, fw_json_get(path, method, &operation));
         CHECK_STR(routes[i].path, fixture_text(operation, "operationId"), routes[i].operation);
-        fixture_at(operation, routes[i].coding != NULL ? "responses.204" : "responses.200");
+        fixture_at(operation, routes[i].coding != NULL || has_no_answer(routes[i].operation)
+                                  ? "responses.204"
+                                  : "responses.200");
     }
     struct fw_json_iter iter = fw_json_walk(paths);
     struct fw_json_value path;

@@ -265,7 +265,7 @@ static void test_queues(void **state)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
         CHECK_EQ("taken", queues[i].taken, SCRAPES);
     }
-    series_book_counts(api_remote_write_book(s.api->remote_write), &counts);
+    series_book_counts(api_series_book(s.api->series), &counts);
     CHECK_EQ("all accounted for", counts.mapped + counts.late, 2 * QUEUES * SCRAPES);
     CHECK_EQ("nothing twice", counts.repeated, 0);
     const double in = held(&s, METRIC_NET_IN, NOW_MS - 1000);

@@ -25,8 +25,8 @@ static enum fw_status see(void *ctx, const struct remote_write_series *series)
         seen->faults++;
         seen->fault = series->fault;
     }
-    seen->labels += series->label_count;
-    snprintf(seen->name, sizeof seen->name, "%.*s", (int)series->name_len, series->name);
+    seen->labels += series->id.label_count;
+    snprintf(seen->name, sizeof seen->name, "%.*s", (int)series->id.name_len, series->id.name);
     for (const unsigned char *at = NULL; remote_write_next(series, &at, &sample); walked++) {
         seen->sum += sample.value;
         seen->last_ms = sample.time_ms;

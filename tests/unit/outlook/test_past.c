@@ -1,0 +1,223 @@
+/* What earlier runs said: found again by time and lead, replaced by later runs of the same origin,
+ * forgotten when memory is used up. */
+#include "outlook/past.h"
+
+#include "base/alloc.h"
+
+#include "support.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { STEP_S = 300, SERVERS_MAX = 8 };
+
+struct made {
+    struct outlook outlook;
+    struct risk risks[SERVERS_MAX];
+    struct forecast_set *set;
+};
+
+/* A run over servers "s0".."s(n-1)" from `origin`: p50 of metric 3 at horizon index k is base + k.
+ */
+static void make(struct made *m, int64_t origin, size_t n, float base)
+{
+    memset(m, 0, sizeof *m);
+    m->set = calloc(1, sizeof *m->set + n * sizeof(void *));
+    assert_non_null(m->set);
+    m->set->count = n;
+    for (size_t i = 0; i < n; i++) {
+        struct forecast *f = calloc(1, sizeof *f + sizeof f->paths[0]);
+        assert_non_null(f);
+        snprintf(f->name, sizeof f->name, "s%zu", i);
+        f->origin_ms = origin * STEP_S * 1000;
+        f->path_count = 1;
+        f->paths[0].metric = 3;
+        for (int k = 0; k < FORECAST_HORIZON; k++) {
+            f->paths[0].p10[k] = -1;
+            f->paths[0].p50[k] = base + (float)k;
+            f->paths[0].p90[k] = 1000;
+        }
+        m->set->items[i] = f;
+        m->risks[i].score = base;
+    }
+    m->outlook.set = m->set;
+    m->outlook.risks = m->risks;
+    m->outlook.step_s = STEP_S;
+}
+
+static void unmake(struct made *m)
+{
+    for (size_t i = 0; i < m->set->count; i++)
+        free((void *)(uintptr_t)m->set->items[i]);
+    free(m->set);
+}
+
+static void take(struct outlook_past *past, int64_t origin, size_t n, float base)
+{
+    struct made m;
+    make(&m, origin, n, base);
+    outlook_past_take(past, &m.outlook);
+    unmake(&m);
+}
+
+static double said(struct outlook_past *past, const char *server, size_t lead, int64_t step)
+{
+    float value;
+    outlook_past_read(past, server, 3, lead, 1, step, 1, &value);
+    return (double)value;
+}
+
+static double scored(struct outlook_past *past, const char *server, int64_t step)
+{
+    float value;
+    outlook_past_risk(past, server, step, 1, &value);
+    return (double)value;
+}
+
+static void test_leads(void **state)
+{
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    float band[4];
+    (void)state;
+    take(past, 1000, 2, 50);
+    CHECK_EQ("leads", outlook_past_lead(0), 1);
+    for (size_t i = 0; i < OUTLOOK_PAST_LEADS; i++) {
+        const int64_t ahead = outlook_past_lead(i);
+        CHECK_NEAR("where it belongs", said(past, "s1", i, 1000 + ahead - 1),
+                   50 + (double)ahead - 1, 0);
+        CHECK_TRUE("not before", isnan(said(past, "s1", i, 1000 + ahead - 2)));
+        CHECK_TRUE("not behind", isnan(said(past, "s1", i, 1000 + ahead)));
+    }
+    CHECK_TRUE("nobody", isnan(said(past, "s2", 0, 1000)));
+    outlook_past_read(past, "s0", 3, 0, 0, 998, 4, band);
+    CHECK_TRUE("a range", isnan(band[0]) && isnan(band[1]) && band[2] == -1 && isnan(band[3]));
+    outlook_past_read(past, "s0", 2, 0, 0, 1000, 1, band);
+    CHECK_TRUE("another metric", isnan(band[0]));
+    CHECK_NEAR("score", scored(past, "s1", 1000), 50, 0);
+    CHECK_TRUE("no score", isnan(scored(past, "s1", 1001)));
+    outlook_past_free(past);
+}
+
+/* A server that is a step late joins what its origin has; of two runs the later one stays. */
+static void test_merging(void **state)
+{
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    struct outlook_past_counts counts;
+    struct made m;
+    (void)state;
+    take(past, 1000, 2, 50);
+    make(&m, 1001, 4, 60);
+    struct forecast *late = (struct forecast *)(uintptr_t)m.set->items[3];
+    late->origin_ms = (int64_t)1000 * STEP_S * 1000;
+    struct forecast *silent = (struct forecast *)(uintptr_t)m.set->items[2];
+    silent->origin_ms = (int64_t)900 * STEP_S * 1000;
+    outlook_past_take(past, &m.outlook);
+    unmake(&m);
+    CHECK_NEAR("kept", said(past, "s1", 0, 1000), 50, 0);
+    CHECK_NEAR("joined", said(past, "s3", 0, 1000), 60, 0);
+    CHECK_NEAR("the new one", said(past, "s0", 0, 1001), 60, 0);
+    CHECK_TRUE("silent for long", isnan(said(past, "s2", 0, 900)));
+    take(past, 1001, 1, 70);
+    CHECK_NEAR("the later run", said(past, "s0", 0, 1001), 70, 0);
+    CHECK_NEAR("of that server only", said(past, "s1", 0, 1001), 60, 0);
+    take(past, 999, 1, 40); /* a clock that went back */
+    CHECK_NEAR("in order", said(past, "s0", 0, 999), 40, 0);
+    CHECK_NEAR("beside the others", said(past, "s0", 0, 1000), 50, 0);
+    outlook_past_counts(past, &counts);
+    CHECK_EQ("steps", counts.steps, 3);
+    CHECK_EQ("oldest", counts.oldest_s, 999 * STEP_S);
+    outlook_past_free(past);
+}
+
+static void test_memory(void **state)
+{
+    enum { BYTES = 20000 };
+    struct outlook_past *past = outlook_past_new(BYTES);
+    struct outlook_past_counts counts;
+    (void)state;
+    for (int i = 0; i < 500; i++) {
+        take(past, 1000 + i, SERVERS_MAX, (float)i);
+        outlook_past_counts(past, &counts);
+        CHECK_TRUE("within", counts.bytes <= BYTES);
+    }
+    CHECK_TRUE("the newest is there", said(past, "s7", 0, 1499) == 499);
+    CHECK_TRUE("the oldest is gone", isnan(said(past, "s7", 0, 1000)));
+    CHECK_TRUE("several", counts.steps > 5 && counts.oldest_s > 1400 * STEP_S);
+    outlook_past_free(past);
+    past = outlook_past_new(10); /* not enough for anything */
+    take(past, 1000, 1, 1);
+    CHECK_TRUE("nothing", isnan(said(past, "s0", 0, 1000)));
+    outlook_past_counts(past, &counts);
+    CHECK_EQ("none", counts.oldest_s, -1);
+    outlook_past_free(past);
+}
+
+/* Readers see a value of some run, or none, whatever the publisher does. */
+struct reader {
+    struct outlook_past *past;
+    atomic_bool over;
+    size_t wrong;
+};
+
+static void *read_on(void *ctx)
+{
+    struct reader *r = ctx;
+    struct outlook_past_counts counts;
+    float values[64];
+    while (!atomic_load(&r->over)) {
+        outlook_past_read(r->past, "s1", 3, 0, 1, 1000, 64, values);
+        for (size_t i = 0; i < 64; i++)
+            r->wrong += !isnan(values[i]) && (values[i] < 7 || values[i] > 8);
+        outlook_past_risk(r->past, "s1", 1000, 64, values);
+        outlook_past_counts(r->past, &counts);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct reader readers[2] = {{.past = outlook_past_new(20000)}};
+    pthread_t threads[2];
+    (void)state;
+    readers[1].past = readers[0].past;
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_on, &readers[i]), 0);
+    for (int i = 0; i < 400; i++)
+        take(readers[0].past, 1000 + i / 8, 4, 7 + (float)(i % 2));
+    for (size_t i = 0; i < 2; i++) {
+        atomic_store(&readers[i].over, true);
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        CHECK_EQ("never anything else", readers[i].wrong, 0);
+    }
+    outlook_past_free(readers[0].past);
+}
+
+static void test_allocations_fail(void **state)
+{
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    struct outlook_past_counts counts;
+    (void)state;
+    take(past, 1000, 2, 50);
+    for (long n = 1; n <= 2; n++) {
+        fw_alloc_fail_at(n);
+        take(past, 1001, 2, 60);
+        fw_alloc_fail_at(0);
+        CHECK_NEAR("what was there stays", said(past, "s1", 0, 1000), 50, 0);
+        CHECK_TRUE("not kept", isnan(said(past, "s1", 0, 1001)));
+    }
+    outlook_past_counts(past, &counts);
+    CHECK_EQ("counted", counts.failures, 2);
+    outlook_past_free(past);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_leads),
+        cmocka_unit_test(test_merging),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_allocations_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
