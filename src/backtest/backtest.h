@@ -29,7 +29,7 @@ struct backtest_options {
 enum { BACKTEST_CHOICES_MAX = 24 };
 enum backtest_knob {
     BACKTEST_AS_SET,
-    BACKTEST_THRESHOLDS, /* how far from the worst value, against now; docs/backtest.md */
+    BACKTEST_THRESHOLDS, /* all metrics' moved: backtest_move_thresholds() */
     BACKTEST_NEAR_PROBABILITY,
     BACKTEST_MIN_PROBABILITY,
     BACKTEST_FOR,

@@ -40,7 +40,7 @@ size_t backtest_choices(const struct alert_options *now, struct backtest_choice 
         enum backtest_knob knob;
         double values[6]; /* 0: no more */
     } tried[] = {
-        {BACKTEST_THRESHOLDS,       {0.5, 0.75, 1.5, 2.0, 3.0}},
+        {BACKTEST_THRESHOLDS,       {0.5, 0.75, 1.5, 2.0, 4.0}},
         {BACKTEST_NEAR_PROBABILITY, {0.4, 0.5, 0.7, 0.8, 0.9} },
         {BACKTEST_MIN_PROBABILITY,  {0.6, 0.7, 0.9, 0.95}     },
         {BACKTEST_FOR,              {1.0, 3.0, 6.0}           },
@@ -59,15 +59,16 @@ size_t backtest_choices(const struct alert_options *now, struct backtest_choice 
     return n;
 }
 
+/* Of a metric that is bounded: by the odds of its place between best and worst value, so that it
+ * stays between them. */
 static double move(const struct schema_metric *m, double threshold, double factor)
 {
-    const double worst = m->worse == METRIC_WORSE_HIGH ? m->max : m->min;
-    if (isnan(threshold))
-        return threshold;
-    if (!isfinite(worst)) /* upwards without end */
-        return m->worse == METRIC_WORSE_HIGH ? threshold / factor : threshold * factor;
-    const double moved = worst + factor * (threshold - worst);
-    return fmax(m->min, fmin(moved, m->max));
+    const bool high = m->worse == METRIC_WORSE_HIGH;
+    const double best = high ? m->min : m->max, worst = high ? m->max : m->min;
+    if (!isfinite(worst) || !isfinite(best))
+        return high ? threshold / factor : threshold * factor;
+    const double odds = (threshold - best) / (worst - threshold) / factor; /* NaN stays NaN */
+    return isinf(odds) ? worst : best + (worst - best) * odds / (1.0 + odds);
 }
 
 void backtest_move_thresholds(struct schema_metric *metric, double factor)
