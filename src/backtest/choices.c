@@ -106,7 +106,7 @@ void backtest_choice_apply(const struct backtest_choice *choice, struct alert_op
 
 size_t backtest_rates(double now, double rates[BACKTEST_RATES_MAX])
 {
-    static const double tried[] = {0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 1.0};
+    static const double tried[] = {0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0};
     static_assert(COUNT(tried) < BACKTEST_RATES_MAX, "with the present one");
     size_t n = 0;
     bool placed = false;

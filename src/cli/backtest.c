@@ -30,7 +30,7 @@ static void help(void)
          "                      after a third of the time)\n"
          "  --to TIME           and before this (the end of the data)\n"
          "  --config FILE       the daemon's: thresholds of its metrics\n"
-         "  --alarms-per-day X  of unusual behaviour, wanted at most, a server and day (0.1)\n"
+         "  --alarms-per-day X  of unusual behaviour, wanted at most, a server and day (0.2)\n"
          "  --set NAME          what the set of plain files is called\n"
          "  --step SECONDS      of the grid (300; 3600 for ETT)\n"
          "  --threads N         (all cores)\n"

@@ -19,7 +19,7 @@ static const double own_share = 4.0;
 
 void surprise_options_default(struct surprise_options *options, uint32_t step_s)
 {
-    *options = (struct surprise_options){.step_s = step_s, .alarms_per_server_day = 0.1};
+    *options = (struct surprise_options){.step_s = step_s, .alarms_per_server_day = 0.2};
 }
 
 enum fw_status surprise_new(const struct surprise_options *options, struct surprise **out,

@@ -27,7 +27,8 @@ struct surprise_options {
     uint32_t step_s;
     double alarms_per_server_day; /* wanted at most; above 0 */
 };
-void surprise_options_default(struct surprise_options *options, uint32_t step_s); /* 0.1 */
+void surprise_options_default(struct surprise_options *options,
+                              uint32_t step_s); /* 0.2: docs/backtest.md says why */
 
 /* One metric's part in a score, most surprising first. */
 struct surprise_reason {

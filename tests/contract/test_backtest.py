@@ -68,7 +68,7 @@ def main():
     baselines = reference()
     with tempfile.TemporaryDirectory() as directory:
         part = make_part(directory)
-        done = subprocess.run([PROGRAM, 'backtest', '--data', part, '--alarms-per-day', '0.25', '--format', 'json'],
+        done = subprocess.run([PROGRAM, 'backtest', '--data', part, '--format', 'json'],
                               capture_output=True, text=True, timeout=280, check=True)
         one, = json.loads(done.stdout)['sets']
         alarms = {}

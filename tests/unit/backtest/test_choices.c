@@ -81,10 +81,10 @@ static void test_rates(void **state)
         double now;
         size_t n, at;
     } rows[] = {
-        {0.1,   9,  2},
-        {0.12,  10, 3},
-        {0.001, 10, 0},
-        {9.0,   10, 9},
+        {0.1,   10, 2 },
+        {0.12,  11, 3 },
+        {0.001, 11, 0 },
+        {9.0,   11, 10},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         double rates[BACKTEST_RATES_MAX];
