@@ -54,28 +54,33 @@ static size_t place_of(const struct surprise_server *s, uint16_t metric)
     return at;
 }
 
+struct surprise_metric *surprise_server_metric(struct surprise_server *s, uint16_t metric)
+{
+    const size_t at = place_of(s, metric);
+    if (at < s->metric_count && s->metrics[at].metric == metric)
+        return &s->metrics[at];
+    if (s->metric_count == s->metric_capacity) {
+        const size_t wanted = s->metric_count == 0 ? 16 : 2 * s->metric_count;
+        void *wider = fw_realloc_array(s->metrics, wanted, sizeof *s->metrics);
+        if (wider == NULL)
+            return NULL;
+        s->metrics = wider;
+        s->metric_capacity = wanted;
+    }
+    memmove(&s->metrics[at + 1], &s->metrics[at], (s->metric_count - at) * sizeof *s->metrics);
+    s->metric_count++;
+    s->metrics[at] = (struct surprise_metric){.metric = metric, .seen_step = SURPRISE_LONG_AGO};
+    for (size_t k = 0; k < SURPRISE_RING; k++)
+        s->metrics[at].ring[k] = no_band;
+    return &s->metrics[at];
+}
+
 /* Makes room for whatever metrics the forecast has. */
 static bool know_metrics(struct surprise_server *s, const struct forecast *f)
 {
-    for (size_t i = 0; i < f->path_count; i++) {
-        const size_t at = place_of(s, f->paths[i].metric);
-        if (at < s->metric_count && s->metrics[at].metric == f->paths[i].metric)
-            continue;
-        if (s->metric_count == s->metric_capacity) {
-            const size_t wanted = s->metric_count + f->path_count;
-            void *wider = fw_realloc_array(s->metrics, wanted, sizeof *s->metrics);
-            if (wider == NULL)
-                return false;
-            s->metrics = wider;
-            s->metric_capacity = wanted;
-        }
-        memmove(&s->metrics[at + 1], &s->metrics[at], (s->metric_count - at) * sizeof *s->metrics);
-        s->metric_count++;
-        s->metrics[at] =
-            (struct surprise_metric){.metric = f->paths[i].metric, .seen_step = SURPRISE_LONG_AGO};
-        for (size_t k = 0; k < SURPRISE_RING; k++)
-            s->metrics[at].ring[k] = no_band;
-    }
+    for (size_t i = 0; i < f->path_count; i++)
+        if (surprise_server_metric(s, f->paths[i].metric) == NULL)
+            return false;
     return true;
 }
 
@@ -212,6 +217,8 @@ static void close_step(struct surprise_server *s, uint32_t step_s)
     if (s->verdict.above) {
         s->since_step = s->verdict.since_step;
         s->above_step = s->step;
+        s->reason_count = s->verdict.reason_count;
+        memcpy(s->reasons, s->verdict.reasons, sizeof s->reasons);
     }
 }
 
@@ -271,10 +278,14 @@ bool surprise_server_update(struct surprise_server *s, const struct forecast *f,
 void surprise_server_judge(struct surprise_server *s, double threshold, uint32_t step_s)
 {
     struct surprise_verdict *v = &s->verdict;
-    const bool lately = (s->step - s->above_step) * (int64_t)step_s <= HOUR_S;
+    v->lately = (s->step - s->above_step) * (int64_t)step_s <= HOUR_S;
     v->threshold = (float)threshold;
     v->above = v->judged && (double)v->score > threshold;
-    v->firing = v->above || lately;
-    v->since_step = lately ? s->since_step : s->step;
+    v->firing = v->above || v->lately;
+    v->since_step = v->lately ? s->since_step : s->step;
     v->above_step = v->above ? s->step : s->above_step;
+    if (v->lately && !v->above) {
+        v->reason_count = s->reason_count;
+        memcpy(v->reasons, s->reasons, sizeof v->reasons);
+    }
 }

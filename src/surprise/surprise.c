@@ -135,3 +135,44 @@ const struct surprise_verdict *surprise_verdict(const struct surprise *surprise,
     assert(index < surprise->count);
     return &surprise->servers[index]->verdict;
 }
+
+/* ---- what is kept ---- */
+
+size_t surprise_count(const struct surprise *surprise)
+{
+    return surprise->count;
+}
+
+const char *surprise_name(const struct surprise *surprise, size_t index)
+{
+    assert(index < surprise->count);
+    return surprise->servers[index]->name;
+}
+
+void surprise_encode(const struct surprise *surprise, size_t index, const struct schema *schema,
+                     struct fw_buf *out)
+{
+    assert(index < surprise->count);
+    surprise_server_encode(surprise->servers[index], schema, surprise->options.step_s, out);
+}
+
+enum fw_status surprise_decode(struct surprise *s, const char *name, const struct schema *schema,
+                               const void *data, size_t len, struct fw_error *err)
+{
+    assert(s->count == 0 || strcmp(s->servers[s->count - 1]->name, name) < 0);
+    if (strlen(name) > SERVER_NAME_MAX)
+        return fw_fail(err, FW_ECORRUPT, "what was learned is of no server");
+    struct surprise_server *server = surprise_server_new(name);
+    void *wider = fw_realloc_array(s->servers, s->count + 1, sizeof *s->servers);
+    if (wider != NULL)
+        s->servers = wider;
+    enum fw_status status =
+        server == NULL || wider == NULL
+            ? fw_fail(err, FW_ENOMEM, "no memory for what was learned of %.100s", name)
+            : surprise_server_decode(server, schema, s->options.step_s, data, len, err);
+    if (status != FW_OK)
+        surprise_server_free(server);
+    else
+        s->servers[s->count++] = server;
+    return status;
+}

@@ -17,6 +17,7 @@
 #ifndef FW_SURPRISE_SURPRISE_H
 #define FW_SURPRISE_SURPRISE_H
 
+#include "base/buf.h"
 #include "forecast/forecast.h"
 
 enum { SURPRISE_REASONS_MAX = 5 };
@@ -41,12 +42,13 @@ struct surprise_reason {
 struct surprise_verdict {
     bool judged;     /* the newest step had values and forecasts to compare them with */
     bool above;      /* its score is above the threshold */
-    bool firing;     /* it was within the last hour */
+    bool lately;     /* that of a closed step within the last hour was */
+    bool firing;     /* either */
     float score;     /* NaN: not judged */
     float threshold; /* INFINITY: still learning */
     int64_t step;    /* the newest one, seconds since 1970 / step_s */
     int64_t since_step, above_step; /* of the firing alarm: its first and its newest step above */
-    size_t reason_count;            /* of the newest step */
+    size_t reason_count;            /* of step `above_step` while firing, else of the newest */
     struct surprise_reason reasons[SURPRISE_REASONS_MAX];
 };
 
@@ -64,6 +66,19 @@ FW_MUST_CHECK enum fw_status surprise_update(struct surprise *surprise,
 
 /* Of set->items[index] of the last update, which succeeded; valid until the next one. */
 const struct surprise_verdict *surprise_verdict(const struct surprise *surprise, size_t index);
+
+/* What was learned, to be kept over a restart (docs/formats/surprise.md): how many servers there
+ * are, and the name and bytes of each. */
+size_t surprise_count(const struct surprise *surprise);
+const char *surprise_name(const struct surprise *surprise, size_t index);
+void surprise_encode(const struct surprise *surprise, size_t index, const struct schema *schema,
+                     struct fw_buf *out);
+/* Before the first update, names ascending (asserted). After a restart an hour passes before
+ * anything is judged. On failure the server is left out: FW_EVERSION, FW_EINVAL (learned on another
+ * step), FW_ECORRUPT, FW_ENOMEM. */
+FW_MUST_CHECK enum fw_status surprise_decode(struct surprise *surprise, const char *name,
+                                             const struct schema *schema, const void *data,
+                                             size_t len, struct fw_error *err);
 
 /* The thresholds that the servers had in the last update, had another number of alarms been wanted:
  * (count of the set's items) written. */

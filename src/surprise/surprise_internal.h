@@ -2,6 +2,7 @@
 #ifndef FW_SURPRISE_SURPRISE_INTERNAL_H
 #define FW_SURPRISE_SURPRISE_INTERNAL_H
 
+#include "base/buf.h"
 #include "surprise/ladder.h"
 #include "surprise/surprise.h"
 
@@ -50,6 +51,8 @@ struct surprise_server {
     struct surprise_ladder ladder;
     struct surprise_verdict verdict;
     int64_t above_step, since_step; /* of closed steps */
+    size_t reason_count;            /* of above_step */
+    struct surprise_reason reasons[SURPRISE_REASONS_MAX];
     size_t metric_count, metric_capacity;
     struct surprise_metric *metrics; /* ascending by metric */
 };
@@ -57,6 +60,18 @@ struct surprise_server {
 /* NULL: no memory. */
 struct surprise_server *surprise_server_new(const char *name);
 void surprise_server_free(struct surprise_server *server);
+
+/* The metric's memory, made where there is none; NULL: no memory. */
+struct surprise_metric *surprise_server_metric(struct surprise_server *server, uint16_t metric);
+
+/* keep.c. Bands and the step that is not closed are left out. */
+void surprise_server_encode(const struct surprise_server *server, const struct schema *schema,
+                            uint32_t step_s, struct fw_buf *out);
+/* Into a new server. FW_EVERSION, FW_EINVAL (another step), FW_ECORRUPT, FW_ENOMEM. */
+FW_MUST_CHECK enum fw_status surprise_server_decode(struct surprise_server *server,
+                                                    const struct schema *schema, uint32_t step_s,
+                                                    const void *data, size_t len,
+                                                    struct fw_error *err);
 
 /* Takes in a forecast: closes the step before when a new one came, scores the newest one, and
  * remembers the bands. The verdict has all but what depends on the threshold. False: no memory. */

@@ -179,7 +179,8 @@ static void test_incident(void **state)
         CHECK_TRUE("nobody else", !surprise_verdict(s, 0)->above && !surprise_verdict(s, 2)->above);
     }
     live(s, &w, 12);
-    CHECK_TRUE("an hour later", surprise_verdict(s, 1)->firing);
+    CHECK_TRUE("an hour later", surprise_verdict(s, 1)->firing && surprise_verdict(s, 1)->lately);
+    CHECK_TRUE("still with its reasons", surprise_verdict(s, 1)->reason_count >= 3);
     live(s, &w, 1);
     CHECK_TRUE("over", !surprise_verdict(s, 1)->firing);
     surprise_free(s);
@@ -340,6 +341,85 @@ static void test_servers_come_and_go(void **state)
     world_fini(&w);
 }
 
+/* What is kept and read back goes on where it was, an hour later. */
+static void test_kept_over_a_restart(void **state)
+{
+    (void)state;
+    struct world w;
+    struct schema schema;
+    struct fw_buf buf;
+    struct surprise *before = make(0.3), *after = make(0.3);
+    schema_default(&schema);
+    world_init(&w, 11);
+    fw_buf_init(&buf, 1 << 16);
+    live(before, &w, 12 * DAY);
+    for (size_t i = 0; i < surprise_count(before); i++) {
+        fw_buf_reset(&buf);
+        surprise_encode(before, i, &schema, &buf);
+        CHECK_TRUE("not too large", !buf.failed && buf.len < 1500);
+        assert_int_equal(
+            surprise_decode(after, surprise_name(before, i), &schema, buf.data, buf.len, NULL),
+            FW_OK);
+    }
+    for (int t = 0; t < DAY; t++) {
+        next_step(&w);
+        if (t == DAY - 1)
+            for (size_t m = 0; m < METRICS; m++)
+                w.values[2][m] += 12.0f;
+        update(before, &w);
+        update(after, &w);
+        for (size_t i = 0; i < SERVERS && t > 12; i++) {
+            const struct surprise_verdict *x = surprise_verdict(before, i),
+                                          *y = surprise_verdict(after, i);
+            CHECK_TRUE("judged", y->judged);
+            CHECK_NEAR("the same score", y->score, x->score, 0.02);
+            CHECK_NEAR("the same threshold", y->threshold, x->threshold, 0.02);
+        }
+    }
+    CHECK_TRUE("finds as before", surprise_verdict(after, 2)->above);
+    fw_buf_fini(&buf);
+    surprise_free(before);
+    surprise_free(after);
+    world_fini(&w);
+}
+
+/* Bytes that were cut, or changed anywhere, never do harm: refused, or read as something sane. */
+static void test_damaged_bytes(void **state)
+{
+    (void)state;
+    struct world w;
+    struct schema schema;
+    struct fw_buf buf;
+    struct surprise *s = make(0.3);
+    schema_default(&schema);
+    world_init(&w, 12);
+    fw_buf_init(&buf, 1 << 16);
+    live(s, &w, 5 * DAY);
+    surprise_encode(s, 0, &schema, &buf);
+    surprise_free(s);
+    for (size_t len = 0; len < buf.len; len++) {
+        s = make(0.3);
+        CHECK_TRUE("cut", surprise_decode(s, "a", &schema, buf.data, len, NULL) != FW_OK);
+        CHECK_EQ("left out", surprise_count(s), 0);
+        surprise_free(s);
+    }
+    for (size_t at = 0; at < buf.len; at++) {
+        const char was = buf.data[at];
+        buf.data[at] = (char)~was;
+        s = make(0.3);
+        if (surprise_decode(s, "a", &schema, buf.data, buf.len, NULL) == FW_OK)
+            live(s, &w, 2);
+        surprise_free(s);
+        buf.data[at] = was;
+    }
+    buf.data[0]++;
+    s = make(0.3);
+    CHECK_EQ("version", surprise_decode(s, "a", &schema, buf.data, buf.len, NULL), FW_EVERSION);
+    surprise_free(s);
+    fw_buf_fini(&buf);
+    world_fini(&w);
+}
+
 /* Memory is what the servers need and does not grow with time. */
 static void test_memory(void **state)
 {
@@ -380,6 +460,8 @@ int main(void)
         cmocka_unit_test(test_missing_values),
         cmocka_unit_test(test_constant_metric),
         cmocka_unit_test(test_servers_come_and_go),
+        cmocka_unit_test(test_kept_over_a_restart),
+        cmocka_unit_test(test_damaged_bytes),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
