@@ -178,7 +178,7 @@ static const struct {
      "current_value:n peak_value:n peak_minutes:i probability:n id:s state:s held:b "
      "pending_since:s? pending_since_unix:i? starts_at:s? starts_at_unix:i? ends_at:s? "
      "ends_at_unix:i? updated_at:s? updated_at_unix:i? ack:o? acknowledged_by:s? silenced_by:s? inhibited_by:s? labels:o "
-     "risk_score:n profile:s explanation:*@Driver")},
+     "risk_score:n profile:s explanation:*@Driver reasons:*o")},
     {"AlertList", 3,
      "timestamp:s count:i alerts:*@Alert timestamp_unix:i stale:b total:i offset:i"},
     {"Ack", 0,

@@ -29,6 +29,7 @@ void config_default(struct config *config)
     config->stale_steps = 3;
     config->expire_hours = 168;
     config->min_interval_s = 10;
+    config->unusual_per_month = 1;
     config->snapshot_journal_bytes = (uint64_t)64 << 20;
     config->snapshot_interval_s = 3600;
     config->history_days = 60;
@@ -54,36 +55,37 @@ struct setting {
 #define FIELD(member) offsetof(struct config, member), sizeof(((struct config *)NULL)->member)
 
 static const struct setting settings[] = {
-    {"server", "listen", LISTEN,            0,                 0,                             0,         0,                      NULL},
-    {"server",        "data",         TEXT,             FIELD(data_dir),                  1,                    0,           NULL            },
-    {"server",        "api_key_file",         TEXT,     FIELD(api_key_file),          0,                0,               NULL        },
-    {"server",        "host_names",         TEXT,       FIELD(host_names),            0,                  0,               NULL          },
-    {"server",        "cors_origins",         TEXT,     FIELD(cors_origins),          0,                0,               NULL          },
-    {"server",        "rate_limit",         BOOL,       FIELD(rate_limit),            0,                  0,               NULL        },
-    {"server",        "http_threads",         UNSIGNED,     FIELD(http_threads),      1,            64,               NULL               },
-    {"server",        "connections",         UNSIGNED,      FIELD(connections_max),       128,         1000000,         NULL},
-    {"server",        "body",         BYTES,             FIELD(body_bytes_max),                 65536,             1ull << 30, NULL},
-    {"server",        "records",         SIZE,          FIELD(records_max),               1,                 10000000,           NULL        },
-    {"server",        "event_clients",         SIZE,    FIELD(event_clients),         1,               100000,               NULL        },
-    {"server",        "allow_open",         BOOL,       FIELD(allow_open),            0,                  0,               NULL          },
-    {"fleet",        "step",          UNSIGNED,              FIELD(step_s),              1,                 3600,            NULL   },
-    {"fleet",        "window_steps",          UNSIGNED,      FIELD(window_steps),      300,           8640,            NULL                },
-    {"fleet",        "servers",          SIZE,           FIELD(servers_max),               1,                1000000,          NULL},
-    {"fleet",        "future_skew",          UNSIGNED,       FIELD(future_skew_s),       0,          86400,            NULL                          },
-    {"fleet",        "stale_steps",          UNSIGNED,       FIELD(stale_steps),       1,            1000,              NULL},
-    {"fleet",        "expire_hours",          UNSIGNED,      FIELD(expire_hours),      1,           24 * 366,              NULL                       },
-    {"forecast",        "model",       TEXT,          FIELD(model),                 0,                         0,                 NULL},
-    {"forecast",        "models_dir",       TEXT,     FIELD(models_dir),            0,                    0,                 NULL                            },
-    {"forecast",        "forecaster",       CHOICE,     FIELD(forecaster),          0,                  0,                 "auto|argus"},
-    {"forecast",        "risk",       CHOICE,           FIELD(risk),                0,                        0,                 "forewarn|argus"                      },
-    {"forecast",        "threads",       UNSIGNED,        FIELD(forecast_threads),           0,          1024,        NULL},
-    {"forecast",        "min_interval",       UNSIGNED,   FIELD(min_interval_s),      0,            3600,               NULL                           },
-    {"store",        "snapshot_journal",          BYTES,  FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL},
-    {"store",        "snapshot_interval",          UNSIGNED, FIELD(snapshot_interval_s), 10,    86400,           NULL                                         },
-    {"store",        "history_days",          UNSIGNED,      FIELD(history_days),      0,           3660,              NULL},
-    {"log",        "level",            LEVEL,               FIELD(log_level),                0,               0,        NULL                                  },
-    {"log",        "json",            BOOL,                FIELD(log_json),                  0,                 0,        NULL},
-    {"log",        "lines_per_minute",            UNSIGNED,    FIELD(log_lines_per_minute),  0, 1000000,        NULL                                            },
+    {"server", "listen", LISTEN,             0,                0,                              0,         0,                      NULL},
+    {"server",        "data",         TEXT,              FIELD(data_dir),                  1,                    0,           NULL            },
+    {"server",        "api_key_file",         TEXT,      FIELD(api_key_file),          0,                0,               NULL        },
+    {"server",        "host_names",         TEXT,        FIELD(host_names),            0,                  0,               NULL          },
+    {"server",        "cors_origins",         TEXT,      FIELD(cors_origins),          0,                0,               NULL          },
+    {"server",        "rate_limit",         BOOL,        FIELD(rate_limit),            0,                  0,               NULL        },
+    {"server",        "http_threads",         UNSIGNED,      FIELD(http_threads),      1,            64,               NULL               },
+    {"server",        "connections",         UNSIGNED,       FIELD(connections_max),       128,         1000000,         NULL},
+    {"server",        "body",         BYTES,              FIELD(body_bytes_max),                 65536,             1ull << 30, NULL},
+    {"server",        "records",         SIZE,           FIELD(records_max),               1,                 10000000,           NULL        },
+    {"server",        "event_clients",         SIZE,     FIELD(event_clients),         1,               100000,               NULL        },
+    {"server",        "allow_open",         BOOL,        FIELD(allow_open),            0,                  0,               NULL          },
+    {"fleet",        "step",          UNSIGNED,               FIELD(step_s),              1,                 3600,            NULL   },
+    {"fleet",        "window_steps",          UNSIGNED,       FIELD(window_steps),      300,           8640,            NULL                },
+    {"fleet",        "servers",          SIZE,            FIELD(servers_max),               1,                1000000,          NULL},
+    {"fleet",        "future_skew",          UNSIGNED,        FIELD(future_skew_s),       0,          86400,            NULL                          },
+    {"fleet",        "stale_steps",          UNSIGNED,        FIELD(stale_steps),       1,            1000,              NULL},
+    {"fleet",        "expire_hours",          UNSIGNED,       FIELD(expire_hours),      1,           24 * 366,              NULL                       },
+    {"forecast",        "model",       TEXT,           FIELD(model),                 0,                         0,                 NULL},
+    {"forecast",        "models_dir",       TEXT,      FIELD(models_dir),            0,                    0,                 NULL                            },
+    {"forecast",        "forecaster",       CHOICE,      FIELD(forecaster),          0,                  0,                 "auto|argus"},
+    {"forecast",        "risk",       CHOICE,            FIELD(risk),                0,                        0,                 "forewarn|argus"                      },
+    {"forecast",        "threads",       UNSIGNED,         FIELD(forecast_threads),           0,          1024,        NULL},
+    {"forecast",        "min_interval",       UNSIGNED,    FIELD(min_interval_s),      0,            3600,               NULL                           },
+    {"alerts",        "unusual_per_month",         UNSIGNED, FIELD(unusual_per_month), 0,       300,               NULL},
+    {"store",        "snapshot_journal",          BYTES,   FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL          },
+    {"store",        "snapshot_interval",          UNSIGNED,  FIELD(snapshot_interval_s), 10,    86400,           NULL              },
+    {"store",        "history_days",          UNSIGNED,       FIELD(history_days),      0,           3660,              NULL       },
+    {"log",        "level",            LEVEL,                FIELD(log_level),                0,               0,        NULL       },
+    {"log",        "json",            BOOL,                 FIELD(log_json),                  0,                 0,        NULL     },
+    {"log",        "lines_per_minute",            UNSIGNED,     FIELD(log_lines_per_minute),  0, 1000000,        NULL                 },
 };
 
 static bool parse_bool(const char *text, bool *out)

@@ -50,6 +50,10 @@ struct config {
     unsigned forecast_threads; /* 0: one per core */
     uint32_t min_interval_s;
 
+    /* [alerts] */
+    unsigned unusual_per_month; /* of unusual behaviour, wanted at most a server and 30 days; 0:
+                                   it is not looked for */
+
     /* [store] */
     uint64_t snapshot_journal_bytes; /* a snapshot once the journal grew by so much */
     uint32_t snapshot_interval_s;    /* and at the latest after so long, when there was data */
