@@ -63,7 +63,7 @@ void backtest_report_csv(size_t n, struct backtest_result *const *results, struc
         struct backtest_line *lines = backtest_report_lines(r, &count);
         if (lines == NULL)
             out->failed = true;
-        for (size_t k = 0; k < count; k++) {
+        for (size_t k = 0; k < count && lines != NULL; k++) {
             fw_buf_printf(out, "%s,%s", r->set, r->history->series[lines[k].server].name);
             if (lines[k].alert != NULL)
                 put_alert(out, r, lines[k].alert);

@@ -115,7 +115,7 @@ static void put_lines(struct fw_buf *out, const struct backtest_result *r)
         out->failed = true;
     put_key(out, "alerts");
     fw_buf_putc(out, '[');
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && lines != NULL; i++) {
         const char *server = r->history->series[lines[i].server].name;
         fw_buf_puts(out, i == 0 ? "{\"server_name\":" : ",{\"server_name\":");
         fw_buf_json_string(out, server, strlen(server));

@@ -43,19 +43,16 @@ static void play(struct world *w, int64_t from)
         w->values[t] = beyond(t) ? 90.0f : 50.0f;
     w->series = (struct history_series){.name = name, .first = FIRST, .steps = STEPS};
     w->series.value[0] = w->values;
-    w->history = (struct history){
-        .step_s = 300, .n_columns = 1, .n_series = 1, .series = &w->series};
+    w->history =
+        (struct history){.step_s = 300, .n_columns = 1, .n_series = 1, .series = &w->series};
     w->from = FIRST + from;
     w->to = FIRST + STEPS - 1;
-    w->fleet = (struct backtest_fleet){.history = &w->history,
-                                       .schema = &w->schema,
-                                       .watch_from = &w->from,
-                                       .watch_to = &w->to};
+    w->fleet = (struct backtest_fleet){
+        .history = &w->history, .schema = &w->schema, .watch_from = &w->from, .watch_to = &w->to};
     for (size_t m = 0; m < SCHEMA_METRICS_MAX; m++)
         w->fleet.column_of[m] = m == METRIC_CPU_USER ? 0 : -1;
     alert_options_default(&options, &w->schema, 300);
-    assert_int_equal(
-        backtest_trial_init(&w->trial, &w->fleet, &w->schema, &options, NULL), FW_OK);
+    assert_int_equal(backtest_trial_init(&w->trial, &w->fleet, &w->schema, &options, NULL), FW_OK);
     for (int t = 0; t < STEPS; t++) {
         struct forecast *f = build_forecast(name, 1);
         const struct risk risk = {0};
