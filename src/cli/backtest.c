@@ -24,7 +24,7 @@ static void help(void)
          "explains\n"
          "the figures.\n"
          "\n"
-         "  --model PATH|none   a model's directory (none: the statistical forecasters alone)\n"
+         "  --model PATH|none   a model's directory, or shipped (none: the simple forecasters alone)\n"
          "  --labels FILE       known incidents, server_name,start,end (a set's own labels.csv)\n"
          "  --from TIME         alerts count from here on, ISO 8601, UTC (a set's test part; else\n"
          "                      after a third of the time)\n"
