@@ -31,6 +31,8 @@ const char *alert_metric_name(const struct schema *schema, uint16_t metric)
 {
     if (metric == ALERT_METRIC_SILENT)
         return "server_silent";
+    if (metric == ALERT_METRIC_UNUSUAL)
+        return "unusual_behaviour";
     assert(metric < schema->count);
     return schema->metrics[metric].name;
 }

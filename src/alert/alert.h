@@ -7,6 +7,7 @@
 
 #include "risk/risk.h"
 #include "store/state.h"
+#include "surprise/surprise.h"
 
 enum alert_state { ALERT_PENDING, ALERT_FIRING, ALERT_RESOLVED };
 enum alert_severity { ALERT_WARNING, ALERT_CRITICAL, ALERT_SEVERITY_COUNT };
@@ -22,8 +23,13 @@ const char *alert_state_name(enum alert_state state);          /* "pending", ...
 const char *alert_severity_name(enum alert_severity severity); /* "warning", "critical" */
 const char *alert_reason_name(enum alert_reason reason); /* "", "cleared", "server_gone", ... */
 
-enum { ALERT_METRIC_SILENT = 0xffff /* the server sends nothing; not a metric of the schema */ };
-/* The metric's name in the API and the store: the schema's, or "server_silent". */
+enum {                                /* not metrics of the schema */
+       ALERT_METRIC_SILENT = 0xffff,  /* the server sends nothing */
+       ALERT_METRIC_UNUSUAL = 0xfffe, /* it is far from what was forecast for it */
+};
+enum { ALERT_REASONS_MAX = 3 };
+/* The metric's name in the API and the store: the schema's, "server_silent" or "unusual_behaviour".
+ */
 const char *alert_metric_name(const struct schema *schema, uint16_t metric);
 
 struct alert {
@@ -40,7 +46,8 @@ struct alert {
     int64_t ends_ms;    /* 0 while it is active */
     int64_t updated_ms; /* last run that judged it by fresh data */
     int64_t pending_since_ms;
-    float threshold;      /* of the reported severity; NaN for a silent server, as all values are */
+    float threshold;      /* of the reported severity; NaN for a silent server, as all values are;
+                             of unusual behaviour it, predicted, peak and current are scores */
     float predicted;      /* p50 at the first crossing of the reported severity; the value now when
                              it is crossed already; the worst p50 of the near horizon when the alert
                              only has not cleared yet */
@@ -51,6 +58,8 @@ struct alert {
     float current;
     float risk_score;
     enum profile profile;
+    size_t reason_count; /* of unusual behaviour only; not kept over a restart */
+    struct surprise_reason reasons[ALERT_REASONS_MAX];
 };
 
 struct alert_options {
@@ -113,6 +122,11 @@ FW_MUST_CHECK enum fw_status
 alert_book_update(struct alert_book *book, const struct forecast_set *set, const struct risk *risks,
                   int64_t now_ms, alert_transition_fn notify, void *ctx,
                   const struct alert_list **list, struct fw_error *err);
+
+/* From now on unusual behaviour is alerted to as well: an alert that fires at once when a closed
+ * step's score was above its threshold, and resolves when none was for an hour. `surprise` (NULL:
+ * no longer) must have been updated with the set of each update. The updating thread only. */
+void alert_book_watch(struct alert_book *book, const struct surprise *surprise);
 
 /* Says that the process runs; to be called at least once a minute. A gap of more than three minutes
  * means that it was stopped, or that the clock jumped: then the servers' silence is excused for

@@ -18,6 +18,7 @@ struct alert_book {
     struct alert_options options;
     struct store_state *state;
     struct fw_json_parser *parser;
+    const struct surprise *surprise; /* NULL: unusual behaviour is not looked at */
 
     struct alert_entry **entries; /* by server, then metric; new ones behind, until sorted */
     size_t entry_count, entry_cap;
@@ -43,6 +44,7 @@ struct turn {
     struct alert_book *book;
     const struct forecast *forecast;
     const struct risk *risk;
+    const struct surprise_verdict *unusual; /* NULL: none */
     int64_t now_ms;
     size_t first, end; /* its entries from before this update */
 };
@@ -435,6 +437,71 @@ static bool judge_silence(const struct turn *turn)
     return true;
 }
 
+/* ---- unusual behaviour ---- */
+
+static void refresh_unusual(struct alert_entry *entry, const struct turn *turn)
+{
+    struct alert *a = &entry->alert;
+    const struct surprise_verdict *v = turn->unusual;
+    a->threshold = v->threshold;
+    a->current = v->score;
+    a->predicted = v->above || isnan(a->predicted) ? v->score : a->predicted;
+    a->peak = isnan(a->peak) || v->score > a->peak ? v->score : a->peak;
+    a->probability = 1.0f;
+    a->risk_score = turn->risk->score;
+    a->profile = turn->forecast->profile;
+    a->updated_ms = turn->now_ms;
+    a->reason_count =
+        v->reason_count < ALERT_REASONS_MAX ? v->reason_count : (size_t)ALERT_REASONS_MAX;
+    memcpy(a->reasons, v->reasons, a->reason_count * sizeof a->reasons[0]);
+}
+
+/* A step that is not over may still change its mind, and its score is not what the threshold was
+ * learned from. */
+static bool is_unusual(const struct turn *turn)
+{
+    const struct surprise_verdict *v = turn->unusual;
+    return v->lately || (v->above && turn->now_ms >= turn->forecast->origin_ms);
+}
+
+/* The threshold stands for a number of alarms that are wanted: no pending, no hysteresis. */
+static bool judge_unusual(const struct turn *turn)
+{
+    struct alert_book *book = turn->book;
+    struct alert_entry *entry = find_entry(turn, ALERT_METRIC_UNUSUAL);
+    const bool was_active = active(entry);
+    if (turn->unusual == NULL || turn->forecast->stale) {
+        if (was_active)
+            hold(entry);
+        return true;
+    }
+    const bool unusual = is_unusual(turn);
+    if (!was_active && !unusual)
+        return true;
+    if (!make_step_room(book))
+        return false;
+    if (!was_active)
+        entry = begin_entry(turn, entry, ALERT_METRIC_UNUSUAL);
+    if (entry == NULL)
+        return false;
+    entry->dirty |= entry->alert.held;
+    entry->alert.held = false;
+    refresh_unusual(entry, turn);
+    if (!was_active) {
+        entry->alert.state = ALERT_FIRING;
+        entry->latches[ALERT_WARNING].on = true;
+        record(book, entry, ALERT_PENDING, ALERT_WARNING, true, turn->forecast, turn->now_ms);
+    } else if (!unusual && !turn->unusual->firing) {
+        resolve(book, entry, ALERT_REASON_CLEARED, turn->forecast, turn->now_ms);
+    }
+    return true;
+}
+
+void alert_book_watch(struct alert_book *book, const struct surprise *surprise)
+{
+    book->surprise = surprise;
+}
+
 static bool has_path(const struct forecast *forecast, uint16_t metric)
 {
     for (size_t i = 0; i < forecast->path_count; i++) {
@@ -452,7 +519,8 @@ static bool hold_silent_entries(const struct turn *turn)
         struct alert_entry *entry = book->entries[i];
         if (!active(entry) || entry->alert.metric == ALERT_METRIC_SILENT)
             continue;
-        if (turn->forecast->stale || !has_path(turn->forecast, entry->alert.metric))
+        if (turn->forecast->stale || (entry->alert.metric != ALERT_METRIC_UNUSUAL &&
+                                      !has_path(turn->forecast, entry->alert.metric)))
             hold(entry);
         if (!entry->alert.held || turn->now_ms - entry->alert.updated_ms <= book->options.forget_ms)
             continue;
@@ -470,6 +538,7 @@ static bool judge_server(const struct turn *turn)
         for (size_t i = 0; i < turn->forecast->path_count; i++)
             whole &= judge_path(turn, &turn->forecast->paths[i]);
     }
+    whole &= judge_unusual(turn);
     return hold_silent_entries(turn) && whole;
 }
 
@@ -502,12 +571,14 @@ static bool judge_all(struct alert_book *book, const struct forecast_set *set,
         const size_t first = at;
         while (at < known && strcmp(book->entries[at]->alert.server, forecast->name) == 0)
             at++;
-        const struct turn turn = {.book = book,
-                                  .forecast = forecast,
-                                  .risk = &risks[i],
-                                  .now_ms = now_ms,
-                                  .first = first,
-                                  .end = at};
+        const struct turn turn = {
+            .book = book,
+            .forecast = forecast,
+            .risk = &risks[i],
+            .unusual = book->surprise != NULL ? surprise_verdict(book->surprise, i) : NULL,
+            .now_ms = now_ms,
+            .first = first,
+            .end = at};
         whole &= judge_server(&turn);
     }
     return resolve_gone(book, at, known, now_ms) && whole;

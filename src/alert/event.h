@@ -21,7 +21,7 @@ enum { ALERT_SNAPSHOT_MAX = 6143 };
 struct alert_event {
     uint64_t alert_id;
     enum alert_event_type type;
-    char metric[SCHEMA_METRIC_NAME_MAX + 1];   /* or "server_silent" */
+    char metric[SCHEMA_METRIC_NAME_MAX + 1];   /* or as alert_metric_name() has it */
     enum risk_level previous_level, new_level; /* healthy, warning, critical */
     double risk_score;
     double threshold, predicted, probability; /* NaN: none */

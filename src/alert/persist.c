@@ -71,9 +71,12 @@ enum fw_status alert_entry_decode(const struct schema *schema, struct fw_json_pa
         !get_latch(root, "critical", &entry->latches[ALERT_CRITICAL]))
         return fw_fail(err, FW_EINVAL, "not an alert of version %d", ENTRY_VERSION);
     struct alert *a = &entry->alert;
-    if (strcmp(metric, "server_silent") == 0) {
-        a->metric = ALERT_METRIC_SILENT;
-        return FW_OK;
+    static const uint16_t others[] = {ALERT_METRIC_SILENT, ALERT_METRIC_UNUSUAL};
+    for (size_t i = 0; i < COUNT(others); i++) {
+        if (strcmp(metric, alert_metric_name(schema, others[i])) == 0) {
+            a->metric = others[i];
+            return FW_OK;
+        }
     }
     const int index = schema_find(schema, metric, strlen(metric));
     if (index < 0)

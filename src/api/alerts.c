@@ -88,7 +88,7 @@ static bool state_fits(size_t wanted, enum alert_state state, const struct alert
 
 static bool metric_fits(const struct filter *filter, uint16_t metric)
 {
-    if (metric == ALERT_METRIC_SILENT)
+    if (metric == ALERT_METRIC_SILENT || metric == ALERT_METRIC_UNUSUAL)
         return filter->metrics == UINT64_MAX;
     return (filter->metrics >> metric & 1) != 0;
 }

@@ -1,5 +1,6 @@
 #include "api/render.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +67,41 @@ static void put_time_to_issue(struct fw_buf *buf, uint32_t steps, uint32_t step_
         snprintf(text, sizeof text, "%d minute%s", (int)((seconds + 30) / 60),
                  seconds == 60 ? "" : "s");
     api_put_text(buf, "time_to_issue", text);
+}
+
+/* "db-1: far from its forecasts: cpu_user_pct 87.1 (12.1 to 15.8), ...". */
+static void put_unusual_message(struct fw_buf *buf, const struct schema *schema,
+                                const struct alert *alert)
+{
+    char text[SERVER_NAME_MAX + ALERT_REASONS_MAX * (SCHEMA_METRIC_NAME_MAX + 64) + 64];
+    int len = snprintf(text, sizeof text, "%s: far from its forecasts", alert->server);
+    for (size_t i = 0; i < alert->reason_count; i++) {
+        const struct surprise_reason *r = &alert->reasons[i];
+        len += snprintf(text + len, sizeof text - (size_t)len, "%s %s %.4g (%.4g to %.4g)",
+                        i == 0 ? ":" : ",", schema->metrics[r->metric].name, (double)r->value,
+                        (double)r->p10, (double)r->p90);
+        assert(len > 0 && (size_t)len < sizeof text);
+    }
+    api_put_text(buf, "message", text);
+}
+
+/* Which metrics made it unusual: only alerts to unusual behaviour have it. */
+static void put_reasons(struct fw_buf *buf, const struct schema *schema, const struct alert *alert)
+{
+    fw_buf_puts(buf, ",\"reasons\":[");
+    for (size_t i = 0; i < alert->reason_count; i++) {
+        const struct surprise_reason *r = &alert->reasons[i];
+        fw_buf_puts(buf, i == 0 ? "{" : ",{");
+        api_put_text(buf, "metric", schema->metrics[r->metric].name);
+        fw_buf_putc(buf, ',');
+        put_value(buf, "value", r->value);
+        put_value(buf, "p10", r->p10);
+        put_value(buf, "p90", r->p90);
+        fw_buf_json_key(buf, "widths");
+        api_put_number(buf, (double)r->widths, 2);
+        fw_buf_putc(buf, '}');
+    }
+    fw_buf_putc(buf, ']');
 }
 
 /* The top three reasons of the server's score. */
@@ -158,7 +194,8 @@ void api_render_alert_open(struct fw_buf *buf, const struct outlook *outlook,
 {
     const char *metric = alert_metric_name(outlook->schema, alert->metric);
     const char *severity = alert_severity_name(alert->severity);
-    const bool silent = alert->metric == ALERT_METRIC_SILENT;
+    const bool silent = alert->metric == ALERT_METRIC_SILENT,
+               unusual = alert->metric == ALERT_METRIC_UNUSUAL;
     fw_buf_putc(buf, '{');
     api_put_text(buf, "server", alert->server);
     fw_buf_putc(buf, ',');
@@ -173,7 +210,11 @@ void api_render_alert_open(struct fw_buf *buf, const struct outlook *outlook,
     put_value(buf, "predicted_value", alert->predicted);
     put_value(buf, "threshold", alert->threshold);
     put_ahead(buf, alert->steps_ahead, outlook->step_s);
-    put_message(buf, alert->server, metric, (double)alert->predicted, alert->steps_ahead, silent);
+    if (unusual)
+        put_unusual_message(buf, outlook->schema, alert);
+    else
+        put_message(buf, alert->server, metric, (double)alert->predicted, alert->steps_ahead,
+                    silent);
     fw_buf_putc(buf, ',');
     put_time_to_issue(buf, alert->steps_ahead, outlook->step_s);
     fw_buf_putc(buf, ',');
@@ -189,6 +230,8 @@ void api_render_alert_open(struct fw_buf *buf, const struct outlook *outlook,
     api_put_text(buf, "profile", profile_display(alert->profile));
     fw_buf_putc(buf, ',');
     put_explanation(buf, outlook, alert);
+    if (unusual)
+        put_reasons(buf, outlook->schema, alert);
 }
 
 void api_render_alert(struct fw_buf *buf, const struct outlook *outlook, const struct alert *alert,

@@ -15,6 +15,7 @@ int cli_simulate(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_forecast(int argc, char **argv);
 int cli_evaluate(int argc, char **argv);
+int cli_backtest(int argc, char **argv);
 int cli_model(int argc, char **argv);
 int cli_store(int argc, char **argv);
 int cli_bench(int argc, char **argv);

@@ -306,6 +306,10 @@ static void tell_firing(struct demo *demo, const struct outlook *outlook, const 
         printf("no data arrives\n");
         return;
     }
+    if (alert->metric == ALERT_METRIC_UNUSUAL) {
+        printf("far from its forecasts\n");
+        return;
+    }
     if (alert->steps_ahead == 0) {
         printf("has passed ");
         put_threshold(outlook->schema, alert);

@@ -15,6 +15,8 @@ static const struct {
     {"train",        cli_train,        "train a model from CSV history"                                    },
     {"forecast",     cli_forecast,     "forecast from CSV history, or replay it"                           },
     {"evaluate",     cli_evaluate,     "measure forecasts of CSV history against plain ones"               },
+    {"backtest",     cli_backtest,
+     "replay history: which alerts would have fired, how early, how many in vain"                          },
     {"model",        cli_model,        "info, check, run and import of model files"                        },
     {"store",        cli_store,        "check, backup and compact of a data directory"                     },
     {"bench",        cli_bench,        "measure ingest, http, store and forecast"                          },

@@ -54,6 +54,10 @@ struct config {
     uint32_t min_interval_s;
     uint64_t past_bytes; /* of what was forecast before, for charts */
 
+    /* [alerts] */
+    unsigned unusual_per_month; /* of unusual behaviour, wanted at most a server and 30 days; 0:
+                                   it is not looked for */
+
     /* [store] */
     uint64_t snapshot_journal_bytes; /* a snapshot once the journal grew by so much */
     uint32_t snapshot_interval_s;    /* and at the latest after so long, when there was data */

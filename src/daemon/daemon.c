@@ -129,9 +129,7 @@ static void log_transition(void *ctx, const struct alert_transition *transition)
     if (transition->to == ALERT_PENDING ||
         (transition->to == ALERT_RESOLVED && transition->from == ALERT_PENDING))
         return;
-    const char *metric = alert->metric == ALERT_METRIC_SILENT
-                             ? "server_silent"
-                             : daemon->config->schema.metrics[alert->metric].name;
+    const char *metric = alert_metric_name(&daemon->config->schema, alert->metric);
     FW_LOG_INFO("alert", "%s server=%s metric=%s severity=%s minutes_ahead=%u probability=%.2f",
                 alert_state_name(transition->to), alert->server, metric,
                 alert_severity_name(alert->severity),
@@ -199,6 +197,24 @@ static void attach_api(struct daemon *daemon)
     api_attach(daemon->api, &parts);
 }
 
+/* Unusual behaviour, where the operator wants to hear of it. */
+static enum fw_status watch_unusual(struct daemon *daemon, struct fw_error *err)
+{
+    enum { MONTH_DAYS = 30 };
+    const struct surprise_options options = {
+        .step_s = daemon->config->step_s,
+        .alarms_per_server_day = (double)daemon->config->unusual_per_month / MONTH_DAYS,
+    };
+    if (daemon->config->unusual_per_month == 0)
+        return FW_OK;
+    const enum fw_status status = surprise_new(&options, &daemon->surprise, err);
+    if (status != FW_OK)
+        return status;
+    daemon_unusual_load(daemon);
+    alert_book_watch(daemon->alerts, daemon->surprise);
+    return FW_OK;
+}
+
 static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *err)
 {
     const struct config *config = daemon->config;
@@ -219,6 +235,8 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
     struct alert_options alert;
     alert_options_default(&alert, &config->schema, config->step_s);
     status = alert_book_open(&alert, daemon->state, &daemon->alerts, err);
+    if (status == FW_OK)
+        status = watch_unusual(daemon, err);
     if (status != FW_OK)
         return status;
     status = make_notifier(daemon, err);
@@ -228,6 +246,7 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
         .fleet = daemon->fleet,
         .forecaster = daemon->forecaster,
         .alerts = daemon->alerts,
+        .surprise = daemon->surprise,
         .state = daemon->state,
         .clock = daemon->clock,
         .board = daemon->board,
@@ -377,6 +396,7 @@ void daemon_stop(struct daemon *daemon)
     api_free(daemon->api);
     alert_control_close(daemon->control);
     alert_book_close(daemon->alerts);
+    surprise_free(daemon->surprise);
     forecaster_free(daemon->forecaster);
     outlook_board_free(daemon->board);
     daemon_history_stop(daemon);

@@ -1,6 +1,6 @@
 /* The daemon's parts, shared by its files: daemon.c (order of start and stop), recover.c (data
  * directory -> windows), housekeeping.c (snapshots, expiry, watchdog), history.c (the long
- * history), learned.c (what forecasters have learned), models.c (the registry). */
+ * history), learned.c (what was learned), models.c (the registry). */
 #ifndef FW_DAEMON_DAEMON_INTERNAL_H
 #define FW_DAEMON_DAEMON_INTERNAL_H
 
@@ -45,7 +45,8 @@ struct daemon {
         char trouble[256]; /* why a configured model does not serve; "" when all is well */
     } models;
 
-    int64_t learned_ns; /* when what was learned was last written; the runner's */
+    struct surprise *surprise; /* the runner's; NULL: unusual behaviour is not looked for */
+    int64_t learned_ns;        /* when what was learned was last written; the runner's */
 
     struct daemon_housekeeping {
         pthread_t thread;
@@ -74,9 +75,10 @@ FW_MUST_CHECK enum fw_status daemon_snapshot(struct daemon *daemon, struct fw_er
 FW_MUST_CHECK enum fw_status daemon_open_database(struct daemon *daemon, const char *path,
                                                   struct store_state **out, struct fw_error *err);
 
-/* learned.c: what forecasters have learned, from and to the data directory. */
+/* learned.c: what forecasters have learned, and what is unusual, from and to the data directory. */
 /* Before the first run, windows being whole. A failure is told, and learning begins anew. */
 void daemon_learned_load(struct daemon *daemon);
+void daemon_unusual_load(struct daemon *daemon);
 /* Called with every outlook, on the runner's thread: writes when it is due. */
 void daemon_learned_due(void *ctx, const struct outlook *outlook);
 /* While no run is made. */

@@ -147,9 +147,12 @@ enum fw_status outlook_build(const struct outlook_runner_options *options,
         return fw_fail(err, FW_ENOMEM, "make an outlook");
     }
     score_all(&options->risk, set, previous, risks);
-    const enum fw_status status =
-        alert_book_update(options->alerts, set, risks, now_ms, options->on_transition,
-                          options->on_transition_ctx, &outlook->alerts, err);
+    enum fw_status status = FW_OK;
+    if (options->surprise != NULL)
+        status = surprise_update(options->surprise, set, err);
+    if (status == FW_OK)
+        status = alert_book_update(options->alerts, set, risks, now_ms, options->on_transition,
+                                   options->on_transition_ctx, &outlook->alerts, err);
     if (status != FW_OK) {
         outlook_free(outlook);
         return status;

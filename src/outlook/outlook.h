@@ -71,6 +71,7 @@ struct outlook_runner_options {
     struct fleet *fleet;
     struct forecaster *forecaster;
     struct alert_book *alerts;
+    struct surprise *surprise; /* may be NULL; else the book watches it: alert_book_watch() */
     struct store_state *state; /* environment history (API contract 7.3) goes here; may be NULL */
     struct risk_options risk;
     const struct fw_clock *clock;

@@ -313,6 +313,51 @@ static void test_alert_item(void **state)
     fixture_fini(&f);
 }
 
+static void test_unusual_item(void **state)
+{
+    (void)state;
+    const struct alert alert = {
+        .server = "ppml0001",
+        .metric = ALERT_METRIC_UNUSUAL,
+        .state = ALERT_FIRING,
+        .threshold = 0.5f,
+        .predicted = 0.75f,
+        .peak = 0.75f,
+        .current = NAN,
+        .probability = 1.0f,
+        .reason_count = 2,
+        .reasons = {{METRIC_CPU_USER, 87.13f, 12.09f, 15.77f, 19.4f},
+                    {METRIC_CPU_IDLE, 6.5f, 75.94f, 82.07f, -11.3f}}
+    };
+    struct forecast *forecasts[] = {fixture_forecast("ppml0001", three, 3)};
+    struct fixture f;
+    fixture_init(&f, forecasts, 1, &alert, 1);
+    struct fw_buf buf = whole_body(&f, NULL);
+    struct fw_json_parser *parser;
+    const struct fw_json_value root = fixture_parse(&parser, &buf);
+    struct fw_json_iter iter = fw_json_walk(fixture_at(root, "alerts"));
+    struct fw_json_value item, reason;
+    assert_true(fw_json_next(&iter, &item));
+    CHECK_STR("its name", fixture_text(item, "metric"), "unusual_behaviour");
+    CHECK_STR("message", fixture_text(item, "message"),
+              "ppml0001: far from its forecasts: cpu_user_pct 87.13 (12.09 to 15.77), "
+              "cpu_idle_pct 6.5 (75.94 to 82.07)");
+    CHECK_STR("now", fixture_text(item, "time_to_issue"), "now");
+    CHECK_NEAR("the score", fixture_number(item, "predicted_value"), 0.75, 1e-4);
+    CHECK_NEAR("the threshold", fixture_number(item, "threshold"), 0.5, 1e-4);
+    iter = fw_json_walk(fixture_at(item, "reasons"));
+    assert_true(fw_json_next(&iter, &reason));
+    CHECK_STR("which", fixture_text(reason, "metric"), "cpu_user_pct");
+    CHECK_NEAR("the value", fixture_number(reason, "value"), 87.13, 1e-3);
+    assert_true(fw_json_next(&iter, &reason));
+    CHECK_NEAR("under the band", fixture_number(reason, "widths"), -11.3, 1e-3);
+    CHECK_NEAR("which began at", fixture_number(reason, "p10"), 75.94, 1e-3);
+    assert_true(!fw_json_next(&iter, &reason));
+    fw_json_parser_free(parser);
+    fw_buf_fini(&buf);
+    fixture_fini(&f);
+}
+
 static void test_argus_counts(void **state)
 {
     (void)state;
@@ -498,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_view_cuts),
         cmocka_unit_test(test_insufficient),
         cmocka_unit_test(test_alert_item),
+        cmocka_unit_test(test_unusual_item),
         cmocka_unit_test(test_argus_counts),
         cmocka_unit_test(test_fragments_are_reused_rightly),
         cmocka_unit_test(test_truncation),
