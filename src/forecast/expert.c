@@ -41,11 +41,12 @@ struct shelf {
 static void fill_bin(const struct daybook *book, int64_t known, int64_t bin, size_t i,
                      struct shelf *shelf)
 {
-    float sum = 0.0f, weights = 0.0f, weight = 1.0f, plain = 0.0f, count = 0.0f;
+    float sum = 0.0f, weights = 0.0f, plain = 0.0f, count = 0.0f, next = 1.0f;
     float days[DAYBOOK_DAYS];
     daybook_days(book, bin, days);
-    for (int64_t day = 1; day <= DAYBOOK_DAYS; day++, weight *= recent_decay) {
-        const float value = days[day - 1];
+    for (int64_t day = 1; day <= DAYBOOK_DAYS; day++) {
+        const float value = days[day - 1], weight = next;
+        next *= recent_decay;
         if (isnan(value) || bin - day * book->per_day > known)
             continue;
         plain += value;
