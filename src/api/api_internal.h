@@ -31,6 +31,8 @@ struct api_counts {
 };
 
 struct api_predictions;
+struct api_fleet;
+struct api_earlier;
 struct api_decoders;
 struct api_series;
 struct api_events;
@@ -55,6 +57,8 @@ struct api {
     _Atomic(const struct http_server *) server;
     struct api_pool *ingest, *render, *admin, *queries;
     struct api_predictions *predictions;
+    struct api_fleet *fleet;
+    struct api_earlier *earlier;
     struct api_counts counts;
     struct api_decoders *decoders;
     struct api_series *series;
@@ -136,6 +140,12 @@ FW_MUST_CHECK enum fw_status api_predictions_new(struct api *api, struct api_pre
 void api_predictions_free(struct api_predictions *predictions);
 /* The board's listener: renders when somebody is going to ask. */
 void api_predictions_prepare(struct api *api, const struct outlook *outlook);
+
+/* ---- the fleet in short: one body kept per outlook ---- */
+
+FW_MUST_CHECK enum fw_status api_fleet_new(struct api_fleet **out, struct fw_error *err);
+void api_fleet_free(struct api_fleet *fleet);
+http_handler api_get_fleet, api_get_capacity, api_get_schema, api_get_past;
 
 /* ---- events: what changes, for those who follow ---- */
 
