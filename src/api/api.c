@@ -66,6 +66,8 @@ static enum fw_status start(struct api *api, struct fw_error *err)
     if (status == FW_OK)
         status = api_earlier_new(&api->earlier, err);
     if (status == FW_OK)
+        status = api_web_new(&api->web, err);
+    if (status == FW_OK)
         status = api_pool_new(1, RENDER_QUEUE_MAX, WORKER_NICE, &api->render, err);
     if (status == FW_OK)
         status = api_pool_new(1, RELOAD_QUEUE_MAX, WORKER_NICE, &api->admin, err);
@@ -193,6 +195,7 @@ void api_free(struct api *api)
     api_predictions_free(api->predictions);
     api_fleet_free(api->fleet);
     api_earlier_free(api->earlier);
+    api_web_free(api->web);
     api_decoders_free(api->decoders);
     api_series_free(api->series);
     api_feed_events_free(api->feed_events);

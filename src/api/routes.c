@@ -143,6 +143,13 @@ enum fw_status api_routes_make(struct api *api, struct fw_error *err)
          api_get_metrics_forecasts,                                                                                                                   api, NULL    },
         {"GET",    "/openapi.json",                   HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_openapi",
          api_get_openapi,                                                                                                                             api, NULL    },
+ /* The dashboard. */
+        {"GET",    "/servers/{name}",                 HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_page",              api_get_page,        api,
+         NULL                                                                                                                                                      },
+        {"GET",    "/dashboard/{page}",               HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_page_alias",
+         api_get_page,                                                                                                                                api, NULL    },
+        {"GET",    "/assets/{file}",                  HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_asset",             api_get_asset,
+         api,                                                                                                                                              NULL    },
     };
     static_assert(COUNT(table) <= API_ROUTES_MAX, "API_ROUTES_MAX");
     memcpy(api->routes, table, sizeof table);

@@ -39,7 +39,9 @@ void api_get_root(void *ctx, struct http_request *request)
         {"metrics",          "get_metrics"    },
         {"openapi",          "get_openapi"    },
     };
-    const struct api *api = ctx;
+    struct api *api = ctx;
+    if (api_web_root(api, request))
+        return;
     struct fw_buf buf;
     fw_buf_init(&buf, 65536);
     fw_buf_puts(&buf, "{\"service\":\"forewarn\",\"version\":\"" FW_VERSION

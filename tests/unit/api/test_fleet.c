@@ -1,7 +1,8 @@
-/* What the dashboard asks for: the fleet in short, what fills up, the schema. */
+/* What the dashboard asks for: the fleet in short, what fills up, the schema, and the pages. */
 #include "client.h"
 
 #include "api/api_internal.h"
+#include "web/web.h"
 
 enum { ORIGIN_S = STACK_NOW_S, STEP_S = 300 };
 
@@ -244,6 +245,59 @@ static void test_schema(void **state)
     stack_stop(&s);
 }
 
+/* ---- the pages ---- */
+
+static void check_page(const struct stack *s, const char *target, const char *accept,
+                       const char *type)
+{
+    char header[160], value[128];
+    snprintf(header, sizeof header, "Accept: %s\r\n", accept);
+    struct answer answer = ask(s, "GET", target, header, NULL, 0);
+    CHECK_EQ(target, answer.status, 200);
+    answer_header(&answer, "Content-Type", value);
+    CHECK_STR(target, value, type);
+    if (strncmp(type, "text/html", 9) == 0) {
+        CHECK_TRUE(target, strstr(answer.head, web_policy) != NULL);
+        answer_header(&answer, "X-Content-Type-Options", value);
+        CHECK_STR(target, value, "nosniff");
+    }
+    answer_free(&answer);
+}
+
+static void test_pages(void **state)
+{
+    (void)state;
+    static const char browser[] = "text/html,application/xhtml+xml,*/*;q=0.8";
+    static const char html[] = "text/html; charset=utf-8";
+    struct stack s;
+    stack_start(&s, &(struct api_options){0}, false); /* also before recovery is done */
+    check_page(&s, "/", browser, html);
+    check_page(&s, "/", "*/*", "application/json");
+    check_page(&s, "/", "application/json", "application/json");
+    check_page(&s, "/servers/a%2Fb", browser, html);
+    check_page(&s, "/dashboard/alerts", browser, html);
+    size_t n;
+    const struct web_asset *assets = web_assets(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(assets[i].name, "assets/", 7) != 0)
+            continue;
+        char target[160], value[128];
+        snprintf(target, sizeof target, "/%s", assets[i].name);
+        struct answer answer = ask(&s, "GET", target, "Accept-Encoding: gzip\r\n", NULL, 0);
+        CHECK_EQ(target, answer.status, 200);
+        answer_header(&answer, "Cache-Control", value);
+        CHECK_STR(target, value, "public, max-age=31536000, immutable");
+        answer_header(&answer, "Content-Encoding", value);
+        CHECK_STR(target, value, "gzip");
+        CHECK_TRUE(target, answer.body_len == assets[i].gzip_size &&
+                               memcmp(answer.body, assets[i].gzip, answer.body_len) == 0);
+        answer_free(&answer);
+    }
+    CHECK_EQ("no such file", status_of(get(&s, "/assets/app.js")), 404);
+    CHECK_EQ("no way out", status_of(get(&s, "/assets/..%2Findex.html")), 404);
+    stack_stop(&s);
+}
+
 static void test_allocation_failures(void **state)
 {
     (void)state;
@@ -269,9 +323,13 @@ static void test_allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fleet),    cmocka_unit_test(test_threshold_ahead),
-        cmocka_unit_test(test_capacity), cmocka_unit_test(test_past),
-        cmocka_unit_test(test_schema),   cmocka_unit_test(test_allocation_failures),
+        cmocka_unit_test(test_fleet),
+        cmocka_unit_test(test_threshold_ahead),
+        cmocka_unit_test(test_capacity),
+        cmocka_unit_test(test_past),
+        cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
