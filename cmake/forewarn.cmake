@@ -2,6 +2,7 @@
 #
 # fw_library(name DEPS ...)  src/<name>/**/*.c (and .cpp) -> static library fw_<name>. A folder without sources gives
 #                            an interface library, so that the table in CMakeLists.txt stays whole.
+# fw_embed(name folder)      the files below <folder> as constant data of fw_<name>.
 # A source named *_avx2.c is compiled for AVX2+FMA; it is reached through a table chosen at start only.
 
 set(FW_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wvla -Wundef -Wwrite-strings
@@ -59,6 +60,18 @@ function(fw_library name)
             set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${options}")
         endif()
     endforeach()
+endfunction()
+
+# The files below `folder` become part of fw_<name> (tools/embed.py).
+function(fw_embed name folder)
+    find_package(Python3 REQUIRED COMPONENTS Interpreter)
+    file(GLOB_RECURSE files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*)
+    set(source ${CMAKE_BINARY_DIR}/${name}_embedded.c)
+    add_custom_command(OUTPUT ${source}
+        COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tools/embed.py ${CMAKE_SOURCE_DIR}/${folder} ${source}
+        DEPENDS ${CMAKE_SOURCE_DIR}/tools/embed.py ${files}
+        VERBATIM)
+    target_sources(fw_${name} PRIVATE ${source})
 endfunction()
 
 function(fw_program name)

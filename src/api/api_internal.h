@@ -31,6 +31,9 @@ struct api_counts {
 };
 
 struct api_predictions;
+struct api_fleet;
+struct api_earlier;
+struct api_web;
 struct api_decoders;
 struct api_series;
 struct api_events;
@@ -55,6 +58,9 @@ struct api {
     _Atomic(const struct http_server *) server;
     struct api_pool *ingest, *render, *admin, *queries;
     struct api_predictions *predictions;
+    struct api_fleet *fleet;
+    struct api_earlier *earlier;
+    struct api_web *web;
     struct api_counts counts;
     struct api_decoders *decoders;
     struct api_series *series;
@@ -136,6 +142,21 @@ FW_MUST_CHECK enum fw_status api_predictions_new(struct api *api, struct api_pre
 void api_predictions_free(struct api_predictions *predictions);
 /* The board's listener: renders when somebody is going to ask. */
 void api_predictions_prepare(struct api *api, const struct outlook *outlook);
+
+/* ---- the fleet in short: one body kept per outlook ---- */
+
+FW_MUST_CHECK enum fw_status api_fleet_new(struct api_fleet **out, struct fw_error *err);
+void api_fleet_free(struct api_fleet *fleet);
+http_handler api_get_fleet, api_get_capacity, api_get_schema, api_get_past;
+
+/* ---- the dashboard's files ---- */
+
+FW_MUST_CHECK enum fw_status api_web_new(struct api_web **out, struct fw_error *err);
+void api_web_free(struct api_web *web);
+/* True when a browser wants to show the answer to a person (Accept names text/html); the request
+ * has then been answered with the page. */
+bool api_web_root(struct api *api, struct http_request *request);
+http_handler api_get_page, api_get_asset;
 
 /* ---- events: what changes, for those who follow ---- */
 

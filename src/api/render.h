@@ -61,6 +61,8 @@ void api_render_metadata(struct fw_buf *buf, const struct outlook *outlook, cons
 bool api_outlook_stale(const struct outlook *outlook);
 /* "TFT" paths, or the word of the contract for the others: "tft", "baseline", "insufficient". */
 const char *api_method(const struct forecast_path *path);
+/* The same of a server: "tft" as soon as the model serves one of its metrics. */
+const char *api_server_method(const struct forecast *forecast);
 
 /* The place of a server in outlook->set, or -1. */
 int64_t api_outlook_find(const struct outlook *outlook, const char *name);

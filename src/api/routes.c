@@ -66,6 +66,14 @@ enum fw_status api_routes_make(struct api *api, struct fw_error *err)
          api_end_silence,                                                                                                                             api, NULL    },
         {"GET",    "/api/v1/events",                  HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "follow_events",
          api_get_events,                                                                                                                              api, NULL    },
+        {"GET",    "/api/v1/servers/{name}/past",     HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_past",
+         api_get_past,                                                                                                                                api, NULL    },
+        {"GET",    "/api/v1/fleet",                   HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_fleet",             api_get_fleet,       api,
+         NULL                                                                                                                                                      },
+        {"GET",    "/api/v1/capacity",                HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_capacity",
+         api_get_capacity,                                                                                                                            api, NULL    },
+        {"GET",    "/api/v1/schema",                  HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_schema",            api_get_schema,
+         api,                                                                                                                                              NULL    },
         {"GET",    "/api/v1/outlook",                 HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_outlook",
          api_get_outlook,                                                                                                                             api, NULL    },
         {"GET",    "/api/v1/status",                  HTTP_READ,  own,    NO_LIMIT,         NO_BODY,    "get_status_v1",
@@ -135,6 +143,13 @@ enum fw_status api_routes_make(struct api *api, struct fw_error *err)
          api_get_metrics_forecasts,                                                                                                                   api, NULL    },
         {"GET",    "/openapi.json",                   HTTP_OPEN,  legacy, NO_LIMIT,         NO_BODY,    "get_openapi",
          api_get_openapi,                                                                                                                             api, NULL    },
+ /* The dashboard. */
+        {"GET",    "/servers/{name}",                 HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_page",              api_get_page,        api,
+         NULL                                                                                                                                                      },
+        {"GET",    "/dashboard/{page}",               HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_page_alias",
+         api_get_page,                                                                                                                                api, NULL    },
+        {"GET",    "/assets/{file}",                  HTTP_OPEN,  own,    NO_LIMIT,         NO_BODY,    "get_asset",             api_get_asset,
+         api,                                                                                                                                              NULL    },
     };
     static_assert(COUNT(table) <= API_ROUTES_MAX, "API_ROUTES_MAX");
     memcpy(api->routes, table, sizeof table);

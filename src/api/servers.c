@@ -1,5 +1,6 @@
 /* /api/v1/servers and what is below it. */
 #include "api/api_internal.h"
+#include "api/earlier.h"
 
 #include "base/alloc.h"
 
@@ -88,8 +89,7 @@ static size_t collect(const struct api *api, const struct outlook *outlook,
     return n;
 }
 
-/* "tft" as soon as the model serves one of its metrics. */
-static const char *server_method(const struct forecast *forecast)
+const char *api_server_method(const struct forecast *forecast)
 {
     const char *method = "insufficient";
     for (size_t i = 0; i < forecast->path_count; i++) {
@@ -138,7 +138,7 @@ static void put_risk_members(struct fw_buf *buf, const struct outlook *outlook, 
     fw_buf_putc(buf, ',');
     api_put_text(buf, "level", risk_level_style(risk->level)->name);
     fw_buf_putc(buf, ',');
-    api_put_text(buf, "method", server_method(outlook->set->items[index]));
+    api_put_text(buf, "method", api_server_method(outlook->set->items[index]));
     fw_buf_puts(buf, ",\"crossing_probability_30m\":");
     api_put_number(buf, (double)risk->crossing_30m, 4);
     fw_buf_puts(buf, ",\"crossing_probability_8h\":");
@@ -463,4 +463,77 @@ void api_get_forecast(void *ctx, struct http_request *request)
     }
     if (outlook != NULL)
         outlook_release(outlook);
+}
+
+/* ---- earlier forecasts ---- */
+
+static void put_points(struct fw_buf *buf, const char *key, const float *values)
+{
+    fw_buf_putc(buf, ',');
+    fw_buf_json_key(buf, key);
+    api_put_numbers(buf, values, API_EARLIER_POINTS, API_DECIMALS_AUTO);
+}
+
+static void put_past(struct fw_buf *buf, const struct api_earlier_path *path,
+                     const struct api_zone *zone)
+{
+    fw_buf_putc(buf, '{');
+    api_put_time_pair(buf, "made_at", path->made_ms, zone);
+    fw_buf_putc(buf, ',');
+    api_put_int(buf, "origin_unix", path->origin_ms / 1000);
+    fw_buf_puts(buf, ",\"timestamps\":[");
+    for (unsigned i = 0; i < API_EARLIER_POINTS; i++) {
+        if (i > 0)
+            fw_buf_putc(buf, ',');
+        fw_buf_put_i64(buf, path->origin_ms / 1000 + (int64_t)api_earlier_step(i) * path->step_s);
+    }
+    fw_buf_putc(buf, ']');
+    put_points(buf, "p10", path->p10);
+    put_points(buf, "p50", path->p50);
+    put_points(buf, "p90", path->p90);
+    fw_buf_putc(buf, '}');
+}
+
+/* "<metric>":[...] of a server; nothing when none is kept. */
+static bool put_past_of(struct fw_buf *buf, struct api *api, const char *server, uint16_t metric,
+                        const struct api_zone *zone, bool first)
+{
+    struct api_earlier_path paths[API_EARLIER_RUNS];
+    const size_t n = api_earlier_read(api->earlier, server, metric, paths);
+    if (n == 0)
+        return false;
+    if (!first)
+        fw_buf_putc(buf, ',');
+    fw_buf_json_key(buf, api->options.schema->metrics[metric].name);
+    for (size_t i = 0; i < n; i++) {
+        fw_buf_putc(buf, i > 0 ? ',' : '[');
+        put_past(buf, &paths[i], zone);
+    }
+    fw_buf_putc(buf, ']');
+    return true;
+}
+
+void api_get_past(void *ctx, struct http_request *request)
+{
+    struct api *api = ctx;
+    struct api_zone zone;
+    const struct schema *schema = api->options.schema;
+    uint64_t metrics = UINT64_MAX;
+    bool first = true;
+    if (!api_ready(api, request) || !api_query_zone(request, api, &zone) ||
+        !api_query_metrics(request, schema, &metrics) || find_server(api, request) < 0)
+        return;
+    const char *server = http_request_path(request, "name");
+    struct fw_buf buf;
+    fw_buf_init(&buf, API_REPLY_MAX);
+    fw_buf_putc(&buf, '{');
+    api_put_text(&buf, "server_name", server);
+    fw_buf_putc(&buf, ',');
+    api_put_int(&buf, "step_seconds", fleet_options(api->parts.fleet)->step_s);
+    fw_buf_puts(&buf, ",\"metrics\":{");
+    for (size_t i = 0; i < schema->count; i++)
+        if ((metrics >> i & 1) != 0 && put_past_of(&buf, api, server, (uint16_t)i, &zone, first))
+            first = false;
+    fw_buf_puts(&buf, "}}");
+    api_reply_buf(request, &buf);
 }

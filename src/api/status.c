@@ -39,7 +39,9 @@ void api_get_root(void *ctx, struct http_request *request)
         {"metrics",          "get_metrics"    },
         {"openapi",          "get_openapi"    },
     };
-    const struct api *api = ctx;
+    struct api *api = ctx;
+    if (api_web_root(api, request))
+        return;
     struct fw_buf buf;
     fw_buf_init(&buf, 65536);
     fw_buf_puts(&buf, "{\"service\":\"forewarn\",\"version\":\"" FW_VERSION
@@ -279,6 +281,15 @@ void api_get_readyz(void *ctx, struct http_request *request)
 
 /* ---- /api/v1/status ---- */
 
+static const char *log_level_name(void)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    size_t level = FW_DEBUG;
+    while (level < FW_ERROR && !fw_log_enabled((enum fw_log_level)level))
+        level++;
+    return names[level];
+}
+
 static const char *journal_state_name(enum store_journal_state state)
 {
     static const char *const names[] = {"ok", "full", "failed"};
@@ -465,6 +476,8 @@ void api_get_status_v1(void *ctx, struct http_request *request)
     put_model_members(&buf, api);
     fw_buf_putc(&buf, ',');
     api_put_forecast_quality(&buf, api);
+    fw_buf_putc(&buf, ',');
+    api_put_text(&buf, "log_level", log_level_name());
     fw_buf_putc(&buf, ',');
     api_put_int(&buf, "log_lines_suppressed", (int64_t)fw_log_suppressed());
     fw_buf_putc(&buf, '}');

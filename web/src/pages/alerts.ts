@@ -1,0 +1,169 @@
+// Alerts on one line of time: where each began, where now is, and where the forecast says it will cross.
+import { alertActions, canSilence } from '../actions';
+import { get, offers, write } from '../api';
+import { fill, h, setText, svg } from '../dom';
+import { chance, clock, metricName, plural, relative } from '../format';
+import { glyph } from '../glyph';
+import { live } from '../live';
+import { parameter, serverHref, setParameters, type Route } from '../route';
+import type { Alert } from '../types';
+import { alertSentence, calls, fires, isSilenced, stateWord } from '../words';
+
+interface Silence {
+    id: string;
+    state: 'active' | 'pending' | 'expired';
+    server: string | null;
+    metric: string | null;
+    profile: string | null;
+    severity: string | null;
+    starts_at_unix: number | null;
+    ends_at_unix: number | null;
+    recurrence: { days: string[]; from: string; duration: string } | null;
+    created_by: string;
+    comment: string;
+}
+
+const BACK_S = 4 * 3600, AHEAD_S = 8 * 3600;
+const FILTERS: readonly [string, string][] = [['open', 'Open'], ['pending', 'Pending'], ['resolved', 'Resolved'], ['all', 'All']];
+const SHOWN_MAX = 200;
+
+function fits(alert: Alert, filter: string): boolean {
+    if (filter === 'open') return fires(alert);
+    return filter === 'all' || alert.state === filter;
+}
+
+/** What somebody must look at first: critical before warning, unacknowledged first, the soonest first. */
+function order(a: Alert, b: Alert): number {
+    const rank = (alert: Alert): number => (fires(alert) ? 0 : alert.state === 'pending' ? 10 : 20) + (alert.ack !== null || isSilenced(alert) ? 2 : 0) + (alert.severity === 'critical' ? 0 : 1);
+    return rank(a) - rank(b) || a.seconds_ahead - b.seconds_ahead || a.server_name.localeCompare(b.server_name);
+}
+
+function begin(alert: Alert): number {
+    return alert.starts_at_unix ?? alert.pending_since_unix ?? live.now();
+}
+
+/** Percent of the way from four hours ago to eight hours ahead. */
+function place(at: number, now: number): number {
+    return Math.max(0, Math.min(100, ((at - (now - BACK_S)) / (BACK_S + AHEAD_S)) * 100));
+}
+
+function strip(alert: Alert, now: number): SVGElement {
+    const from = place(begin(alert), now), to = place(alert.ends_at_unix ?? now, now), here = place(now, now);
+    const cross = alert.state !== 'resolved' && alert.seconds_ahead > 0 ? place((alert.updated_at_unix ?? now) + alert.seconds_ahead, now) : null;
+    return svg('svg', { class: `strip ${alert.severity} ${alert.state}`, viewBox: '0 0 100 20', preserveAspectRatio: 'none', 'aria-hidden': 'true', focusable: 'false' },
+        svg('path', { d: `M${here} 0V20`, class: 'nowline' }),
+        svg('path', { d: `M${from.toFixed(2)} 10H${Math.max(to, from + 0.6).toFixed(2)}`, class: 'span' }),
+        cross !== null ? svg('path', { d: `M${here} 10H${cross.toFixed(2)}`, class: 'wait' }) : null,
+        cross !== null ? svg('path', { d: `M${cross.toFixed(2)} 2V18`, class: 'hit' }) : null);
+}
+
+function axis(now: number): HTMLElement {
+    const marks = [-4, -2, 0, 2, 4, 6, 8];
+    return h('div', { class: 'strip-axis', 'aria-hidden': 'true' }, ...marks.map((hours) => {
+        const mark = h('span', {}, hours === 0 ? 'now' : clock(now + hours * 3600, now).replace(/^\D+ /, ''));
+        mark.style.left = `${place(now + hours * 3600, now)}%`;
+        return mark;
+    }));
+}
+
+function item(alert: Alert, now: number): HTMLElement {
+    const word = stateWord(alert);
+    const ack = alert.ack?.by;
+    const since = alert.state === 'resolved' && alert.ends_at_unix !== null ? `ended ${relative(alert.ends_at_unix, now)}` : `since ${clock(begin(alert), now)}`;
+    return h('li', { class: `alert ${alert.severity} ${alert.state}${alert.ack !== null ? ' acked' : ''}`, 'data-id': alert.id },
+        h('div', { class: 'alert-what' },
+            h('span', { class: 'alert-mark' }, glyph(alert.state === 'resolved' ? 'healthy' : alert.severity), h('span', {}, alert.severity)),
+            h('span', { class: 'alert-text' },
+                h('a', { href: serverHref(alert.server_name, alert.metric === 'server_silent' ? undefined : alert.metric) }, alert.server_name),
+                h('span', {}, ` ${alertSentence(alert, now)}`),
+                h('span', { class: 'hush' }, ` ${word}${ack === undefined ? '' : ` by ${ack}`}, ${since}${alert.state !== 'resolved' && alert.metric !== 'server_silent' ? `, chance ${chance(alert.probability)}` : ''}`)),
+            alertActions(alert)),
+        strip(alert, now));
+}
+
+function silenceTime(silence: Silence, now: number): string {
+    if (silence.recurrence !== null) return `${silence.recurrence.days.join(', ')} from ${silence.recurrence.from} for ${silence.recurrence.duration}`;
+    const until = silence.ends_at_unix === null ? 'until somebody ends it' : `until ${clock(silence.ends_at_unix, now)}`;
+    return silence.state === 'pending' && silence.starts_at_unix !== null ? `from ${clock(silence.starts_at_unix, now)} ${until}` : until;
+}
+
+function counts(pending: number, taken: number, resolved: number): string {
+    const parts = [pending > 0 && `${plural(pending, 'suspicion')} pending`, taken > 0 && `${taken} acknowledged or silenced`, resolved > 0 && `${resolved} resolved within the last hour`].filter((part) => part !== false);
+    return parts.length === 0 ? 'No suspicion is pending, and none was resolved within the last hour.' : `${parts.join(', ')}.`;
+}
+
+function matcherText(silence: Silence): string {
+    return [silence.metric === null ? null : metricName(silence.metric), silence.server, silence.profile, silence.severity].filter((part) => part !== null).join(', ');
+}
+
+export function alertsPage(root: HTMLElement, _route: Route, signal: AbortSignal): void {
+    let filter = FILTERS.some(([value]) => value === parameter('state')) ? parameter('state') : 'open';
+    let severity = parameter('severity') === 'critical' ? 'critical' : '';
+    const headline = h('h1', {});
+    const sub = h('p', { class: 'hush' });
+    const list = h('ol', { class: 'alerts', 'aria-label': 'Alerts' });
+    const scale = h('div', { class: 'alert-scale' });
+    const more = h('p', { class: 'hush' });
+    const silences = h('section', { class: 'silences', 'aria-label': 'Silences', hidden: true });
+    const search = h('input', { type: 'search', id: 'search', placeholder: 'Search  /', 'aria-label': 'Search alerts by server or metric', autocomplete: 'off', spellcheck: 'false', value: parameter('q') });
+    const filters = h('div', { class: 'switch', role: 'group', 'aria-label': 'State' }, ...FILTERS.map(([value, label]) =>
+        h('button', { type: 'button', 'data-value': value, click: () => { filter = value; paint(true); } }, label)));
+    const critical = h('button', { type: 'button', class: 'chip critical', click: () => { severity = severity === '' ? 'critical' : ''; paint(true); } }, glyph('critical'), 'Critical only');
+    let signature = '';
+
+    function paint(force: boolean): void {
+        const now = live.now();
+        const firing = live.alerts.filter(fires);
+        const open = firing.filter(calls);
+        const bad = open.filter((alert) => alert.severity === 'critical').length;
+        setText(headline, open.length === 0 ? (firing.length === 0 ? 'No alert is firing' : 'Every firing alert is taken care of') : bad === open.length ? `${plural(bad, 'critical alert')} firing` : `${plural(open.length, 'alert')} firing${bad > 0 ? `, ${bad} of them critical` : ''}`);
+        headline.className = bad > 0 ? 'critical' : open.length > 0 ? 'warning' : 'healthy';
+        const pending = live.alerts.filter((alert) => alert.state === 'pending').length;
+        setText(sub, live.alertsStale ? 'No server reports, so this list cannot tell: alerts are held as they were.'
+            : counts(pending, firing.length - open.length, live.alerts.filter((alert) => alert.state === 'resolved').length));
+        for (const button of filters.querySelectorAll('button')) button.setAttribute('aria-pressed', String(button.dataset['value'] === filter));
+        critical.setAttribute('aria-pressed', String(severity !== ''));
+        setParameters({ state: filter === 'open' ? '' : filter, severity, q: search.value });
+        const words = search.value.toLowerCase().split(/\s+/).filter((word) => word !== '');
+        const shown = live.alerts.filter((alert) => fits(alert, filter) && (severity === '' || alert.severity === severity) &&
+            words.every((word) => `${alert.server_name} ${metricName(alert.metric)} ${alert.metric}`.toLowerCase().includes(word))).sort(order);
+        // Buttons keep their place and their focus while nothing has changed.
+        const next = JSON.stringify([shown.map((alert) => [alert.id, alert.state, alert.severity, alert.ack, alert.silenced_by, alert.seconds_ahead, alert.updated_at_unix]), Math.floor(now / 60)]);
+        if (!force && next === signature) return;
+        signature = next;
+        const focused = document.activeElement?.closest('li')?.dataset['id'];
+        fill(scale, h('span', {}), shown.length > 0 && axis(now));
+        fill(list, ...shown.slice(0, SHOWN_MAX).map((alert) => item(alert, now)));
+        if (focused !== undefined) list.querySelector<HTMLElement>(`[data-id="${CSS.escape(focused)}"] a`)?.focus({ preventScroll: true });
+        setText(more, shown.length > SHOWN_MAX ? `${shown.length - SHOWN_MAX} more: search, or show critical ones only.` : shown.length === 0 ? 'Nothing here.' : '');
+    }
+
+    async function paintSilences(): Promise<void> {
+        if (!(await canSilence()) || !(await offers('/api/v1/silences'))) return;
+        const answer = await get<Silence[] | { silences: Silence[] }>('api/v1/silences', signal).catch(() => null);
+        if (answer === null || signal.aborted) return;
+        const all = Array.isArray(answer) ? answer : answer.silences;
+        const active = all.filter((silence) => silence.state !== 'expired');
+        const removable = await offers('/api/v1/silences/{id}', 'delete');
+        silences.hidden = false;
+        fill(silences, h('h2', {}, 'Silences'), active.length === 0 ? h('p', { class: 'hush' }, 'None. A silence is made beside an alert.')
+            : h('ul', {}, ...active.map((silence) => h('li', {}, h('span', {}, h('b', {}, matcherText(silence)), ` ${silenceTime(silence, live.now())}`,
+                h('span', { class: 'hush' }, ` ${[silence.created_by, silence.comment].filter((text) => text !== '').join(': ')}`)),
+            removable && h('button', { type: 'button', 'aria-label': `End the silence of ${matcherText(silence)}`, click: () => { void write('DELETE', `api/v1/silences/${encodeURIComponent(silence.id)}`).then(() => { live.refresh(true); void paintSilences(); }, () => undefined); } }, 'End now')))));
+    }
+
+    search.addEventListener('input', () => paint(true));
+    addEventListener('keydown', (event) => {
+        if (event.key === '/' && !(event.target as HTMLElement).matches('input, select')) {
+            event.preventDefault();
+            search.focus();
+        }
+    }, { signal });
+    root.append(h('section', { class: 'verdict' }, h('div', {}, headline, sub)), h('div', { class: 'toolbar' }, filters, critical, search), scale, list, more, silences);
+    live.subscribe(() => {
+        paint(false);
+        void paintSilences();
+    }, signal);
+    paint(true);
+    void paintSilences();
+}

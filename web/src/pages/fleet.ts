@@ -1,0 +1,196 @@
+// The fleet in five seconds: one sentence about the worst, every server as a cell, then the list with the riskiest
+// first, each row saying why and when.
+import { fill, h, on, setText } from '../dom';
+import { chance, count, plural, profileName } from '../format';
+import { glyph, markLabel, markOf, MARKS, type Mark } from '../glyph';
+import { HeatMap } from '../heat';
+import { live } from '../live';
+import { parameter, serverHref, setParameters, type Route } from '../route';
+import { spark } from '../spark';
+import type { FleetServer } from '../types';
+import { type Row, VirtualList } from '../virtual';
+import { calls, fallsToBad, fires, whyInShort, worstSentence } from '../words';
+
+const narrow = matchMedia('(max-width: 760px)');
+const SORTS: Record<string, (a: FleetServer, b: FleetServer) => number> = {
+    risk: () => 0, // as the daemon sends it
+    soonest: (a, b) => (a.driver?.crossing_unix ?? Infinity) - (b.driver?.crossing_unix ?? Infinity) || b.risk_score - a.risk_score,
+    name: (a, b) => a.server_name.localeCompare(b.server_name, 'en', { numeric: true }),
+};
+
+function rowHeight(): number {
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    return Math.round((narrow.matches ? 5.5 : 3.25) * rem);
+}
+
+function alertWord(name: string): string {
+    let word = '';
+    for (const alert of live.alerts) {
+        if (alert.server_name !== name || !fires(alert)) continue;
+        if (calls(alert)) return 'firing';
+        word = alert.ack !== null ? 'acknowledged' : word === '' ? 'silenced' : word;
+    }
+    return word;
+}
+
+function makeRow(): Row<FleetServer> {
+    const score = h('span', { class: 'score' });
+    const name = h('span', { class: 'name' });
+    const profile = h('span', { class: 'profile' });
+    const why = h('span', { class: 'why' });
+    const picture = h('span', { class: 'picture' });
+    const soonValue = h('span', {}), laterValue = h('span', {});
+    const soon = h('span', { class: 'p30' }, h('span', { class: 'unseen' }, 'incident within 30 minutes: '), soonValue);
+    const later = h('span', { class: 'p8' }, h('span', { class: 'unseen' }, 'within 8 hours: '), laterValue);
+    const state = h('span', { class: 'state' });
+    const link = h('a', { href: '' }, score, h('span', { class: 'who' }, name, profile), why, picture, soon, later, state);
+    const element = h('li', {}, link);
+    return {
+        element,
+        show(server, index, total) {
+            const mark = markOf(server);
+            const now = live.now();
+            element.className = mark;
+            element.setAttribute('aria-setsize', String(total));
+            element.setAttribute('aria-posinset', String(index + 1));
+            link.setAttribute('href', serverHref(server.server_name));
+            link.dataset['index'] = String(index);
+            fill(score, glyph(mark), h('b', {}, server.risk_score.toFixed(0)), h('span', { class: 'word' }, markLabel(mark)));
+            setText(name, server.server_name);
+            name.title = server.server_name;
+            setText(profile, profileName(server.profile));
+            setText(why, whyInShort(server, now));
+            const driver = server.driver;
+            fill(picture, driver !== null && !server.stale && spark({
+                width: 150, height: 30, history: [driver.current], p50: driver.path, threshold: driver.threshold,
+                low: fallsToBad(driver.metric), spread: 4,
+            }));
+            setText(soonValue, chance(server.probability_30m));
+            setText(laterValue, chance(server.probability_8h));
+            const word = alertWord(server.server_name);
+            setText(state, word);
+            state.dataset['word'] = word;
+        },
+    };
+}
+
+function matches(server: FleetServer, words: readonly string[]): boolean {
+    const text = `${server.server_name} ${profileName(server.profile)} ${server.profile}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+}
+
+function anyOf(servers: readonly FleetServer[], pick: (server: FleetServer) => number): number {
+    return 1 - servers.reduce((none, server) => none * (1 - pick(server)), 1);
+}
+
+export function fleetPage(root: HTMLElement, _route: Route, signal: AbortSignal): void {
+    const headline = h('h1', {});
+    const worst = h('p', { class: 'worst' });
+    const odds = h('p', { class: 'odds hush' });
+    const chips = new Map<Mark, { button: HTMLButtonElement; n: HTMLElement }>();
+    const search = h('input', { type: 'search', id: 'search', placeholder: 'Search servers  /', 'aria-label': 'Search servers by name or profile', autocomplete: 'off', spellcheck: 'false', value: parameter('q') });
+    const sort = h('select', { 'aria-label': 'Order' }, h('option', { value: 'risk' }, 'Riskiest first'), h('option', { value: 'soonest' }, 'Soonest first'), h('option', { value: 'name' }, 'By name'));
+    const grouping = h('select', { 'aria-label': 'Heat map' }, h('option', { value: 'risk' }, 'Map by risk'), h('option', { value: 'profile' }, 'Map by profile'));
+    const found = h('p', { class: 'found hush', role: 'status' });
+    const heat = new HeatMap(signal);
+    const list = h('ol', { class: 'servers', 'aria-label': 'Servers' });
+    const none = h('p', { class: 'none', hidden: true });
+    const rows = new VirtualList<FleetServer>(list, makeRow, rowHeight, signal);
+    let level = parameter('level');
+    sort.value = parameter('sort') in SORTS ? parameter('sort') : 'risk';
+    grouping.value = parameter('map') === 'profile' ? 'profile' : 'risk';
+
+    const levels = h('div', { class: 'levels', role: 'group', 'aria-label': 'Show only' }, ...MARKS.map((mark) => {
+        const n = h('b', {}, '0');
+        const button = h('button', { type: 'button', class: `chip ${mark}`, click: () => {
+            level = level === mark ? '' : mark;
+            update();
+        } }, glyph(mark), n, h('span', {}, markLabel(mark)));
+        chips.set(mark, { button, n });
+        return button;
+    }));
+
+    function verdict(servers: readonly FleetServer[]): void {
+        const tally = new Map<Mark, number>();
+        for (const server of servers) tally.set(markOf(server), (tally.get(markOf(server)) ?? 0) + 1);
+        for (const [mark, { button, n }] of chips) {
+            setText(n, count(tally.get(mark) ?? 0));
+            button.setAttribute('aria-pressed', String(level === mark));
+            button.disabled = (tally.get(mark) ?? 0) === 0 && level !== mark;
+        }
+        const critical = tally.get('critical') ?? 0, silent = tally.get('silent') ?? 0;
+        // A server needs somebody when its score says so, and also when an alert that nobody has taken fires early.
+        const calling = new Set(live.alerts.filter(calls).map((alert) => alert.server_name));
+        const called = servers.filter((server) => !server.stale && server.level !== 'critical' && (server.level === 'warning' || calling.has(server.server_name)));
+        const text = critical > 0
+            ? `${plural(critical, 'server is', 'servers are')} critical${called.length > 0 ? `, ${count(called.length)} more ${called.length === 1 ? 'needs' : 'need'} attention` : ''}`
+            : called.length > 0 ? `${plural(called.length, 'server needs', 'servers need')} attention`
+            : silent === servers.length ? 'Every server is silent' : 'Nothing needs you now';
+        setText(headline, text);
+        const urgent = live.alerts.some((alert) => calls(alert) && alert.severity === 'critical' && !alert.held);
+        headline.className = critical > 0 || urgent ? 'critical' : called.length > 0 ? 'warning' : silent === servers.length ? 'silent' : 'healthy';
+        const top = servers.find((server) => !server.stale && server.level === 'critical') ?? called.find((server) => server.driver !== null) ?? servers.find((server) => !server.stale && server.level === 'watch');
+        const now = live.now();
+        fill(worst, top !== undefined && h('a', { href: serverHref(top.server_name, top.driver?.metric) }, top.server_name),
+            top !== undefined ? ` ${worstSentence(top, now)}` : `${plural(servers.length, 'server')}, none of which is expected to pass a threshold soon.`);
+        setText(odds, `Chance of an incident anywhere in the fleet: ${chance(anyOf(servers, (s) => s.probability_30m))} within 30 minutes, ${chance(anyOf(servers, (s) => s.probability_8h))} within 8 hours.`);
+    }
+
+    function update(): void {
+        const servers = live.fleet?.servers ?? [];
+        const words = search.value.toLowerCase().split(/\s+/).filter((word) => word !== '');
+        setParameters({ q: search.value, level, sort: sort.value === 'risk' ? '' : sort.value, map: grouping.value === 'risk' ? '' : grouping.value });
+        verdict(servers);
+        const shown = servers.filter((server) => (level === '' || markOf(server) === level) && matches(server, words));
+        heat.set(shown, grouping.value === 'profile');
+        const order = SORTS[sort.value];
+        if (order !== undefined && sort.value !== 'risk') shown.sort(order);
+        rows.set(shown);
+        setText(found, shown.length === servers.length ? plural(servers.length, 'server') : `${count(shown.length)} of ${plural(servers.length, 'server')}`);
+        none.hidden = shown.length > 0 || servers.length === 0;
+        setText(none, `No server ${level === '' ? '' : `that is ${markLabel(level as Mark).toLowerCase()} `}matches${search.value === '' ? '' : ` “${search.value}”`}.`);
+        head.hidden = shown.length === 0;
+    }
+
+    function move(by: number): void {
+        const at = Number((document.activeElement as HTMLElement | null)?.dataset['index'] ?? (by > 0 ? -1 : 0));
+        const next = Math.max(0, Math.min(rows.length - 1, at + by));
+        (rows.reveal(next)?.firstElementChild as HTMLElement | null)?.focus({ preventScroll: true });
+    }
+
+    on(window, 'keydown', (event) => {
+        const typing = (event.target as HTMLElement).matches('input, select');
+        if (event.key === 'Escape' && event.target === search) {
+            search.value = '';
+            update();
+            search.blur();
+        } else if (event.key === 'ArrowDown' && event.target === search) {
+            event.preventDefault();
+            move(1);
+        } else if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+            if (event.key === '/') {
+                event.preventDefault();
+                search.focus();
+                search.select();
+            } else if (event.key === 'j' || event.key === 'k') {
+                move(event.key === 'j' ? 1 : -1);
+            } else if ((event.key === 'ArrowDown' || event.key === 'ArrowUp') && document.activeElement?.closest('.servers')) {
+                event.preventDefault();
+                move(event.key === 'ArrowDown' ? 1 : -1);
+            }
+        }
+    }, signal);
+    search.addEventListener('input', update);
+    sort.addEventListener('change', update);
+    grouping.addEventListener('change', update);
+    narrow.addEventListener('change', update, { signal });
+
+    const head = h('div', { class: 'head', 'aria-hidden': 'true' }, h('span', {}, 'Score'), h('span', {}, 'Server'), h('span', {}, 'Why'), h('span', {}, 'Next 8 hours'), h('span', {}, '30 min'), h('span', {}, '8 h'), h('span', {}, 'Alert'));
+    root.append(
+        h('section', { class: 'verdict', 'aria-label': 'At a glance' }, h('div', {}, headline, worst, odds), levels),
+        heat.element,
+        h('div', { class: 'toolbar' }, search, sort, grouping, found),
+        head, list, none);
+    live.subscribe(update, signal);
+    update();
+}

@@ -1,0 +1,95 @@
+// The fleet ahead of time: how likely an incident is, when servers are expected to cross, and what fills up within a day.
+import { get } from '../api';
+import { fill, h, setText, svg } from '../dom';
+import { chance, clock, count, duration, metricName, metricValue, number, plural, NBSP } from '../format';
+import { glyph } from '../glyph';
+import { live } from '../live';
+import { serverHref, type Route } from '../route';
+import type { Filling, FleetServer } from '../types';
+import { driverInShort } from '../words';
+
+const SLOT_S = 1800, SLOTS = 16, STACK_MAX = 12;
+
+interface Outlook {
+    environment: { prob_30m: number; prob_8h: number; high_risk_servers: number; total_servers: number };
+}
+
+function gauge(label: string, value: number, text: string): HTMLElement {
+    const bar = h('span', { class: 'gauge', role: 'img', 'aria-label': `${label}: ${chance(value)}` });
+    bar.style.setProperty('--share', `${Math.round(value * 1000) / 10}%`);
+    return h('div', { class: 'odds-card' }, h('h2', {}, label), h('p', { class: 'big' }, chance(value)), bar, h('p', { class: 'hush' }, text));
+}
+
+/** Servers as dots, stacked over the half hour in which they are expected to cross. */
+function calendar(servers: readonly FleetServer[], now: number): HTMLElement {
+    const slots: FleetServer[][] = Array.from({ length: SLOTS }, () => []);
+    const already = servers.filter((server) => server.driver?.crossed === true);
+    for (const server of servers) {
+        const at = server.driver?.crossed === true ? null : server.driver?.crossing_unix ?? null;
+        if (at === null) continue;
+        const slot = Math.floor((at - now) / SLOT_S);
+        if (slot < SLOTS) slots[Math.max(0, slot)]?.push(server);
+    }
+    const named = slots.every((slot) => slot.length <= 4);
+    const columns = slots.map((slot, i) => {
+        const from = now + i * SLOT_S;
+        const sorted = [...slot].sort((a, b) => b.risk_score - a.risk_score);
+        return h('li', {},
+            h('div', { class: 'stack' }, sorted.length > STACK_MAX && h('span', { class: 'more' }, `+${sorted.length - STACK_MAX}`),
+                ...sorted.slice(0, STACK_MAX).reverse().map((server) => h('a', { href: serverHref(server.server_name, server.driver?.metric), class: server.level, title: `${server.server_name}: ${server.driver === null ? '' : driverInShort(server.driver, now)}`, 'aria-label': `${server.server_name}: ${server.driver === null ? '' : driverInShort(server.driver, now)}` }, glyph(server.level), named && h('span', {}, server.server_name)))),
+            h('span', { class: 'slot' }, i % 2 === 0 ? clock(from, now).replace(/^\D+ /, '') : ''));
+    });
+    const total = slots.reduce((sum, slot) => sum + slot.length, 0);
+    return h('section', { class: 'calendar', 'aria-label': 'When' }, h('h2', {}, 'When thresholds are expected to be passed'),
+        h('p', { class: 'hush' }, total === 0 ? 'No server is expected to pass a threshold within the next 8 hours.' : `${plural(total, 'server')} within the next 8 hours, by their worst metric${already.length > 0 ? `; ${count(already.length)} beyond one already` : ''}.`),
+        h('ol', {}, ...columns));
+}
+
+function bar(item: Filling): SVGElement {
+    const now = Math.min(100, item.current), limit = Math.min(100, item.threshold);
+    return svg('svg', { class: 'fill', viewBox: '0 0 100 10', preserveAspectRatio: 'none', 'aria-hidden': 'true', focusable: 'false' },
+        svg('rect', { x: 0, y: 0, width: 100, height: 10, class: 'room' }), svg('rect', { x: 0, y: 0, width: now, height: 10, class: 'used' }), svg('path', { d: `M${limit} 0V10`, class: 'limit' }));
+}
+
+function row(item: Filling, now: number): HTMLElement {
+    const when = item.basis === 'reached' ? 'now' : item.reaches_unix === null ? '–' : clock(item.reaches_unix, now);
+    const left = item.basis === 'reached' ? 'already over it' : item.reaches_unix === null ? '' : `in ${duration(item.reaches_unix - now)}`;
+    const sure = item.basis === 'extrapolated' ? 'beyond the horizon' : item.basis === 'reached' ? '' : chance(item.probability_8h);
+    return h('tr', {}, h('th', { scope: 'row' }, h('a', { href: serverHref(item.server_name, item.metric) }, item.server_name)), h('td', {}, h('b', {}, when), ' ', h('span', { class: 'hush' }, left)),
+        h('td', {}, metricName(item.metric)), h('td', { class: 'level-cell' }, h('span', {}, metricValue(item.metric, item.current)), bar(item)),
+        h('td', { class: 'wide' }, `${item.per_hour > 0 ? '+' : item.per_hour < 0 ? '−' : ''}${number(Math.abs(item.per_hour), 1)}${NBSP}%/h`), h('td', { class: 'hush wide' }, sure));
+}
+
+export function outlookPage(root: HTMLElement, _route: Route, signal: AbortSignal): void {
+    const headline = h('h1', {}, 'The next 8 hours');
+    const odds = h('div', { class: 'odds-cards' });
+    const when = h('div', {});
+    const capacity = h('section', { class: 'capacity', 'aria-label': 'Capacity' });
+    let run = -1;
+
+    async function load(): Promise<void> {
+        const fleet = live.fleet;
+        if (fleet === undefined || fleet.run_id === run) return;
+        run = fleet.run_id;
+        const [outlook, filling] = await Promise.all([get<Outlook>('api/v1/outlook', signal), get<{ total: number; items: Filling[] }>('api/v1/capacity?hours=24&limit=100', signal)]).catch(() => [null, null] as const);
+        if (outlook === null || filling === null || signal.aborted) return;
+        const now = live.now();
+        const env = outlook.environment;
+        setText(headline, filling.items.some((item) => item.metric === 'disk_usage_pct') ? `${plural(new Set(filling.items.filter((item) => item.metric === 'disk_usage_pct').map((item) => item.server_name)).size, 'disk fills', 'disks fill')} up within the day` : 'No disk fills up within the day');
+        fill(odds, gauge('Incident within 30 minutes', env.prob_30m, 'Chance that at least one server passes a critical threshold.'),
+            gauge('Incident within 8 hours', env.prob_8h, 'The same until the end of the forecast. Servers are taken as independent, so this is an upper estimate.'),
+            h('div', { class: 'odds-card' }, h('h2', {}, 'Likely within 30 minutes'), h('p', { class: 'big' }, count(env.high_risk_servers)), h('p', { class: 'hush' }, `of ${plural(env.total_servers, 'server')} have more than even odds of an incident.`)));
+        fill(when, calendar(fleet.servers.filter((server) => !server.stale), now));
+        fill(capacity, h('h2', {}, 'What fills up within 24 hours'),
+            filling.items.length === 0 ? h('p', { class: 'hush' }, 'No disk, memory or swap is expected to reach its critical threshold within 24 hours.')
+                : h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Table: what fills up' }, h('table', {}, h('caption', { class: 'unseen' }, 'What fills up within 24 hours, the soonest first'),
+                    h('thead', {}, h('tr', {}, ...['Server', 'Critical', 'Resource', 'Used', 'Growth', 'Chance in 8 h'].map((text, i) => h('th', { scope: 'col', class: i > 3 ? 'wide' : null }, text)))),
+                    h('tbody', {}, ...filling.items.map((item) => row(item, now))))),
+            filling.total > filling.items.length && h('p', { class: 'hush' }, `${count(filling.total - filling.items.length)} more.`),
+            filling.items.some((item) => item.basis === 'extrapolated') && h('p', { class: 'hush small' }, 'Beyond 8 hours the forecast goes on in a straight line: an estimate without a probability.'));
+    }
+
+    root.append(h('section', { class: 'verdict' }, h('div', {}, headline)), odds, when, capacity);
+    live.subscribe(() => void load(), signal);
+    void load();
+}
