@@ -75,7 +75,7 @@ class Followers:
         for _ in range(n):
             s = socket.create_connection(('127.0.0.1', port))
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            s.sendall(b'GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n')
+            s.sendall(b'GET /api/v1/events HTTP/1.0\r\nHost: localhost\r\n\r\n')
             s.setblocking(False)
             self.sockets.append(s)
             self.selector.register(s, selectors.EVENT_READ, {'rest': b'', 'first': None, 'last': None, 'n': 0, 'lost': 0, 'ended': False})

@@ -38,7 +38,10 @@ static bool decode(struct fw_json_value root, const struct schema *schema, struc
     e->over = over != 0;
     e->told = (enum notify_told)told;
     const int index = schema_find(schema, e->metric, strlen(e->metric));
-    e->alert.metric = index >= 0 ? (uint16_t)index : ALERT_METRIC_SILENT; /* the name is kept */
+    const bool unusual = strcmp(e->metric, "unusual_behaviour") == 0;
+    e->alert.metric = index >= 0 ? (uint16_t)index /* the name is kept */
+                      : unusual  ? ALERT_METRIC_UNUSUAL
+                                 : ALERT_METRIC_SILENT;
     return true;
 }
 

@@ -33,8 +33,15 @@ static bool is_silence(const struct notify_entry *e)
     return strcmp(e->metric, "server_silent") == 0;
 }
 
+static bool is_unusual(const struct notify_entry *e)
+{
+    return strcmp(e->metric, "unusual_behaviour") == 0;
+}
+
 static const char *alert_name(const struct notify_entry *e)
 {
+    if (is_unusual(e))
+        return "ForewarnUnusualBehaviour";
     return is_silence(e) ? "ForewarnServerSilent" : "ForewarnThresholdForecast";
 }
 
@@ -80,6 +87,8 @@ static void put_summary(struct fw_buf *out, const struct notify_context *context
     number_text(value, sizeof value, (double)a->predicted);
     if (is_silence(e))
         snprintf(text, sizeof text, "%s: no data arrives", a->server);
+    else if (is_unusual(e))
+        snprintf(text, sizeof text, "%s: behaves as it was not forecast to", a->server);
     else if (a->steps_ahead == 0)
         snprintf(text, sizeof text, "%s: %s has reached %s", a->server, e->metric, value);
     else
@@ -98,6 +107,8 @@ static void put_description(struct fw_buf *out, const struct notify_entry *e)
     if (is_silence(e))
         snprintf(text, sizeof text,
                  "The server has sent nothing for several steps; its other alerts are held.");
+    else if (is_unusual(e))
+        snprintf(text, sizeof text, "What it reports is far from what was forecast for it.");
     else
         snprintf(text, sizeof text,
                  "%s is %s now; the %s threshold is %s. Worst median of the forecast: %s. Chance "
@@ -119,7 +130,7 @@ static void put_annotations(struct fw_buf *out, const struct notify_context *con
     put_number(out, "threshold", (double)e->alert.threshold);
     put_number(out, "probability", (double)e->alert.probability);
     put_number(out, "risk_score", (double)e->alert.risk_score);
-    if (!is_silence(e))
+    if (!is_silence(e) && !is_unusual(e))
         put_number(out, "seconds_ahead", (double)e->alert.steps_ahead * context->step_s);
     if (e->acknowledged)
         put_member(out, "acknowledged_by", e->acknowledged_by);

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum { RING = 8 };
 
@@ -62,7 +63,8 @@ static void publish(struct stack *s, int n, size_t padding)
     fw_buf_fini(&data);
 }
 
-/* A follower's eyes: everything received so far. */
+/* A follower's eyes: everything received so far. By HTTP/1.0, so that no chunk's size stands in the
+ * middle of a word. */
 struct follower {
     int fd;
     char *text;
@@ -72,9 +74,11 @@ struct follower {
 static struct follower follow(struct stack *s, const char *last)
 {
     struct follower f = {.fd = connect_to(NULL, s->port), .text = calloc(1, 1)};
+    const int little = 4096; /* some kernels would hold megabytes for one that does not read */
+    (void)setsockopt(f.fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
     char request[256];
     const int len =
-        snprintf(request, sizeof request, "GET /events HTTP/1.1\r\nHost: localhost\r\n%s%s%s\r\n",
+        snprintf(request, sizeof request, "GET /events HTTP/1.0\r\nHost: localhost\r\n%s%s%s\r\n",
                  last != NULL ? "Last-Event-ID: " : "", last != NULL ? last : "",
                  last != NULL ? "\r\n" : "");
     assert_true(send_all(f.fd, request, (size_t)len));
@@ -179,14 +183,21 @@ static void test_too_slow(void **state)
     await(&f, 0, "retry: 3000\nid: ");
     publish(&s, 0, 0);
     await(&f, 0, "{\"n\":0,");
-    for (int n = 1; n < EVENTS; n++) /* 3 MiB: more than any socket buffer here holds */
+    for (int n = 1; n < EVENTS; n++) /* 3 MiB: more than the sockets hold */
         publish(&s, n, PADDING);
-    await(&f, 0, "event: reset\ndata: {}\n\n");
-    publish(&s, EVENTS, 0);
-    const size_t reset = await(&f, 0, "event: reset\n"), end = await(&f, 0, "{\"n\":400,");
-    assert_true(reset < end);
-    int seen = 0;
+    const size_t reset = await(&f, 0, "event: reset\ndata: {}\n\n");
+    /* Another reset may have swallowed the next one; in the end it keeps up. */
     char text[32];
+    bool keeps_up = false;
+    for (int n = EVENTS; n < EVENTS + 100 && !keeps_up; n++) {
+        const size_t before = f.len;
+        publish(&s, n, 0);
+        snprintf(text, sizeof text, "{\"n\":%d,", n);
+        await(&f, before, "\n\n");
+        keeps_up = strstr(f.text + before, text) != NULL;
+    }
+    assert_true(keeps_up);
+    int seen = 0;
     for (; seen < EVENTS; seen++) { /* what came before has no gap */
         snprintf(text, sizeof text, "{\"n\":%d,", seen);
         const char *found = strstr(f.text, text);

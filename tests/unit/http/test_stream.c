@@ -49,7 +49,10 @@ static struct http_server *start(unsigned threads, unsigned stall_ms, uint16_t *
     assert_int_equal(http_server_start(&options, &route, 1, &server, NULL), FW_OK);
     *port = http_server_port(server);
     source.stream = NULL;
-    source.upto = source.next = source.closed = source.reads = 0;
+    source.upto = 0;
+    source.next = 0;
+    source.closed = 0;
+    source.reads = 0;
     source.end = false;
     return server;
 }

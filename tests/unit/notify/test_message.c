@@ -165,6 +165,13 @@ static void test_silent_server(void **state)
     assert_string_equal(text_at(p.root, "annotations.summary"), "db1: no data arrives");
     assert_null(text_at(p.root, "annotations.threshold")); /* a number that is none is left out */
     done(&p);
+    e = make("db1", "unusual_behaviour");
+    e.alert.threshold = e.alert.predicted = e.alert.current = e.alert.peak = NAN;
+    p = alertmanager(&e, base_ms);
+    assert_string_equal(text_at(p.root, "labels.alertname"), "ForewarnUnusualBehaviour");
+    assert_string_equal(text_at(p.root, "annotations.summary"),
+                        "db1: behaves as it was not forecast to");
+    done(&p);
 }
 
 static void test_times(void **state)
