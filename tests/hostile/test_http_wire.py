@@ -41,6 +41,18 @@ class Daemon:
             print("skipped: the program does not serve here: %r" % line)
             sys.exit(SKIPPED)
         self.port = int(match.group(1))
+        self.wait_until_ready()
+
+    def wait_until_ready(self):
+        """It listens before its windows are whole."""
+        for _ in range(600):
+            with socket.create_connection(("127.0.0.1", self.port), timeout=10) as s:
+                s.sendall(b"GET /readyz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+                if s.recv(64).split(b" ")[1:2] == [b"200"]:
+                    return
+            time.sleep(0.05)
+        self.stop()
+        raise AssertionError("never ready")
 
     def stop(self):
         self.process.terminate()
