@@ -19,19 +19,28 @@
 EMBED(fw_shipped_weights, "forewarn/model.safetensors");
 EMBED(fw_shipped_spec, "forewarn/spec.json");
 
+struct forecast_shipped_files forecast_shipped_files(void)
+{
+    return (struct forecast_shipped_files){
+        .weights = fw_shipped_weights,
+        .spec = (const char *)fw_shipped_spec,
+        .weights_size = (size_t)(fw_shipped_weights_end - fw_shipped_weights),
+        .spec_size = (size_t)(fw_shipped_spec_end - fw_shipped_spec),
+    };
+}
+
 enum fw_status forecast_shipped_open(const struct schema *schema, uint32_t step_s,
                                      struct forecast_model **out, struct fw_error *err)
 {
-    const size_t size = (size_t)(fw_shipped_weights_end - fw_shipped_weights);
-    const size_t spec_size = (size_t)(fw_shipped_spec_end - fw_shipped_spec);
+    const struct forecast_shipped_files files = forecast_shipped_files();
     struct tft_model *network;
     *out = NULL;
-    unsigned char *weights = fw_malloc(size);
+    unsigned char *weights = fw_malloc(files.weights_size);
     if (weights == NULL)
         return fw_fail(err, FW_ENOMEM, "no memory for the shipped model");
-    memcpy(weights, fw_shipped_weights, size);
-    const enum fw_status status = tft_model_load(weights, size, (const char *)fw_shipped_spec,
-                                                 spec_size, NULL, &network, err);
+    memcpy(weights, files.weights, files.weights_size);
+    const enum fw_status status = tft_model_load(weights, files.weights_size, files.spec,
+                                                 files.spec_size, NULL, &network, err);
     if (status != FW_OK)
         return status;
     return forecast_model_adopt(network, FORECAST_SHIPPED, schema, step_s, out, err);

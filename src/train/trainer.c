@@ -7,6 +7,7 @@
 #include "tft/model.h"
 #include "tft/safetensors.h"
 #include "forecast/ladder.h"
+#include "forecast/shipped.h"
 #include "history/splits.h"
 #include "train/checkpoint.h"
 #include "train/ladder_form.h"
@@ -340,6 +341,36 @@ static enum fw_status ladder_form(struct trainer *t)
     return status;
 }
 
+static enum fw_status learn_from(struct trainer *t, const struct tft_model *model, const char *spec,
+                                 size_t size)
+{
+    const enum fw_status status =
+        tft_learner_from_model(model, spec, size, t->o->threads, &t->learner, t->err);
+    if (status != FW_OK)
+        return status;
+    fw_buf_reset(&t->spec);
+    fw_buf_put(&t->spec, spec, size);
+    return t->spec.failed ? fw_fail(t->err, FW_ELIMIT, "the model's spec is too long") : FW_OK;
+}
+
+/* Fine-tuning what comes with the program. */
+static enum fw_status shipped_form(struct trainer *t)
+{
+    const struct forecast_shipped_files files = forecast_shipped_files();
+    struct tft_model *model;
+    unsigned char *weights = fw_malloc(files.weights_size);
+    if (weights == NULL)
+        return fw_fail(t->err, FW_ENOMEM, "no memory for the shipped model");
+    memcpy(weights, files.weights, files.weights_size);
+    enum fw_status status = tft_model_load(weights, files.weights_size, files.spec, files.spec_size,
+                                           NULL, &model, t->err);
+    if (status != FW_OK)
+        return status;
+    status = learn_from(t, model, files.spec, files.spec_size);
+    tft_model_close(model);
+    return status;
+}
+
 /* The spec and weights of a model that is there. */
 static enum fw_status form_of(struct trainer *t, const char *path)
 {
@@ -363,14 +394,7 @@ static enum fw_status form_of(struct trainer *t, const char *path)
         close(fd);
     }
     if (status == FW_OK)
-        status = tft_learner_from_model(model, (const char *)text, size, t->o->threads, &t->learner,
-                                        t->err);
-    if (status == FW_OK) {
-        fw_buf_reset(&t->spec);
-        fw_buf_put(&t->spec, text, size);
-        if (t->spec.failed)
-            status = fw_fail(t->err, FW_ELIMIT, "the model's spec is too long");
-    }
+        status = learn_from(t, model, (const char *)text, size);
     fw_free(text);
     tft_model_close(model);
     return status;
@@ -617,7 +641,9 @@ static enum fw_status allocate(struct trainer *t)
 static enum fw_status set_up_model(struct trainer *t)
 {
     if (t->o->resume || t->o->from != NULL) {
-        const enum fw_status status = form_of(t, t->o->resume ? t->o->out : t->o->from);
+        const bool shipped = !t->o->resume && strcmp(t->o->from, FORECAST_SHIPPED) == 0;
+        const enum fw_status status =
+            shipped ? shipped_form(t) : form_of(t, t->o->resume ? t->o->out : t->o->from);
         if (status != FW_OK)
             return status;
         t->split = train_split_of(t->data, t->o->validation, tft_learner_spec(t->learner)->horizon);

@@ -21,7 +21,7 @@ struct train_options {
     const char *const *paths;
     const char *out;     /* directory of model.safetensors, spec.json and the checkpoint; made if
                             it is not there */
-    const char *from;    /* a model to begin with, or NULL */
+    const char *from;    /* a model to begin with, "shipped" for the program's own, or NULL */
     const char *metrics; /* of TRAIN_FLEET: names with commas between, or NULL: all that the schema
                             knows */
     bool resume;
