@@ -22,8 +22,8 @@
  * seen a day before comes again, each without drift. Only horizons that the window holds five times
  * are measured; far edges are drawn to the window's quantiles by the share of a day that it holds,
  * and stay as near to its values as a random walk of their range would. A trend is taken when it
- * leaves a third of the loss. All this was found by losses on four public sets, for 12 to 288
- * steps.
+ * leaves a third of the loss. Constants were set by losses on three public sets, for 12
+ * to 288 steps; a fourth was looked at twice.
  *
  * With little history the horizons that could not be replayed are extended from those that could,
  * growing with the square root of the horizon; with almost none the width is a documented prior
