@@ -168,6 +168,11 @@ bool ramp_find(const struct series_sums *sums, const struct schema_metric *metri
     if (metric->worse != way || !unheard_of(sums, fit, width))
         return false;
     const bool known = past >= (int64_t)sums->day;
+    /* Noise draws a short line now and then, and a few hours do not show how rarely: the rise must
+     * stand out of the whole window's noise, not only of what it leaves itself. */
+    const double noise = 1.25 * sums->step_mean / sqrt(2.0);
+    if (!known && fabs(fit->rise) < rise_noises_min * noise)
+        return false;
     *ramp = (struct ramp){
         .age = width,
         .level = (double)sums->plain[newest] + fit->level,

@@ -2,12 +2,12 @@
  * days of rest. Errors of the past say nothing about it (there were none), so it is found by a test
  * on the newest values, and how long it will last is told by how long it has lasted.
  *
- * A ramp is a stretch of 6 to 432 steps up to now that a line fits far better than chance, in many
- * small steps rather than one jump, hardly bent in its newest third, in the direction that is
- * worse, and unheard of: half as steep again as anything in the window before, or leading where no
- * value was. A day's rhythm has been there yesterday; a sawtooth that always ended in time is the
- * study's. Only metrics that fill up have ramps: on five public sets a line through anything else
- * lost to the study at every age.
+ * A ramp is a stretch of 6 (12 while less than a day is known) to 432 steps up to now that a line
+ * fits far better than chance, in many small steps rather than one jump, hardly bent in its newest
+ * third, in the direction that is worse, and unheard of: half as steep again as anything in the
+ * window before, or leading where no value was. A day's rhythm has been there yesterday; a sawtooth
+ * that always ended in time is the study's. Only metrics that fill up have ramps: on five public
+ * sets a line through anything else lost to the study at every age.
  *
  * How long it goes on: the chance that a ramp of age d lasts another r steps is taken as
  * (d / (d + r))^a. a = 1 is Lindy's rule, half of them last as long again; it is used while less

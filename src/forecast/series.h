@@ -42,6 +42,9 @@ enum { SERIES_STEPS_MAX = 8640 };
 /* The map for a series; SERIES_PLAIN below 24 observed values, where the shift means little, and
  * for a constant. */
 struct series_map series_map_for(const struct series *series);
+/* The same for a window of hours, whose bursts say little of the next: nearer to the plain scale.
+ */
+struct series_map series_map_young(const struct series *series);
 double series_to(const struct series_map *map, double value);
 double series_back(const struct series_map *map, double mapped); /* always finite */
 
@@ -57,6 +60,7 @@ struct series_sums {
     size_t day;         /* steps of a day */
     size_t half;        /* steps of half an hour */
     double step_mean;   /* mean absolute change between neighbouring observations; 0: none */
+    bool young;         /* for study.c, set by its caller: no day was seen twice */
 };
 
 size_t series_scratch_bytes(size_t steps);

@@ -10,10 +10,15 @@ static const double levels[3] = {0.1, 0.5, 0.9};
 enum {
     ORIGINS_MAX = 96, /* more measured no better on any of the public sets */
     ORIGINS_MIN = 8,
+    ORIGINS_MIN_YOUNG = 6,
     WARM_UP_STEPS = 12, /* origins begin so late, or after a quarter of a short window */
     /* Steps averaged for the level now: bursts count less, turns are seen a little later. */
     SEASONAL_LEVEL_STEPS = 3,
     CLIMATOLOGY_LEVEL_STEPS = 2,
+    YOUNG_LEVEL_STEPS = 3,
+    /* A young window measures horizons that it holds so many times: longer ones see its one drift
+     * and take it for noise. */
+    YOUNG_STRETCHES = 5,
 };
 
 enum forecast_method study_method(size_t index)
@@ -36,12 +41,29 @@ static bool seasonal_parts(const struct series_sums *sums, int64_t origin, int h
     return !isnan(parts->base) && !isnan(parts->signal);
 }
 
+/* The level now or, where the horizon was seen a day before, what was seen then. Neither is bent
+ * towards the mean of the window or along its drift: of a few hours both mostly are the rhythm of
+ * a day that is not yet known. Drift lost on all four public sets; the mean lost on two and won
+ * on one whose servers have little rhythm. */
+static bool young_parts(const struct series_sums *sums, size_t index, int64_t origin, int horizon,
+                        struct study_parts *parts)
+{
+    *parts = (struct study_parts){series_level(sums, origin, YOUNG_LEVEL_STEPS), 0.0};
+    if (index == STUDY_SEASONAL && origin + horizon >= (int64_t)sums->day) {
+        const double before = series_day_before(sums, origin + horizon);
+        parts->base = isnan(before) ? parts->base : before;
+    }
+    return true;
+}
+
 bool study_parts(const struct series_sums *sums, size_t index, int64_t origin, int horizon,
                  struct study_parts *parts)
 {
     const int32_t newest = sums->newest[origin];
     if (newest < 0)
         return false;
+    if (sums->young && index != STUDY_TREND)
+        return young_parts(sums, index, origin, horizon, parts);
     switch (index) {
     case STUDY_PERSISTENCE:
         *parts = (struct study_parts){(double)sums->mapped[newest], 0.0};
@@ -75,10 +97,13 @@ static bool replay(const struct series_sums *sums, size_t index, int horizon, st
 {
     const int64_t n = (int64_t)sums->n;
     int64_t first = n / 4 < WARM_UP_STEPS ? n / 4 : WARM_UP_STEPS;
-    if (index == STUDY_SEASONAL)
+    if (index == STUDY_SEASONAL && !sums->young)
         first = (int64_t)sums->day;
+    if (sums->young && index != STUDY_TREND && (int64_t)YOUNG_STRETCHES * horizon > n)
+        return false;
     const int64_t last = n - 1 - horizon;
-    if (last - first + 1 < ORIGINS_MIN)
+    const int64_t least = sums->young ? ORIGINS_MIN_YOUNG : ORIGINS_MIN;
+    if (last - first + 1 < least)
         return false;
     const int64_t stride = (last - first) / ORIGINS_MAX + 1;
     out->n = 0;
@@ -95,7 +120,7 @@ static bool replay(const struct series_sums *sums, size_t index, int horizon, st
         out->n++;
     }
     out->independent = (double)(last - first + 1) / (double)horizon + 1.0;
-    return out->n >= ORIGINS_MIN;
+    return (int64_t)out->n >= least;
 }
 
 /* Least squares through the origin, shrunk where few independent stretches stand behind it. */
@@ -169,6 +194,28 @@ static void measure_residuals(const struct replay *r, struct study_knot *knot)
     knot->residual[0] = (float)(middle + wider * (low - middle));
     knot->residual[1] = (float)(middle * r->independent / (r->independent + 2.0));
     knot->residual[2] = (float)(middle + wider * (high - middle));
+}
+
+/* The same for a young window: no drift, and few independent errors make a band as wide on one
+ * side as on the other, because which side they fell on is chance. */
+static void measure_young(const struct replay *r, struct study_knot *knot)
+{
+    float residual[ORIGINS_MAX];
+    for (size_t i = 0; i < r->n; i++)
+        residual[i] = r->seen[i] - r->base[i] - knot->gain * r->signal[i];
+    series_sort(residual, r->n);
+    const double few = 1.0 / r->independent;
+    const double out = fmin(0.2 * few, 0.08), wider = 1.0 + 0.3 * few;
+    const double low = series_quantile(residual, r->n, 0.1 - out);
+    const double high = series_quantile(residual, r->n, 0.9 + out);
+    for (size_t i = 0; i < r->n; i++)
+        residual[i] = fabsf(residual[i]);
+    series_sort(residual, r->n);
+    const double either = series_quantile(residual, r->n, 0.8 + 2.0 * out);
+    const double own = (r->independent - 1.0) / (r->independent + 2.0);
+    knot->residual[0] = (float)fmin(wider * (own * low - (1.0 - own) * either), 0.0);
+    knot->residual[1] = 0.0f;
+    knot->residual[2] = (float)fmax(wider * (own * high + (1.0 - own) * either), 0.0);
 }
 
 struct tally {
@@ -263,10 +310,11 @@ static size_t measure(const struct series *series, const struct series_sums *sum
         struct replay r;
         if (!replay(sums, index, study_horizons[k], &r))
             break;
-        knots[k].gain = (float)(index == STUDY_PERSISTENCE ? 0.0
-                                : index == STUDY_TREND     ? fit_slope_gain(&r)
-                                                           : fit_level_gain(&r));
-        measure_residuals(&r, &knots[k]);
+        const bool level = index == STUDY_PERSISTENCE || (sums->young && index != STUDY_TREND);
+        knots[k].gain = (float)(level                  ? 0.0
+                                : index == STUDY_TREND ? fit_slope_gain(&r)
+                                                       : fit_level_gain(&r));
+        (sums->young ? measure_young : measure_residuals)(&r, &knots[k]);
         double loss = 0.0;
         for (size_t i = 0; i < r.n; i++)
             loss += tally_one(series, map, &r, i, &knots[k], &tally);
@@ -282,6 +330,26 @@ static size_t measure(const struct series *series, const struct series_sums *sum
 /* Near ties. When the newest value is the window's first burst, no origin has seen what follows
  * one: all forecasters lose the same, and the one that does not carry the burst on is right. */
 static const float handicap[STUDY_METHODS] = {1.005f, 1.0f, 1.0f, 1.01f};
+/* Every rhythm of a day is a line for some hours: while no day was seen twice, a trend must leave a
+ * third of the loss. */
+static const float handicap_young_trend = 3.0f;
+
+/* From a day and a third on, all horizons can be replayed against the day before. */
+static bool is_young(const struct series_sums *sums)
+{
+    return sums->n < sums->day + sums->day / 3;
+}
+
+/* By what can be known, for losses of a few hours hardly tell forecasters apart. */
+static uint8_t choose_young(const struct series_sums *sums, const struct statistical_study *study)
+{
+    const bool yesterday = sums->n + FORECAST_HORIZON > sums->day;
+    const uint8_t level = yesterday ? STUDY_SEASONAL : STUDY_PERSISTENCE;
+    const float trend = handicap_young_trend * study->loss[STUDY_TREND];
+    if (!(study->loss[STUDY_PERSISTENCE] > 0.0f))
+        return STUDY_PERSISTENCE; /* not measured, or constant */
+    return trend < study->loss[level] ? STUDY_TREND : level;
+}
 
 void statistical_study(const struct series *series, struct arena scratch,
                        struct statistical_study *study)
@@ -289,7 +357,14 @@ void statistical_study(const struct series *series, struct arena scratch,
     struct series_sums sums;
     memset(study, 0, sizeof *study);
     study->map = series_map_for(series);
-    series_prepare(series, &study->map, true, &scratch, &sums);
+    struct arena first = scratch;
+    series_prepare(series, &study->map, true, &first, &sums);
+    study->young = is_young(&sums);
+    if (study->young) {
+        study->map = series_map_young(series);
+        series_prepare(series, &study->map, true, &scratch, &sums);
+        sums.young = true;
+    }
     assert(sums.newest[sums.n - 1] >= 0);
     size_t common = 0;
     for (size_t c = 0; c < STUDY_METHODS; c++) {
@@ -298,9 +373,9 @@ void statistical_study(const struct series *series, struct arena scratch,
         if (c == STUDY_PERSISTENCE)
             common = measured;
         study->loss[c] = (float)NAN;
-        /* Nobody is compared on horizons that only others were tried on; and a mean that a window
-         * of less than a day was itself made of looks better on that window than it is. */
-        if (common == 0 || measured < common || (c == STUDY_CLIMATOLOGY && sums.n < sums.day))
+        /* Nobody is compared on horizons that only others were tried on; and a young window
+         * has no mean by time of day. */
+        if (common == 0 || measured < common || (c == STUDY_CLIMATOLOGY && sums.young))
             continue;
         for (size_t k = 0; k < common; k++)
             sum += losses[k];
@@ -308,4 +383,6 @@ void statistical_study(const struct series *series, struct arena scratch,
         if (handicap[c] * study->loss[c] < handicap[study->chosen] * study->loss[study->chosen])
             study->chosen = (uint8_t)c;
     }
+    if (sums.young)
+        study->chosen = choose_young(&sums, study);
 }

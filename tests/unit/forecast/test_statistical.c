@@ -293,6 +293,109 @@ static void bursts_out_of_zero(void **state)
     CHECK_TRUE("first burst", path.p50[12] < 1.0f && path.p50[95] < 1.0f);
 }
 
+/* A window of hours cannot know values far beyond those it holds: neither a map's way back nor a
+ * burst among twelve values may carry an edge there. */
+static void young_windows_do_not_explode(void **state)
+{
+    (void)state;
+    struct schema_metric metric = schema.metrics[METRIC_NET_IN]; /* bounded below alone */
+    struct fw_rng rng;
+    fw_rng_init(&rng, 19);
+    size_t checked = 0;
+    for (int round = 0; round < 3000; round++) {
+        float values[STEPS_MAX];
+        struct forecast_path path;
+        const size_t all = random_window(&rng, &metric, values);
+        const size_t steps = all < DAY ? all : 12 + fw_rng_below(&rng, DAY - 12);
+        double low = (double)INFINITY, high = -(double)INFINITY, change = 0.0, last = (double)NAN;
+        size_t seen = 0;
+        for (size_t t = 0; t < steps; t++) {
+            const double v = (double)values[t];
+            if (isnan(v))
+                continue;
+            low = fmin(low, v);
+            high = fmax(high, v);
+            change += seen > 0 ? fabs(v - last) : 0.0;
+            last = v;
+            seen++;
+        }
+        if (seen < 2)
+            continue;
+        forecast(values, steps, 300, &metric, &path);
+        if (path.scored == 0 || path.method == FORECAST_TREND)
+            continue;
+        for (size_t i = 0; i < FORECAST_HORIZON; i++) {
+            const double h = (double)(i + 1);
+            const double room = (high - low) * (sqrt(1.0 + h / (double)steps) - 1.0) +
+                                2.0 * change / (double)(seen - 1) * sqrt(h);
+            if ((double)path.p90[i] > high + room + 1e-3 * (1.0 + fabs(high)))
+                fail_msg("round %d: p90 of step %zu is %g, seen %g to %g in %zu steps", round, i,
+                         (double)path.p90[i], low, high, steps);
+        }
+        checked++;
+    }
+    CHECK_TRUE("most were checked", checked > 1500);
+}
+
+/* Every rhythm of a day is a line for some hours. */
+static void a_short_rise_is_not_carried_on(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {24, 36, 48, 96, 144, 240};
+    static const enum metric_index metrics[] = {METRIC_CPU_USER, METRIC_MEM_USED,
+                                                METRIC_DISK_USAGE};
+    struct fw_rng rng;
+    fw_rng_init(&rng, 23);
+    for (int round = 0; round < 20; round++)
+        for (size_t k = 0; k < COUNT_OF(lengths); k++)
+            for (size_t m = 0; m < COUNT_OF(metrics); m++) {
+                float values[DAY];
+                struct forecast_path path;
+                const size_t n = lengths[k];
+                for (size_t t = 0; t < n; t++)
+                    values[t] = (float)(35.0 + (t + 10 > n ? 0.6 * (double)(t + 10 - n) : 0.0) +
+                                        2.0 * fw_rng_normal(&rng));
+                forecast(values, n, 300, &schema.metrics[metrics[m]], &path);
+                CHECK_TRUE("the rise ends", path.p50[95] < 48.0f);
+                CHECK_TRUE("no alarm", (double)path.p90[95] < schema.metrics[metrics[m]].critical);
+            }
+}
+
+static void a_young_disk_that_fills_is_seen(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {24, 48, 96, 144, 240};
+    struct fw_rng rng;
+    fw_rng_init(&rng, 29);
+    for (size_t k = 0; k < COUNT_OF(lengths); k++) {
+        float values[DAY];
+        struct forecast_path path;
+        const double slope = 0.15;
+        for (size_t t = 0; t < lengths[k]; t++)
+            values[t] = (float)(45.0 + slope * (double)t + 0.05 * fw_rng_normal(&rng));
+        const double now = 45.0 + slope * (double)(lengths[k] - 1);
+        forecast(values, lengths[k], 300, &schema.metrics[METRIC_DISK_USAGE], &path);
+        CHECK_EQ("filling from the first step", path.method, FORECAST_TREND);
+        CHECK_NEAR("an hour ahead", path.p50[11], now + slope * 12.0, 0.9);
+        CHECK_TRUE("eight hours ahead", (double)path.p90[95] > now + slope * 96.0 - 1.0);
+    }
+}
+
+/* Two thirds of a day: the last third of the next eight hours was seen a day before. */
+static void yesterday_is_used_as_soon_as_it_is_there(void **state)
+{
+    (void)state;
+    float values[DAY];
+    struct forecast_path path;
+    for (size_t t = 0; t < DAY - 32; t++)
+        values[t] = (float)(40.0 + 25.0 * sin(6.2831853 * (double)t / DAY));
+    forecast(values, DAY - 32, 300, &schema.metrics[METRIC_CPU_USER], &path);
+    CHECK_EQ("a day but three hours", path.method, FORECAST_SEASONAL);
+    for (size_t i = 40; i < FORECAST_HORIZON; i++)
+        CHECK_NEAR("a day but three hours", path.p50[i],
+                   40.0 + 25.0 * sin(6.2831853 * (double)(DAY - 32 + i) / DAY), 2.0);
+}
+
 static void candidates_meet_in_one_place(void **state)
 {
     (void)state;
@@ -333,6 +436,10 @@ int main(void)
         cmocka_unit_test(a_constant_stays),
         cmocka_unit_test(a_band_that_fails_is_widened),
         cmocka_unit_test(bursts_out_of_zero),
+        cmocka_unit_test(young_windows_do_not_explode),
+        cmocka_unit_test(a_short_rise_is_not_carried_on),
+        cmocka_unit_test(a_young_disk_that_fills_is_seen),
+        cmocka_unit_test(yesterday_is_used_as_soon_as_it_is_there),
         cmocka_unit_test(candidates_meet_in_one_place),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
