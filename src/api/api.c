@@ -1,7 +1,6 @@
 #include "api/api.h"
 
 #include "api/api_internal.h"
-#include "api/earlier.h"
 #include "api/decoders.h"
 #include "base/alloc.h"
 #include "base/rng.h"
@@ -63,8 +62,6 @@ static enum fw_status start(struct api *api, struct fw_error *err)
             api_pool_new(o->ingest_threads, o->ingest_queue_max, WORKER_NICE, &api->ingest, err);
     if (status == FW_OK)
         status = api_fleet_new(&api->fleet, err);
-    if (status == FW_OK)
-        status = api_earlier_new(&api->earlier, err);
     if (status == FW_OK)
         status = api_web_new(&api->web, err);
     if (status == FW_OK)
@@ -153,7 +150,6 @@ static void on_outlook(void *ctx, const struct outlook *outlook)
 {
     struct api *api = ctx;
     measure(api, outlook);
-    api_earlier_offer(api->earlier, outlook);
     outlook_past_take(api->past, outlook);
     api_predictions_prepare(api, outlook);
 }
@@ -194,7 +190,6 @@ void api_free(struct api *api)
     outlook_past_free(api->past);
     api_predictions_free(api->predictions);
     api_fleet_free(api->fleet);
-    api_earlier_free(api->earlier);
     api_web_free(api->web);
     api_decoders_free(api->decoders);
     api_series_free(api->series);

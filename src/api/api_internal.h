@@ -32,7 +32,6 @@ struct api_counts {
 
 struct api_predictions;
 struct api_fleet;
-struct api_earlier;
 struct api_web;
 struct api_decoders;
 struct api_series;
@@ -59,7 +58,6 @@ struct api {
     struct api_pool *ingest, *render, *admin, *queries;
     struct api_predictions *predictions;
     struct api_fleet *fleet;
-    struct api_earlier *earlier;
     struct api_web *web;
     struct api_counts counts;
     struct api_decoders *decoders;

@@ -1,8 +1,8 @@
 /* /api/v1/servers and what is below it. */
 #include "api/api_internal.h"
-#include "api/earlier.h"
 
 #include "base/alloc.h"
+#include "outlook/past.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -471,10 +471,10 @@ static void put_points(struct fw_buf *buf, const char *key, const float *values)
 {
     fw_buf_putc(buf, ',');
     fw_buf_json_key(buf, key);
-    api_put_numbers(buf, values, API_EARLIER_POINTS, API_DECIMALS_AUTO);
+    api_put_numbers(buf, values, OUTLOOK_PAST_POINTS, API_DECIMALS_AUTO);
 }
 
-static void put_past(struct fw_buf *buf, const struct api_earlier_path *path,
+static void put_past(struct fw_buf *buf, const struct outlook_past_path *path,
                      const struct api_zone *zone)
 {
     fw_buf_putc(buf, '{');
@@ -482,15 +482,15 @@ static void put_past(struct fw_buf *buf, const struct api_earlier_path *path,
     fw_buf_putc(buf, ',');
     api_put_int(buf, "origin_unix", path->origin_ms / 1000);
     fw_buf_puts(buf, ",\"timestamps\":[");
-    for (unsigned i = 0; i < API_EARLIER_POINTS; i++) {
+    for (size_t i = 0; i < OUTLOOK_PAST_POINTS; i++) {
         if (i > 0)
             fw_buf_putc(buf, ',');
-        fw_buf_put_i64(buf, path->origin_ms / 1000 + (int64_t)api_earlier_step(i) * path->step_s);
+        fw_buf_put_i64(buf, path->origin_ms / 1000 + (int64_t)outlook_past_point(i) * path->step_s);
     }
     fw_buf_putc(buf, ']');
-    put_points(buf, "p10", path->p10);
-    put_points(buf, "p50", path->p50);
-    put_points(buf, "p90", path->p90);
+    put_points(buf, "p10", path->quantiles[0]);
+    put_points(buf, "p50", path->quantiles[1]);
+    put_points(buf, "p90", path->quantiles[2]);
     fw_buf_putc(buf, '}');
 }
 
@@ -498,8 +498,8 @@ static void put_past(struct fw_buf *buf, const struct api_earlier_path *path,
 static bool put_past_of(struct fw_buf *buf, struct api *api, const char *server, uint16_t metric,
                         const struct api_zone *zone, bool first)
 {
-    struct api_earlier_path paths[API_EARLIER_RUNS];
-    const size_t n = api_earlier_read(api->earlier, server, metric, paths);
+    struct outlook_past_path paths[OUTLOOK_PAST_RUNS];
+    const size_t n = outlook_past_paths(api->past, server, metric, paths);
     if (n == 0)
         return false;
     if (!first)

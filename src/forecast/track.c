@@ -319,12 +319,30 @@ void track_remember(struct track *t, int64_t step, const struct track_words *wor
         }
 }
 
+/* Who has never been measured has not spoken (a week before, in the first week), whatever weight
+ * waits for it. Before the first measurement the priors stand. */
+static float weigh_heard(const struct track *t, size_t b, float weight[EXPERT_COUNT])
+{
+    float all = 0.0f, heard = 0.0f;
+    track_weigh_one(t, 0.0f, b, 1, weight);
+    for (size_t e = 0; e < EXPERT_COUNT; e++) {
+        all += weight[e];
+        heard += t->loss_count[e][b] > 0.0f ? weight[e] : 0.0f;
+    }
+    if (heard <= 0.0f)
+        return all;
+    for (size_t e = 0; e < EXPERT_COUNT; e++)
+        if (t->loss_count[e][b] <= 0.0f)
+            weight[e] = 0.0f;
+    return heard;
+}
+
 void track_report(const struct track *t, struct forecast_quality quality[TRACK_BLOCKS])
 {
     for (size_t b = 0; b < TRACK_BLOCKS; b++) {
         const struct track_score *score = &t->score[b];
         struct forecast_quality *out = &quality[b];
-        float weight[EXPERT_COUNT], sum = 0.0f;
+        float weight[EXPERT_COUNT];
         out->tracks++;
         out->scored += (double)score->count;
         out->inside += (double)score->inside;
@@ -333,9 +351,7 @@ void track_report(const struct track *t, struct forecast_quality quality[TRACK_B
             out->persistence[q] += (double)score->persistence[q];
             out->day[q] += (double)score->day[q];
         }
-        track_weigh_one(t, 0.0f, b, 1, weight);
-        for (size_t e = 0; e < EXPERT_COUNT; e++)
-            sum += weight[e];
+        const float sum = weigh_heard(t, b, weight);
         const float model = score->model_count > 0.0f ? track_share(t, b, 1) : 0.0f;
         for (size_t e = 0; e < EXPERT_COUNT; e++)
             out->weight[e] += (double)((1.0f - model) * weight[e] / sum);

@@ -1,7 +1,6 @@
-#include "outlook/past.h"
+#include "outlook/past_internal.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
 
 #include <assert.h>
 #include <math.h>
@@ -9,35 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ORIGINS_MAX = 8640, LATE_MAX = 3 /* origins that a run may still add to */ };
-
-static const unsigned leads[OUTLOOK_PAST_LEADS] = {1, 6, 12, FORECAST_HORIZON};
-
-struct past_path {
-    uint16_t metric;
-    float values[OUTLOOK_PAST_LEADS][OUTLOOK_PAST_QUANTILES];
+enum {
+    STEPS_MAX = 8640,
+    LATE_MAX = 3,    /* origins that a run may still add to */
+    WHOLE_SHARE = 8, /* a whole run takes at most this part of the memory */
 };
 
-struct past_server {
-    uint64_t key; /* keyed hash of the name */
-    uint32_t first, count;
-    float score;
-};
-
-/* Everything forecast from one origin. Immutable; replaced as a whole. */
-struct past_origin {
-    int64_t step;
-    size_t bytes, server_count, path_count;
-    struct past_server *servers; /* ascending by key */
-    struct past_path *paths;
-};
+static const uint8_t at_leads[OUTLOOK_PAST_LEADS] = {0, 5, 11, FORECAST_HORIZON - 1};
+static const uint8_t at_points[OUTLOOK_PAST_POINTS] = {
+    0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, FORECAST_HORIZON - 1};
+static const struct past_points leads = {OUTLOOK_PAST_LEADS, at_leads};
+static const struct past_points whole = {OUTLOOK_PAST_POINTS, at_points};
 
 struct outlook_past {
-    pthread_rwlock_t lock;
+    pthread_rwlock_t lock; /* only the publisher changes what it covers, and reads without it */
     size_t bytes, bytes_max, count;
-    _Atomic uint32_t step_s;
     _Atomic uint64_t failures;
-    struct past_origin *origins[ORIGINS_MAX]; /* ascending by step */
+    struct past_run *steps[STEPS_MAX];         /* at the leads; ascending by step */
+    struct past_run *whole[OUTLOOK_PAST_RUNS]; /* newest first; NULL behind the last */
 };
 
 struct outlook_past *outlook_past_new(size_t bytes_max)
@@ -55,7 +43,9 @@ void outlook_past_free(struct outlook_past *past)
     if (past == NULL)
         return;
     for (size_t i = 0; i < past->count; i++)
-        fw_free(past->origins[i]);
+        fw_free(past->steps[i]);
+    for (size_t i = 0; i < OUTLOOK_PAST_RUNS; i++)
+        fw_free(past->whole[i]);
     pthread_rwlock_destroy(&past->lock);
     fw_free(past);
 }
@@ -63,93 +53,16 @@ void outlook_past_free(struct outlook_past *past)
 unsigned outlook_past_lead(size_t index)
 {
     assert(index < OUTLOOK_PAST_LEADS);
-    return leads[index];
+    return at_leads[index] + 1U;
+}
+
+unsigned outlook_past_point(size_t index)
+{
+    assert(index < OUTLOOK_PAST_POINTS);
+    return at_points[index];
 }
 
 /* ---- taking ---- */
-
-struct entry {
-    uint64_t key;
-    const struct forecast *forecast;
-    float score;
-};
-
-static int by_key(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
-    return x->key < y->key ? -1 : x->key > y->key;
-}
-
-static int64_t origin_of(const struct forecast *forecast, uint32_t step_s)
-{
-    return forecast->origin_ms / ((int64_t)step_s * 1000);
-}
-
-static struct past_origin *new_origin(int64_t step, size_t servers, size_t paths)
-{
-    struct past_origin *origin = NULL;
-    const size_t bytes =
-        sizeof *origin + servers * sizeof *origin->servers + paths * sizeof *origin->paths;
-    origin = fw_malloc(bytes);
-    if (origin == NULL)
-        return NULL;
-    *origin = (struct past_origin){.step = step, .bytes = bytes};
-    origin->servers = (struct past_server *)(origin + 1);
-    origin->paths = (struct past_path *)(origin->servers + servers);
-    return origin;
-}
-
-static void add_forecast(struct past_origin *origin, const struct entry *entry)
-{
-    const struct forecast *f = entry->forecast;
-    origin->servers[origin->server_count++] = (struct past_server){
-        entry->key, (uint32_t)origin->path_count, (uint32_t)f->path_count, entry->score};
-    for (size_t i = 0; i < f->path_count; i++) {
-        struct past_path *to = &origin->paths[origin->path_count++];
-        to->metric = f->paths[i].metric;
-        for (size_t k = 0; k < OUTLOOK_PAST_LEADS; k++) {
-            to->values[k][0] = f->paths[i].p10[leads[k] - 1];
-            to->values[k][1] = f->paths[i].p50[leads[k] - 1];
-            to->values[k][2] = f->paths[i].p90[leads[k] - 1];
-        }
-    }
-}
-
-static void add_kept(struct past_origin *origin, const struct past_origin *old, size_t i)
-{
-    struct past_server server = old->servers[i];
-    memcpy(origin->paths + origin->path_count, old->paths + server.first,
-           server.count * sizeof *origin->paths);
-    server.first = (uint32_t)origin->path_count;
-    origin->path_count += server.count;
-    origin->servers[origin->server_count++] = server;
-}
-
-/* What was known of an origin with what is known now; both are ascending. */
-static struct past_origin *merge(int64_t step, const struct past_origin *old,
-                                 const struct entry *entries, size_t n)
-{
-    size_t servers = n, paths = 0, k = 0;
-    for (size_t i = 0; i < n; i++)
-        paths += entries[i].forecast->path_count;
-    if (old != NULL) {
-        servers += old->server_count;
-        paths += old->path_count;
-    }
-    struct past_origin *origin = new_origin(step, servers, paths);
-    if (origin == NULL)
-        return NULL;
-    for (size_t i = 0; i < n; i++) {
-        for (; old != NULL && k < old->server_count && old->servers[k].key < entries[i].key; k++)
-            add_kept(origin, old, k);
-        if (old != NULL && k < old->server_count && old->servers[k].key == entries[i].key)
-            k++;
-        add_forecast(origin, &entries[i]);
-    }
-    for (; old != NULL && k < old->server_count; k++)
-        add_kept(origin, old, k);
-    return origin;
-}
 
 /* The place of a step, or where it belongs. */
 static size_t place_of(const struct outlook_past *past, int64_t step)
@@ -157,7 +70,7 @@ static size_t place_of(const struct outlook_past *past, int64_t step)
     size_t low = 0, high = past->count;
     while (low < high) {
         const size_t middle = (low + high) / 2;
-        if (past->origins[middle]->step < step)
+        if (past->steps[middle]->step < step)
             low = middle + 1;
         else
             high = middle;
@@ -165,118 +78,166 @@ static size_t place_of(const struct outlook_past *past, int64_t step)
     return low;
 }
 
-static void drop_oldest(struct outlook_past *past)
+static void drop(struct outlook_past *past, struct past_run *run)
 {
-    past->bytes -= past->origins[0]->bytes;
-    fw_free(past->origins[0]);
-    memmove(&past->origins[0], &past->origins[1], --past->count * sizeof past->origins[0]);
+    if (run != NULL)
+        past->bytes -= run->bytes;
+    fw_free(run);
 }
 
-static void put(struct outlook_past *past, struct past_origin *origin)
+static void drop_oldest(struct outlook_past *past)
 {
-    pthread_rwlock_wrlock(&past->lock);
-    if (past->count == ORIGINS_MAX)
-        drop_oldest(past);
-    const size_t at = place_of(past, origin->step);
-    if (at < past->count && past->origins[at]->step == origin->step) {
-        past->bytes -= past->origins[at]->bytes;
-        fw_free(past->origins[at]);
-    } else {
-        memmove(&past->origins[at + 1], &past->origins[at],
-                (past->count - at) * sizeof past->origins[0]);
-        past->count++;
-    }
-    past->origins[at] = origin;
-    past->bytes += origin->bytes;
+    drop(past, past->steps[0]);
+    memmove(&past->steps[0], &past->steps[1], --past->count * sizeof past->steps[0]);
+}
+
+static void fit(struct outlook_past *past)
+{
     while (past->bytes > past->bytes_max && past->count > 0)
         drop_oldest(past);
+}
+
+static void put_step(struct outlook_past *past, struct past_run *run)
+{
+    pthread_rwlock_wrlock(&past->lock);
+    if (past->count == STEPS_MAX)
+        drop_oldest(past);
+    const size_t at = place_of(past, run->step);
+    if (at < past->count && past->steps[at]->step == run->step) {
+        drop(past, past->steps[at]);
+    } else {
+        memmove(&past->steps[at + 1], &past->steps[at], (past->count - at) * sizeof past->steps[0]);
+        past->count++;
+    }
+    past->steps[at] = run;
+    past->bytes += run->bytes;
+    fit(past);
     pthread_rwlock_unlock(&past->lock);
 }
 
-/* Only the publisher changes the list, so it may look without the lock. */
-static void take_origin(struct outlook_past *past, const struct outlook *outlook, int64_t step,
-                        struct entry *entries)
+static void put_whole(struct outlook_past *past, struct past_run *run)
+{
+    pthread_rwlock_wrlock(&past->lock);
+    drop(past, past->whole[OUTLOOK_PAST_RUNS - 1]);
+    memmove(&past->whole[1], &past->whole[0], sizeof past->whole - sizeof past->whole[0]);
+    past->whole[0] = run;
+    past->bytes += run->bytes;
+    fit(past);
+    pthread_rwlock_unlock(&past->lock);
+}
+
+static void take_step(struct outlook_past *past, const struct outlook *outlook,
+                      const struct past_entry *entries, size_t n)
+{
+    const int64_t step = entries[0].origin;
+    const size_t at = place_of(past, step);
+    const bool known = at < past->count && past->steps[at]->step == step;
+    struct past_run *run =
+        past_run_new(outlook, step, &leads, known ? past->steps[at] : NULL, entries, n);
+    if (run != NULL)
+        put_step(past, run);
+    else
+        past->failures++;
+}
+
+static bool whole_due(const struct outlook_past *past, const struct outlook *outlook)
+{
+    const int64_t every_ms =
+        (int64_t)outlook->step_s * 1000 * (FORECAST_HORIZON / OUTLOOK_PAST_RUNS);
+    const struct past_run *last = past->whole[0];
+    return last == NULL || outlook->made_ms - last->made_ms >= every_ms ||
+           outlook->made_ms < last->made_ms; /* the clock was set back */
+}
+
+static void take_whole(struct outlook_past *past, const struct outlook *outlook, int64_t newest,
+                       const struct past_entry *entries, size_t n)
+{
+    struct past_run *run = NULL;
+    size_t paths = 0;
+    for (size_t i = 0; i < n; i++)
+        paths += entries[i].forecast->path_count;
+    if (past_run_bytes(n, paths, whole.count) <= past->bytes_max / WHOLE_SHARE)
+        run = past_run_new(outlook, newest, &whole, NULL, entries, n);
+    if (run != NULL)
+        put_whole(past, run);
+    else
+        past->failures++;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct past_entry *x = a, *y = b;
+    return (x->key > y->key) - (x->key < y->key);
+}
+
+/* The newest origin first. */
+static int by_origin(const void *a, const void *b)
+{
+    const struct past_entry *x = a, *y = b;
+    return x->origin != y->origin ? (x->origin < y->origin) - (x->origin > y->origin)
+                                  : by_key(a, b);
+}
+
+static size_t gather(const struct outlook *outlook, struct past_entry *entries)
 {
     const struct forecast_set *set = outlook->set;
     size_t n = 0;
     for (size_t i = 0; i < set->count; i++) {
         const struct forecast *f = set->items[i];
-        if (origin_of(f, outlook->step_s) == step && f->path_count > 0)
-            entries[n++] =
-                (struct entry){fw_hash_keyed(f->name, strlen(f->name)), f, outlook->risks[i].score};
+        if (f->path_count > 0)
+            entries[n++] = (struct past_entry){
+                .key = past_key(f->name),
+                .origin = f->origin_ms / ((int64_t)outlook->step_s * 1000),
+                .forecast = f,
+                .score = outlook->risks[i].score,
+            };
     }
-    if (n == 0)
-        return;
-    qsort(entries, n, sizeof *entries, by_key);
-    const size_t at = place_of(past, step);
-    const bool known = at < past->count && past->origins[at]->step == step;
-    struct past_origin *origin = merge(step, known ? past->origins[at] : NULL, entries, n);
-    if (origin != NULL)
-        put(past, origin);
-    else
-        past->failures++;
+    return n;
 }
 
 void outlook_past_take(void *ctx, const struct outlook *outlook)
 {
     struct outlook_past *past = ctx;
-    int64_t newest = -1;
-    for (size_t i = 0; i < outlook->set->count; i++) {
-        const int64_t step = origin_of(outlook->set->items[i], outlook->step_s);
-        newest = step > newest ? step : newest;
-    }
-    if (newest < 0)
+    if (outlook->set->count == 0)
         return;
-    struct entry *entries = fw_malloc(outlook->set->count * sizeof *entries);
-    past->step_s = outlook->step_s;
-    if (entries == NULL)
+    struct past_entry *entries = fw_malloc(outlook->set->count * sizeof *entries);
+    if (entries == NULL) {
         past->failures++;
-    for (int64_t back = 0; back < LATE_MAX && entries != NULL; back++)
-        take_origin(past, outlook, newest - back, entries);
+        return;
+    }
+    const size_t n = gather(outlook, entries);
+    qsort(entries, n, sizeof *entries, by_origin);
+    const int64_t newest = n > 0 ? entries[0].origin : 0;
+    for (size_t i = 0, end; i < n && newest - entries[i].origin < LATE_MAX; i = end) {
+        for (end = i + 1; end < n && entries[end].origin == entries[i].origin; end++)
+            ;
+        take_step(past, outlook, entries + i, end - i);
+    }
+    if (n > 0 && whole_due(past, outlook)) {
+        qsort(entries, n, sizeof *entries, by_key);
+        take_whole(past, outlook, newest, entries, n);
+    }
     fw_free(entries);
 }
 
 /* ---- reading ---- */
 
-static const struct past_server *find_server(const struct past_origin *origin, uint64_t key)
-{
-    size_t low = 0, high = origin->server_count;
-    while (low < high) {
-        const size_t middle = (low + high) / 2;
-        if (origin->servers[middle].key < key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < origin->server_count && origin->servers[low].key == key ? &origin->servers[low]
-                                                                         : NULL;
-}
-
-static const struct past_path *find_path(const struct past_origin *origin, uint64_t key, int metric)
-{
-    const struct past_server *server = find_server(origin, key);
-    for (size_t i = 0; server != NULL && i < server->count; i++)
-        if (origin->paths[server->first + i].metric == metric)
-            return &origin->paths[server->first + i];
-    return NULL;
-}
-
 void outlook_past_read(struct outlook_past *past, const char *server, int metric, size_t lead,
                        size_t quantile, int64_t first, size_t n, float *out)
 {
-    const uint64_t key = fw_hash_keyed(server, strlen(server));
-    const int64_t ahead = (int64_t)leads[lead] - 1;
+    const uint64_t key = past_key(server);
+    const int64_t ahead = at_leads[lead];
     for (size_t i = 0; i < n; i++)
         out[i] = NAN;
     pthread_rwlock_rdlock(&past->lock);
     for (size_t at = place_of(past, first - ahead); at < past->count; at++) {
-        const struct past_origin *origin = past->origins[at];
-        const int64_t i = origin->step + ahead - first;
+        const struct past_run *run = past->steps[at];
+        const int64_t i = run->step + ahead - first;
+        size_t path;
         if (i >= (int64_t)n)
             break;
-        const struct past_path *path = find_path(origin, key, metric);
-        if (path != NULL)
-            out[i] = path->values[lead][quantile];
+        if (past_run_path(run, past_run_server(run, key), metric, &path))
+            out[i] = past_run_value(run, path, lead, quantile);
     }
     pthread_rwlock_unlock(&past->lock);
 }
@@ -284,19 +245,42 @@ void outlook_past_read(struct outlook_past *past, const char *server, int metric
 void outlook_past_risk(struct outlook_past *past, const char *server, int64_t first, size_t n,
                        float *out)
 {
-    const uint64_t key = fw_hash_keyed(server, strlen(server));
+    const uint64_t key = past_key(server);
     for (size_t i = 0; i < n; i++)
         out[i] = NAN;
     pthread_rwlock_rdlock(&past->lock);
     for (size_t at = place_of(past, first); at < past->count; at++) {
-        const int64_t i = past->origins[at]->step - first;
+        const int64_t i = past->steps[at]->step - first;
         if (i >= (int64_t)n)
             break;
-        const struct past_server *found = find_server(past->origins[at], key);
+        const struct past_server *found = past_run_server(past->steps[at], key);
         if (found != NULL)
             out[i] = found->score;
     }
     pthread_rwlock_unlock(&past->lock);
+}
+
+size_t outlook_past_paths(struct outlook_past *past, const char *server, int metric,
+                          struct outlook_past_path out[OUTLOOK_PAST_RUNS])
+{
+    const uint64_t key = past_key(server);
+    size_t n = 0, path;
+    pthread_rwlock_rdlock(&past->lock);
+    for (size_t k = 0; k < OUTLOOK_PAST_RUNS && past->whole[k] != NULL; k++) {
+        const struct past_run *run = past->whole[k];
+        const struct past_server *found = past_run_server(run, key);
+        if (!past_run_path(run, found, metric, &path))
+            continue;
+        out[n].made_ms = run->made_ms;
+        out[n].origin_ms = (run->step - found->late) * (int64_t)run->step_s * 1000;
+        out[n].step_s = run->step_s;
+        for (size_t q = 0; q < OUTLOOK_PAST_QUANTILES; q++)
+            for (size_t i = 0; i < OUTLOOK_PAST_POINTS; i++)
+                out[n].quantiles[q][i] = past_run_value(run, path, i, q);
+        n++;
+    }
+    pthread_rwlock_unlock(&past->lock);
+    return n;
 }
 
 void outlook_past_counts(struct outlook_past *past, struct outlook_past_counts *counts)
@@ -306,7 +290,7 @@ void outlook_past_counts(struct outlook_past *past, struct outlook_past_counts *
         .bytes = past->bytes,
         .bytes_max = past->bytes_max,
         .steps = past->count,
-        .oldest_s = past->count > 0 ? past->origins[0]->step * (int64_t)past->step_s : -1,
+        .oldest_s = past->count > 0 ? past->steps[0]->step * (int64_t)past->steps[0]->step_s : -1,
         .failures = past->failures,
     };
     pthread_rwlock_unlock(&past->lock);

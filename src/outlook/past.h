@@ -1,7 +1,11 @@
-/* What was forecast: for each step of the past few days, what earlier runs said about it 1, 6, 12
- * and 96 steps ahead, and the risk scores. So a chart can put yesterday's forecast beside what
- * happened. In memory only, and never more than it was given: the oldest steps go first. A restart
- * begins anew.
+/* What was forecast, in two forms. For each step of the past few days what earlier runs said about
+ * it 1, 6, 12 and 96 steps ahead, and the risk scores: so a chart can put yesterday's forecast
+ * beside what happened. And of four runs of the last 96 steps the whole paths, every eighth step of
+ * them: so a forecast can be laid over what came.
+ *
+ * In memory only, 32 bytes a path at the leads and 86 of a whole one, and never more than it was
+ * given: the oldest steps go first. A run whose whole paths would take more than an eighth of that
+ * is kept at its leads alone. A restart begins anew.
  *
  * Threads: the publisher of outlooks takes; any others read. */
 #ifndef FW_OUTLOOK_PAST_H
@@ -9,14 +13,20 @@
 
 #include "outlook/outlook.h"
 
-enum { OUTLOOK_PAST_LEADS = 4, OUTLOOK_PAST_QUANTILES = 3 };
+enum {
+    OUTLOOK_PAST_LEADS = 4,
+    OUTLOOK_PAST_QUANTILES = 3,
+    OUTLOOK_PAST_RUNS = 4, /* kept whole */
+    OUTLOOK_PAST_POINTS = 13,
+};
 
 struct outlook_past;
 
 struct outlook_past *outlook_past_new(size_t bytes_max); /* NULL when out of memory */
 void outlook_past_free(struct outlook_past *past);       /* NULL does nothing */
 
-/* A board's listener. Of several runs with one origin the last one stays. */
+/* A board's listener. Of several runs with one origin the last one stays. A run is kept whole when
+ * a quarter of the horizon has gone by since the last one that was. */
 void outlook_past_take(void *past, const struct outlook *outlook);
 
 /* How many steps ahead: ascending, the first is 1. */
@@ -31,11 +41,23 @@ void outlook_past_read(struct outlook_past *past, const char *server, int metric
 void outlook_past_risk(struct outlook_past *past, const char *server, int64_t first, size_t n,
                        float *out);
 
+/* Point i of a whole path is about this step of it: 0, 8, ... and the last one. */
+unsigned outlook_past_point(size_t index);
+
+struct outlook_past_path {
+    int64_t made_ms, origin_ms;
+    uint32_t step_s;
+    float quantiles[OUTLOOK_PAST_QUANTILES][OUTLOOK_PAST_POINTS]; /* p10, p50, p90 */
+};
+/* The whole paths of a server's metric, newest first; returns how many. */
+size_t outlook_past_paths(struct outlook_past *past, const char *server, int metric,
+                          struct outlook_past_path out[OUTLOOK_PAST_RUNS]);
+
 struct outlook_past_counts {
     size_t bytes, bytes_max;
     size_t steps;      /* origins kept */
     int64_t oldest_s;  /* where the oldest of them begins; -1: there is none */
-    uint64_t failures; /* runs that were not kept for lack of memory */
+    uint64_t failures; /* runs that were not kept, at the leads or whole, for lack of memory */
 };
 void outlook_past_counts(struct outlook_past *past, struct outlook_past_counts *counts);
 

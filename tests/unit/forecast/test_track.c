@@ -233,6 +233,43 @@ static void it_learns_a_day_and_how_sure_it_is(void **state)
     CHECK_NEAR("coverage it tells", inside / count, 0.8, 0.05);
 }
 
+static double shares(const struct track *track, size_t block, struct forecast_quality *quality)
+{
+    struct forecast_quality all[TRACK_BLOCKS] = {0};
+    double sum = 0.0;
+    track_report(track, all);
+    *quality = all[block];
+    for (size_t v = 0; v < FORECAST_VOICES; v++)
+        sum += quality->weight[v];
+    return sum;
+}
+
+/* In the first week there is no week before, so nothing may be said to come from it. */
+static void who_has_not_spoken_has_no_share(void **state)
+{
+    (void)state;
+    static struct track track;
+    struct forecast_quality quality;
+    struct track_words words;
+    struct forecast_path path;
+    make_daily(2.0, 3);
+    begin(&track);
+    for (size_t b = 0; b < TRACK_BLOCKS; b++)
+        CHECK_NEAR("before the first", shares(&track, b, &quality), 1.0, 1e-5);
+    for (size_t t = WINDOW; t < WINDOW + 2 * DAY; t += 12)
+        run_at(&track, t, NULL, &path, &words);
+    for (size_t b = 0; b < TRACK_BLOCKS; b++) {
+        CHECK_NEAR("shares", shares(&track, b, &quality), 1.0, 1e-5);
+        CHECK_NEAR("no week before", quality.weight[EXPERT_WEEK], 0.0, 0.0);
+        CHECK_TRUE("a day before", quality.weight[EXPERT_DAY] > 0.0);
+    }
+    replay(&track, STEPS, NULL);
+    for (size_t b = 0; b < TRACK_BLOCKS; b++) {
+        CHECK_NEAR("shares later", shares(&track, b, &quality), 1.0, 1e-5);
+        CHECK_TRUE("a week before, then", quality.weight[EXPERT_WEEK] > 0.0);
+    }
+}
+
 /* A level that wanders without a day: nobody beats the newest value, and it knows. */
 static void it_learns_that_there_is_no_day(void **state)
 {
@@ -355,6 +392,7 @@ int main(void)
         cmocka_unit_test(experts_do_not_see_the_future),
         cmocka_unit_test(one_horizon_is_a_row_of_all),
         cmocka_unit_test(it_learns_a_day_and_how_sure_it_is),
+        cmocka_unit_test(who_has_not_spoken_has_no_share),
         cmocka_unit_test(it_learns_that_there_is_no_day),
         cmocka_unit_test(a_model_is_believed_when_it_was_right),
         cmocka_unit_test(holes_and_constants_are_survived),

@@ -1,5 +1,5 @@
 /* What earlier runs said: found again by time and lead, replaced by later runs of the same origin,
- * forgotten when memory is used up. */
+ * forgotten when memory is used up; and the whole paths of a few of them. */
 #include "outlook/past.h"
 
 #include "base/alloc.h"
@@ -17,8 +17,8 @@ struct made {
     struct forecast_set *set;
 };
 
-/* A run over servers "s0".."s(n-1)" from `origin`: p50 of metric 3 at horizon index k is base + k.
- */
+/* A run over servers "s0".."s(n-1)" from `origin`, made a second later: p50 of metric 3 at horizon
+ * index k is base + k. */
 static void make(struct made *m, int64_t origin, size_t n, float base)
 {
     memset(m, 0, sizeof *m);
@@ -43,6 +43,7 @@ static void make(struct made *m, int64_t origin, size_t n, float base)
     m->outlook.set = m->set;
     m->outlook.risks = m->risks;
     m->outlook.step_s = STEP_S;
+    m->outlook.made_ms = (origin * STEP_S + 1) * 1000;
 }
 
 static void unmake(struct made *m)
@@ -152,6 +153,144 @@ static void test_memory(void **state)
     outlook_past_free(past);
 }
 
+static struct outlook_past_path paths[OUTLOOK_PAST_RUNS];
+
+static void test_which_runs(void **state)
+{
+    enum { EVERY = FORECAST_HORIZON / OUTLOOK_PAST_RUNS };
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    static const struct {
+        const char *name;
+        int64_t origin;
+        size_t held;
+        int64_t newest, oldest;
+    } rows[] = {
+        {"the first",              1000,                 1, 1000,                 1000            },
+        {"a step later",           1001,                 1, 1000,                 1000            },
+        {"not quite a quarter",    1000 + EVERY - 1,     1, 1000,                 1000            },
+        {"a quarter",              1000 + EVERY,         2, 1000 + EVERY,         1000            },
+        {"the same origin again",  1000 + EVERY,         2, 1000 + EVERY,         1000            },
+        {"after a gap",            1000 + 3 * EVERY,     3, 1000 + 3 * EVERY,     1000            },
+        {"the fourth",             1000 + 4 * EVERY,     4, 1000 + 4 * EVERY,     1000            },
+        {"the first has to go",    1000 + 5 * EVERY,     4, 1000 + 5 * EVERY,     1000 + EVERY    },
+        {"the clock was set back", 1000 + 5 * EVERY - 1, 4, 1000 + 5 * EVERY - 1, 1000 + 3 * EVERY},
+    };
+    (void)state;
+    CHECK_EQ("none", outlook_past_paths(past, "s1", 3, paths), 0);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        take(past, rows[i].origin, 2, 50);
+        CHECK_EQ(rows[i].name, outlook_past_paths(past, "s1", 3, paths), rows[i].held);
+        CHECK_EQ(rows[i].name, paths[0].origin_ms, rows[i].newest * STEP_S * 1000);
+        CHECK_EQ(rows[i].name, paths[0].made_ms, (rows[i].newest * STEP_S + 1) * 1000);
+        CHECK_EQ(rows[i].name, paths[0].step_s, STEP_S);
+        CHECK_EQ(rows[i].name, paths[rows[i].held - 1].origin_ms, rows[i].oldest * STEP_S * 1000);
+    }
+    CHECK_EQ("no such server", outlook_past_paths(past, "s2", 3, paths), 0);
+    CHECK_EQ("not its metric", outlook_past_paths(past, "s1", 2, paths), 0);
+    outlook_past_free(past);
+}
+
+/* Also of a server that fell silent long before. */
+static void test_whole_paths(void **state)
+{
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    struct made m;
+    (void)state;
+    make(&m, 1000, 3, 50);
+    struct forecast *silent = (struct forecast *)(uintptr_t)m.set->items[2];
+    silent->origin_ms = (int64_t)900 * STEP_S * 1000;
+    outlook_past_take(past, &m.outlook);
+    unmake(&m);
+    CHECK_EQ("held", outlook_past_paths(past, "s0", 3, paths), 1);
+    CHECK_EQ("the last step is there", outlook_past_point(OUTLOOK_PAST_POINTS - 1),
+             FORECAST_HORIZON - 1);
+    for (size_t i = 0; i < OUTLOOK_PAST_POINTS; i++) {
+        CHECK_TRUE("in order", i == 0 || outlook_past_point(i) > outlook_past_point(i - 1));
+        CHECK_NEAR("p10", (double)paths[0].quantiles[0][i], -1, 0);
+        CHECK_NEAR("p50", (double)paths[0].quantiles[1][i], 50.0 + outlook_past_point(i), 0);
+        CHECK_NEAR("p90", (double)paths[0].quantiles[2][i], 1000, 0);
+    }
+    CHECK_EQ("silent", outlook_past_paths(past, "s2", 3, paths), 1);
+    CHECK_EQ("its own origin", paths[0].origin_ms, (int64_t)900 * STEP_S * 1000);
+    outlook_past_free(past);
+}
+
+/* Numbers of any size come back within 1/2048 of their distance from the first median; the flat
+ * ones as they are. */
+static void test_precision(void **state)
+{
+    static const struct {
+        const char *name;
+        float p10, first, p50, p90;
+    } rows[] = {
+        {"flat",        97.33F,  97.33F,  97.33F,  97.33F },
+        {"percent",     12.34F,  45.67F,  56.78F,  99.99F },
+        {"bytes",       1.5e9F,  2.1e9F,  3.7e9F,  9.1e12F},
+        {"small",       1.1e-7F, 2.3e-7F, 3.4e-7F, 9.9e-6F},
+        {"narrow band", 97.31F,  97.33F,  97.34F,  97.36F },
+        {"below zero",  -9e5F,   -1.2F,   -1.1F,   7.0F   },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct outlook_past *past = outlook_past_new(1 << 20);
+        struct made m;
+        float band[3];
+        make(&m, 1000, 1, 0);
+        struct forecast_path *path = &((struct forecast *)(uintptr_t)m.set->items[0])->paths[0];
+        for (int k = 0; k < FORECAST_HORIZON; k++) {
+            path->p10[k] = rows[i].p10;
+            path->p50[k] = k == 0 ? rows[i].first : rows[i].p50;
+            path->p90[k] = rows[i].p90;
+        }
+        outlook_past_take(past, &m.outlook);
+        unmake(&m);
+        CHECK_NEAR(rows[i].name, said(past, "s0", 0, 1000), (double)rows[i].first, 0);
+        for (size_t q = 0; q < 3; q++)
+            outlook_past_read(past, "s0", 3, 1, q, 1005, 1, &band[q]);
+        const double said_of[3] = {(double)rows[i].p10, (double)rows[i].p50, (double)rows[i].p90};
+        for (size_t q = 0; q < 3; q++)
+            CHECK_NEAR(rows[i].name, (double)band[q], said_of[q],
+                       fabs(said_of[q] - (double)rows[i].first) / 2048);
+        outlook_past_free(past);
+    }
+}
+
+/* Whole paths leave room for the steps; a fleet for which they would not goes without. */
+static void test_whole_within_memory(void **state)
+{
+    enum { BYTES = 4000 };
+    struct outlook_past *past = outlook_past_new(BYTES);
+    struct outlook_past_counts counts;
+    (void)state;
+    take(past, 1000, SERVERS_MAX, 50);
+    CHECK_EQ("too many", outlook_past_paths(past, "s0", 3, paths), 0);
+    CHECK_NEAR("at the leads", said(past, "s0", 0, 1000), 50, 0);
+    outlook_past_counts(past, &counts);
+    CHECK_EQ("counted", counts.failures, 1);
+    for (int i = 1; i < 500; i++) {
+        take(past, 1000 + i, 2, (float)i);
+        outlook_past_counts(past, &counts);
+        CHECK_TRUE("within", counts.bytes <= BYTES);
+    }
+    CHECK_EQ("few enough", outlook_past_paths(past, "s1", 3, paths), OUTLOOK_PAST_RUNS);
+    CHECK_TRUE("beside steps", counts.steps > 2);
+    outlook_past_free(past);
+}
+
+/* A run made again takes no more than it did. */
+static void test_again(void **state)
+{
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    struct outlook_past_counts once, twice;
+    (void)state;
+    take(past, 1000, 4, 50);
+    outlook_past_counts(past, &once);
+    take(past, 1000, 4, 60);
+    outlook_past_counts(past, &twice);
+    CHECK_EQ("bytes", twice.bytes, once.bytes);
+    outlook_past_free(past);
+}
+
 /* Readers see a value of some run, or none, whatever the publisher does. */
 struct reader {
     struct outlook_past *past;
@@ -162,12 +301,16 @@ struct reader {
 static void *read_on(void *ctx)
 {
     struct reader *r = ctx;
+    struct outlook_past_path whole[OUTLOOK_PAST_RUNS];
     struct outlook_past_counts counts;
     float values[64];
     while (!atomic_load(&r->over)) {
         outlook_past_read(r->past, "s1", 3, 0, 1, 1000, 64, values);
         for (size_t i = 0; i < 64; i++)
             r->wrong += !isnan(values[i]) && (values[i] < 7 || values[i] > 8);
+        const size_t n = outlook_past_paths(r->past, "s1", 3, whole);
+        for (size_t i = 0; i < n; i++)
+            r->wrong += whole[i].quantiles[1][0] < 7 || whole[i].quantiles[1][0] > 8;
         outlook_past_risk(r->past, "s1", 1000, 64, values);
         outlook_past_counts(r->past, &counts);
     }
@@ -207,6 +350,13 @@ static void test_allocations_fail(void **state)
     }
     outlook_past_counts(past, &counts);
     CHECK_EQ("counted", counts.failures, 2);
+    fw_alloc_fail_at(3); /* the whole paths */
+    take(past, 1030, 2, 60);
+    fw_alloc_fail_at(0);
+    CHECK_NEAR("at the leads", said(past, "s1", 0, 1030), 60, 0);
+    CHECK_EQ("not whole", outlook_past_paths(past, "s1", 3, paths), 1);
+    take(past, 1030, 2, 60);
+    CHECK_EQ("the next one is", outlook_past_paths(past, "s1", 3, paths), 2);
     outlook_past_free(past);
 }
 
@@ -216,6 +366,11 @@ int main(void)
         cmocka_unit_test(test_leads),
         cmocka_unit_test(test_merging),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_which_runs),
+        cmocka_unit_test(test_whole_paths),
+        cmocka_unit_test(test_precision),
+        cmocka_unit_test(test_whole_within_memory),
+        cmocka_unit_test(test_again),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_allocations_fail),
     };

@@ -10,6 +10,7 @@ import type { QualityRow } from '../types';
 
 const PROMISE = 0.8, SLACK = 0.1;
 const SAMPLES_MIN = 30; // fewer say nothing
+const NO_LOSS = 1e-6; // below: a metric that stands still, whose band is a line; coverage says nothing of it
 
 const TRUSTED = 'Whom it trusts', ON_WIDE_SCREENS = /^(Error|Whom)/;
 
@@ -20,6 +21,10 @@ const VOICES: Record<string, string> = {
 
 function kept(coverage: number): boolean {
     return Math.abs(coverage - PROMISE) <= SLACK;
+}
+
+function exact(loss: number | null | undefined): boolean {
+    return loss !== null && loss !== undefined && loss < NO_LOSS;
 }
 
 /** A dot on a line from 50 to 100 %, with the promise marked: right of it the band is too wide, left of it too narrow. */
@@ -34,7 +39,8 @@ function coverageDot(coverage: number): HTMLElement {
 
 function coverageCell(row: QualityRow | undefined): HTMLElement {
     if (row === undefined || row.coverage === null) return h('td', { class: 'hush' }, 'not due');
-    if (row.samples < SAMPLES_MIN) return h('td', { class: 'hush' }, 'too few yet');
+    if (row.samples < SAMPLES_MIN) return h('td', { class: 'hush', title: `${count(row.samples)} values` }, 'too few yet');
+    if (exact(row.pinball.ours)) return h('td', { class: 'hush', title: `${count(row.samples)} values` }, 'exact');
     return h('td', { title: `${count(row.samples)} values` }, coverageDot(row.coverage));
 }
 
@@ -50,10 +56,12 @@ function against(rows: readonly QualityRow[], other: 'persistence' | 'day_before
     if (theirs <= 0) return h('td', { class: 'hush wide' }, '–');
     const better = Math.round((1 - ours / theirs) * 100);
     if (better === 0) return h('td', { class: 'wide' }, 'the same');
-    return h('td', { class: better > 0 ? 'better wide' : 'worse wide' }, `${Math.abs(better)}${NBSP}% ${better > 0 ? 'less' : 'more'}`);
+    const share = better === 100 && ours > 0 ? `over${NBSP}99` : `${Math.abs(better)}`;
+    return h('td', { class: better > 0 ? 'better wide' : 'worse wide' }, `${share}${NBSP}% ${better > 0 ? 'less' : 'more'}`);
 }
 
 function trusted(rows: readonly QualityRow[]): string {
+    if (rows.every((row) => exact(row.pinball.ours))) return '–'; // all voices say the same
     const sums = new Map<string, number>();
     for (const row of rows) for (const [voice, share] of Object.entries(row.weights ?? {})) sums.set(voice, (sums.get(voice) ?? 0) + share / rows.length);
     return [...sums].filter(([, share]) => share >= 0.1).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([voice, share]) => `${VOICES[voice] ?? voice} ${Math.round(share * 100)}${NBSP}%`).join(', ') || '–';
@@ -87,7 +95,7 @@ function windows(coverage: readonly Sample[], pinball: readonly Sample[]): HTMLE
         table('Coverage, all horizons', ['Metric', 'Inside the band', 'Pinball loss'], coverage.map((sample) => {
             const metric = sample.labels['metric'] ?? '';
             const loss = pinball.find((other) => other.labels['metric'] === metric)?.value;
-            return h('tr', {}, h('th', { scope: 'row' }, metricName(metric)), h('td', {}, coverageDot(sample.value)), h('td', {}, loss === undefined || !Number.isFinite(loss) ? '–' : `${number(loss, loss < 1 ? 3 : 2)} ${live.schema.get(metric)?.unit ?? ''}`));
+            return h('tr', {}, h('th', { scope: 'row' }, metricName(metric)), exact(loss) ? h('td', { class: 'hush' }, 'exact') : h('td', {}, coverageDot(sample.value)), h('td', {}, exact(loss) ? '–' : loss === undefined || !Number.isFinite(loss) ? '–' : `${number(loss, loss < 1 ? 3 : 2)} ${live.schema.get(metric)?.unit ?? ''}`));
         })));
 }
 
@@ -113,12 +121,13 @@ export function trustPage(root: HTMLElement, _route: Route, signal: AbortSignal)
         const finite = (name: string): Sample[] => (metrics.get(name) ?? []).filter((sample) => Number.isFinite(sample.value));
         const coverage = finite('forewarn_forecast_coverage_ratio'), pinball = finite('forewarn_pinball_loss');
         const quality = (status.forecast_quality ?? []).filter((row) => row.samples > 0);
-        const cells = quality.filter((row) => row.coverage !== null && row.samples >= SAMPLES_MIN).map((row) => row.coverage as number);
-        setText(headline, verdict(cells.length > 0 ? cells : coverage.map((sample) => sample.value)));
+        const cells = quality.filter((row) => row.coverage !== null && row.samples >= SAMPLES_MIN && !exact(row.pinball.ours)).map((row) => row.coverage as number);
+        const still = new Set(pinball.filter((sample) => exact(sample.value)).map((sample) => sample.labels['metric']));
+        setText(headline, verdict(cells.length > 0 ? cells : coverage.filter((sample) => !still.has(sample.labels['metric'])).map((sample) => sample.value)));
         setText(sub, 'A band from p10 to p90 promises to hold four of five values that come. Below is how many it held.');
         fill(body,
             quality.length > 0 ? matured(quality, live.fleet?.step_seconds ?? 300)
-                : h('p', { class: 'notice' }, 'No forecast has come due yet. Each is kept until its time has come and is then compared with what was measured: the first ones an hour after they were made.'),
+                : h('p', { class: 'notice' }, coverage.length > 0 ? 'The comparison by how far ahead a forecast was made is summed up every few steps; it comes with the next sum.' : 'No forecast has come due yet. Each is kept until its time has come and is then compared with what was measured: the first ones an hour after they were made.'),
             coverage.length > 0 && windows(coverage, pinball));
     }
 
