@@ -268,6 +268,15 @@ enum fw_status config_set(struct config *config, const char *section, const char
     return fw_fail(err, FW_EINVAL, "unknown setting %s.%s", section, key);
 }
 
+bool config_setting(size_t index, const char **section, const char **key)
+{
+    if (index >= COUNT(settings))
+        return false;
+    *section = settings[index].section;
+    *key = settings[index].key;
+    return true;
+}
+
 struct file_reading {
     struct config *config;
     struct fw_error *err;
