@@ -99,6 +99,11 @@ FW_MUST_CHECK enum fw_status config_set(struct config *config, const char *secti
  * [receiver], [metric] and [profiles]. False behind the last. */
 bool config_setting(size_t index, const char **section, const char **key);
 
+/* The settings above that differ and that a running daemon cannot take over, "fleet.step
+ * server.body"; cut where `size` ends. Their number. */
+size_t config_restart_wanted(const struct config *running, const struct config *fresh, char *names,
+                             size_t size);
+
 /* "HOST:PORT", "[V6]:PORT", "HOST" or ":PORT". */
 FW_MUST_CHECK enum fw_status config_listen(struct config *config, const char *text,
                                            struct fw_error *err);

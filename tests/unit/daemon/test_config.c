@@ -204,6 +204,28 @@ static void test_environment(void **state)
     fw_free(config);
 }
 
+static void test_restart_wanted(void **state)
+{
+    (void)state;
+    struct config *running = fresh(), *changed = fresh();
+    char names[64];
+    struct fw_error err;
+    assert_int_equal(config_set(changed, "log", "level", "debug", &err), FW_OK);
+    assert_int_equal(config_set(changed, "server", "api_key_file", "keys", &err), FW_OK);
+    assert_int_equal(config_restart_wanted(running, changed, names, sizeof names), 0);
+    assert_string_equal(names, "");
+    assert_int_equal(config_set(changed, "server", "listen", ":1", &err), FW_OK);
+    assert_int_equal(config_set(changed, "fleet", "step", "60", &err), FW_OK);
+    assert_int_equal(config_set(changed, "store", "history_days", "1", &err), FW_OK);
+    assert_int_equal(config_set(changed, "server", "host_names", "a", &err), FW_OK);
+    assert_int_equal(config_restart_wanted(running, changed, names, sizeof names), 4);
+    assert_string_equal(names, "server.listen server.host_names fleet.step store.history_days");
+    assert_int_equal(config_restart_wanted(running, changed, names, 16), 4);
+    assert_string_equal(names, "server.listen s");
+    fw_free(changed);
+    fw_free(running);
+}
+
 /* ---- the file that is shipped ---- */
 
 enum { SHIPPED_NAMES = 64, SHIPPED_NAME_SIZE = 64 };
@@ -278,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_file_names_the_line),
         cmocka_unit_test(test_receivers),
         cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_restart_wanted),
         cmocka_unit_test(test_shipped_file),
     };
     return cmocka_run_group_tests_name("daemon/config", tests, NULL, NULL);
