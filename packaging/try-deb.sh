@@ -60,5 +60,7 @@ wait "$daemon" || fail "the service does not end well"
 daemon=
 end
 trap - EXIT
-[ ! -e /var/lib/forewarn ] && [ ! -e /etc/forewarn ] || fail "purge leaves data or configuration"
+if [ -e /var/lib/forewarn ] || [ -e /etc/forewarn ]; then
+    fail "purge leaves data or configuration"
+fi
 echo "installed, tried, purged"
