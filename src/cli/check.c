@@ -129,11 +129,12 @@ static int judge(const struct check *check, struct fw_json_value root)
 static void put_path(struct fw_buf *path, const char *server)
 {
     fw_buf_puts(path, "/api/v1/servers/");
-    for (const char *at = server; *at != '\0'; at++) {
-        if (isalnum((unsigned char)*at) || strchr("-_.~", *at) != NULL)
-            fw_buf_putc(path, *at);
+    for (size_t i = 0; server[i] != '\0'; i++) {
+        const unsigned char c = (unsigned char)server[i];
+        if (isalnum(c) || c == '-' || c == '_' || c == '.' || c == '~')
+            fw_buf_putc(path, (char)c);
         else
-            fw_buf_printf(path, "%%%02X", (unsigned)(unsigned char)*at);
+            fw_buf_printf(path, "%%%02X", (unsigned)c);
     }
     fw_buf_putc(path, '\0');
 }
@@ -159,6 +160,7 @@ static int ask(struct check *check)
     else
         code = judge(check, root);
     fw_json_parser_free(parser);
+    check->daemon.reason = NULL;
     fw_buf_fini(&reason);
     fw_buf_fini(&answer);
     fw_buf_fini(&path);
