@@ -220,12 +220,18 @@ int cli_check(int argc, char **argv)
         .critical = 0.8
     };
     bool helped;
-    int code = cli_parse("check", argc, argv, options, help, take, &check, &helped);
+    const int code = cli_parse("check", argc, argv, options, help, take, &check, &helped);
     if (helped)
         return CLI_OK;
-    if (code == CLI_OK && check.server == NULL)
-        code = cli_usage_error("check", "which --server?");
-    else if (code == CLI_OK && check.critical < check.warning)
-        code = cli_usage_error("check", "--critical is below --warning");
-    return code == CLI_OK ? ask(&check) : PLUGIN_UNKNOWN;
+    if (code != CLI_OK)
+        return PLUGIN_UNKNOWN;
+    if (check.server == NULL) {
+        (void)cli_usage_error("check", "which --server?");
+        return PLUGIN_UNKNOWN;
+    }
+    if (check.critical < check.warning) {
+        (void)cli_usage_error("check", "--critical is below --warning");
+        return PLUGIN_UNKNOWN;
+    }
+    return ask(&check);
 }
