@@ -19,6 +19,7 @@ int cli_backtest(int argc, char **argv);
 int cli_model(int argc, char **argv);
 int cli_store(int argc, char **argv);
 int cli_bench(int argc, char **argv);
+int cli_check(int argc, char **argv);
 int cli_check_config(int argc, char **argv);
 int cli_mapping(int argc, char **argv);
 int cli_status(int argc, char **argv);

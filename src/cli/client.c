@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include <curl/curl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,6 +41,20 @@ static bool add_header(struct curl_slist **list, const char *text)
     return true;
 }
 
+static int fail(const struct cli_daemon *daemon, const char *format, ...) FW_PRINTF(2, 3);
+static int fail(const struct cli_daemon *daemon, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (daemon->reason == NULL)
+        return cli_failure(daemon->command, "%s", text);
+    fw_buf_puts(daemon->reason, text);
+    return CLI_FAILURE;
+}
+
 /* The first `msg` of a validation error, the `detail` of any other, else the bytes. */
 static void tell(const struct cli_daemon *daemon, long code, const struct fw_buf *answer)
 {
@@ -62,10 +77,10 @@ static void tell(const struct cli_daemon *daemon, long code, const struct fw_buf
         }
     }
     if (text != NULL)
-        (void)cli_failure(daemon->command, "%s%s%s (status %ld)", name != NULL ? name : "",
-                          name != NULL ? ": " : "", text, code);
+        (void)fail(daemon, "%s%s%s (status %ld)", name != NULL ? name : "",
+                   name != NULL ? ": " : "", text, code);
     else
-        (void)cli_failure(daemon->command, "status %ld", code);
+        (void)fail(daemon, "status %ld", code);
     fw_json_parser_free(parser);
 }
 
@@ -82,7 +97,7 @@ static int perform(CURL *curl, const struct cli_daemon *daemon, const char *targ
     const CURLcode result = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
     if (result != CURLE_OK)
-        return cli_failure(daemon->command, "%s: %s", target, curl_easy_strerror(result));
+        return fail(daemon, "%s: %s", target, curl_easy_strerror(result));
     if (code >= 200 && code < 300)
         return CLI_OK;
     tell(daemon, code, answer);
@@ -99,14 +114,14 @@ int cli_daemon_request(const struct cli_daemon *daemon, const char *method, cons
     while (len > 0 && daemon->url[len - 1] == '/')
         len--;
     if (json != NULL && json->failed)
-        return cli_failure(daemon->command, "out of memory");
+        return fail(daemon, "out of memory");
     if (snprintf(target, sizeof target, "%.*s%s", (int)len, daemon->url, path) >=
         (int)sizeof target)
-        return cli_failure(daemon->command, "the URL is too long");
+        return fail(daemon, "the URL is too long");
     CURL *curl = curl_easy_init();
     if (curl == NULL || !add_header(&headers, "Content-Type: application/json") ||
         (daemon->key_header[0] != '\0' && !add_header(&headers, daemon->key_header))) {
-        (void)cli_failure(daemon->command, "out of memory");
+        (void)fail(daemon, "out of memory");
     } else {
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);

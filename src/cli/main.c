@@ -22,6 +22,7 @@ static const struct {
     {"bench",        cli_bench,        "measure ingest, http, store and forecast"                          },
     {"alerts",       cli_alerts,       "list, show and acknowledge a running daemon's alerts"              },
     {"silence",      cli_silence,      "list, add and end silences and maintenance windows"                },
+    {"check",        cli_check,        "one server's outlook, for Nagios and its like"                     },
     {"check-config", cli_check_config, "read a configuration and say what is wrong with it"                },
     {"mapping",      cli_mapping,      "print what raw series mean, or check a file of such rules"         },
     {"status",       cli_status,       "ask a running daemon how it is"                                    },

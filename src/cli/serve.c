@@ -73,8 +73,9 @@ static enum fw_status set_pair(struct config *config, const char *pair, struct f
 }
 
 /* Two passes over the flags: the file is read first wherever --config stands, so that flags win.
- * Returns -1 to go on, else the exit code. */
-static int read_flags(int argc, char **argv, struct config *config)
+ * Returns -1 to go on, CLI_OK after --help, or CLI_USAGE: err has the reason, "" when getopt has
+ * told it. */
+static int read_flags(int argc, char **argv, struct config *config, struct fw_error *err)
 {
     struct option options[COUNT(flags) + 5] = {
         {"config",     required_argument, NULL, OPT_CONFIG    },
@@ -85,7 +86,7 @@ static int read_flags(int argc, char **argv, struct config *config)
     for (size_t i = 0; i < COUNT(flags); i++)
         options[4 + i] =
             (struct option){flags[i].flag, required_argument, NULL, OPT_FIRST_SETTING + (int)i};
-    struct fw_error err = {0};
+    *err = (struct fw_error){0};
     for (int pass = 0; pass < 2; pass++) {
         int option;
         optind = 1;
@@ -99,26 +100,36 @@ static int read_flags(int argc, char **argv, struct config *config)
             if (option == '?')
                 return CLI_USAGE;
             if (pass == 0 && option == OPT_CONFIG)
-                status = config_file(config, optarg, &err);
+                status = config_file(config, optarg, err);
             else if (pass == 1 && option == OPT_SET)
-                status = set_pair(config, optarg, &err);
+                status = set_pair(config, optarg, err);
             else if (pass == 1 && option == OPT_LOG_FORMAT)
                 status = config_set(config, "log", "json",
-                                    strcmp(optarg, "json") == 0 ? "on" : "off", &err);
+                                    strcmp(optarg, "json") == 0 ? "on" : "off", err);
             else if (pass == 1 && option >= OPT_FIRST_SETTING)
                 status = config_set(config, flags[option - OPT_FIRST_SETTING].section,
-                                    flags[option - OPT_FIRST_SETTING].key, optarg, &err);
+                                    flags[option - OPT_FIRST_SETTING].key, optarg, err);
             if (status != FW_OK)
-                return cli_usage_error(argv[0], "%s", err.text);
+                return CLI_USAGE;
         }
-        if (pass == 0 && config_environment(config, &err) != FW_OK)
-            return cli_usage_error(argv[0], "%s", err.text);
+        if (pass == 0 && config_environment(config, err) != FW_OK)
+            return CLI_USAGE;
     }
+    enum fw_status status = FW_OK;
     if (optind < argc)
-        return cli_usage_error(argv[0], "unexpected \"%s\"", argv[optind]);
-    if (config_check(config, &err) != FW_OK)
-        return cli_usage_error(argv[0], "%s", err.text);
-    return -1;
+        status = fw_fail(err, FW_EINVAL, "unexpected \"%s\"", argv[optind]);
+    else
+        status = config_check(config, err);
+    return status == FW_OK ? -1 : CLI_USAGE;
+}
+
+/* The same for a person at the terminal. */
+static int take_flags(int argc, char **argv, struct config *config)
+{
+    struct fw_error err;
+    const int code = read_flags(argc, argv, config, &err);
+    return code == CLI_USAGE && err.text[0] != '\0' ? cli_usage_error(argv[0], "%s", err.text)
+                                                    : code;
 }
 
 static void on_listening(void *ctx, const char *url)
@@ -147,14 +158,31 @@ static void end_now(int number)
     _exit(1);
 }
 
-static void serve_until_stopped(struct daemon *daemon, const sigset_t *set)
+/* File, environment and command line once more, as at the start. */
+static void reload(struct daemon *daemon, int argc, char **argv)
+{
+    struct fw_error err;
+    struct config *fresh = fw_malloc(sizeof *fresh);
+    if (fresh == NULL) {
+        FW_LOG_ERROR("daemon", "reload failed, nothing changes reason=\"out of memory\"");
+        return;
+    }
+    config_default(fresh);
+    if (read_flags(argc, argv, fresh, &err) == -1)
+        daemon_reload(daemon, fresh);
+    else
+        FW_LOG_ERROR("daemon", "reload failed, nothing changes reason=\"%s\"", err.text);
+    fw_free(fresh);
+}
+
+static void serve_until_stopped(struct daemon *daemon, const sigset_t *set, int argc, char **argv)
 {
     for (;;) {
         int number = 0;
         if (sigwait(set, &number) != 0)
             continue;
         if (number == SIGHUP) {
-            daemon_reload(daemon);
+            reload(daemon, argc, argv);
             continue;
         }
         FW_LOG_INFO("daemon", "stopping signal=%s", number == SIGINT ? "INT" : "TERM");
@@ -172,7 +200,7 @@ int cli_serve(int argc, char **argv)
     if (config == NULL)
         return cli_failure(argv[0], "out of memory");
     config_default(config);
-    int code = read_flags(argc, argv, config);
+    int code = take_flags(argc, argv, config);
     if (code < 0) {
         sigset_t set;
         block_signals(&set);
@@ -181,7 +209,7 @@ int cli_serve(int argc, char **argv)
         const struct daemon_options options = {.config = config, .listening = on_listening};
         if (daemon_start(&options, &daemon, &err) == FW_OK) {
             systemd_notify("READY=1");
-            serve_until_stopped(daemon, &set);
+            serve_until_stopped(daemon, &set, argc, argv);
             systemd_notify("STOPPING=1");
             daemon_stop(daemon);
             code = CLI_OK;
@@ -203,7 +231,7 @@ int cli_check_config(int argc, char **argv)
         if (config == NULL)
             return cli_failure(argv[0], "out of memory");
         config_default(config);
-        const int code = read_flags(argc, argv, config);
+        const int code = take_flags(argc, argv, config);
         fw_free(config);
         if (code == -1)
             puts("configuration is fine");

@@ -45,10 +45,10 @@ static void help(void)
          "  --labels FILE       the incidents, as CSV\n"
          "\n"
          "  --url URL           feed a daemon: history first, then each step at its time\n"
-         "  --api-key-file FILE the key to send; otherwise FOREWARN_API_KEY is used if set\n"
+         "  --api-key-file FILE  the key to send; otherwise FOREWARN_API_KEY is used if set\n"
          "  --speed X           from a --start in the past, run X times as fast until now is "
          "reached (1)\n"
-         "  --listen HOST[:PORT] serve POST /scenario/set, GET /scenario/status (port 8001)\n"
+         "  --listen HOST[:PORT]  serve POST /scenario/set, GET /scenario/status (port 8001)\n"
          "  --help");
 }
 

@@ -268,6 +268,44 @@ enum fw_status config_set(struct config *config, const char *section, const char
     return fw_fail(err, FW_EINVAL, "unknown setting %s.%s", section, key);
 }
 
+bool config_setting(size_t index, const char **section, const char **key)
+{
+    if (index >= COUNT(settings))
+        return false;
+    *section = settings[index].section;
+    *key = settings[index].key;
+    return true;
+}
+
+static bool same(const struct setting *s, const struct config *a, const struct config *b)
+{
+    const char *x = (const char *)a + s->offset, *y = (const char *)b + s->offset;
+    if (s->kind == LISTEN)
+        return strcmp(a->listen_host, b->listen_host) == 0 && a->listen_port == b->listen_port;
+    return s->kind == TEXT ? strcmp(x, y) == 0 : memcmp(x, y, s->size) == 0;
+}
+
+static bool reloadable(const struct setting *s)
+{
+    return strcmp(s->section, "log") == 0 || strcmp(s->key, "api_key_file") == 0;
+}
+
+size_t config_restart_wanted(const struct config *running, const struct config *fresh, char *names,
+                             size_t size)
+{
+    size_t count = 0, len = 0;
+    names[0] = '\0';
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        if (reloadable(&settings[i]) || same(&settings[i], running, fresh))
+            continue;
+        count++;
+        if (len < size)
+            len += (size_t)snprintf(names + len, size - len, "%s%s.%s", len > 0 ? " " : "",
+                                    settings[i].section, settings[i].key);
+    }
+    return count;
+}
+
 struct file_reading {
     struct config *config;
     struct fw_error *err;

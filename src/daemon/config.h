@@ -95,6 +95,15 @@ FW_MUST_CHECK enum fw_status config_environment(struct config *config, struct fw
 FW_MUST_CHECK enum fw_status config_set(struct config *config, const char *section, const char *key,
                                         const char *value, struct fw_error *err);
 
+/* The settings with a section and a name of their own, in the file's order; not those of [notify],
+ * [receiver], [metric] and [profiles]. False behind the last. */
+bool config_setting(size_t index, const char **section, const char **key);
+
+/* The settings above that differ and that a running daemon cannot take over, "fleet.step
+ * server.body"; cut where `size` ends. Their number. */
+size_t config_restart_wanted(const struct config *running, const struct config *fresh, char *names,
+                             size_t size);
+
 /* "HOST:PORT", "[V6]:PORT", "HOST" or ":PORT". */
 FW_MUST_CHECK enum fw_status config_listen(struct config *config, const char *text,
                                            struct fw_error *err);

