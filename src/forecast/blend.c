@@ -2,43 +2,90 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdbool.h>
+#include <string.h>
 
 static const float sharpness = 12.0f;
 static const float worst = 20.0f; /* times the least, less one: any loss beyond counts the same */
 static const float second_odds = 0.5f;
 
+/* What is sorted side by side; loops over lanes become vector code. */
+enum { LANES = 8 };
+struct lanes {
+    float value[BLEND_MAX][LANES], weight[BLEND_MAX][LANES];
+};
+
+/* Who says nothing goes to the end of the order, with no weight. */
+static void load(const float *value, const float *weight, size_t n, size_t stride, size_t lanes,
+                 struct lanes *out)
+{
+    for (size_t e = 0; e < n; e++)
+        for (size_t l = 0; l < LANES; l++) {
+            const size_t from = e * stride + (l < lanes ? l : 0);
+            const bool says = !isnan(value[from]) && weight[from] > 0.0f;
+            out->value[e][l] = says ? value[from] : INFINITY;
+            out->weight[e][l] = says ? weight[from] : 0.0f;
+        }
+}
+
+/* By exchange of neighbours, which leaves the order of equals. */
+static void sort(struct lanes *x, size_t n)
+{
+    for (size_t end = n; end > 1; end--)
+        for (size_t e = 1; e < end; e++)
+            for (size_t l = 0; l < LANES; l++) {
+                const float v = x->value[e - 1][l], next = x->value[e][l];
+                const float w = x->weight[e - 1][l], next_w = x->weight[e][l];
+                const bool exchange = v > next;
+                x->value[e - 1][l] = exchange ? next : v;
+                x->value[e][l] = exchange ? v : next;
+                x->weight[e - 1][l] = exchange ? next_w : w;
+                x->weight[e][l] = exchange ? w : next_w;
+            }
+}
+
+/* Each value stands at the middle of its weight. */
+static void walk(const struct lanes *x, size_t n, float out[LANES])
+{
+    float half[LANES] = {0}, before[LANES] = {0}, at[LANES];
+    for (size_t e = 0; e < n; e++)
+        for (size_t l = 0; l < LANES; l++)
+            half[l] += 0.5f * x->weight[e][l];
+    for (size_t l = 0; l < LANES; l++) {
+        out[l] = half[l] > 0.0f ? x->value[0][l] : NAN;
+        at[l] = 0.5f * x->weight[0][l];
+    }
+    for (size_t e = 1; e < n; e++)
+        for (size_t l = 0; l < LANES; l++) {
+            before[l] += x->weight[e - 1][l];
+            const float next = before[l] + 0.5f * x->weight[e][l];
+            const float part = (half[l] - at[l]) / (next - at[l]);
+            const float low = x->value[e - 1][l], high = x->value[e][l];
+            const float there = low + (high - low) * (part < 1.0f ? part : 1.0f);
+            out[l] = half[l] > at[l] && x->weight[e][l] > 0.0f ? there : out[l];
+            at[l] = next;
+        }
+}
+
+void blend_medians(const float *value, const float *weight, size_t n, size_t count, float *out)
+{
+    assert(n >= 1 && n <= BLEND_MAX);
+    for (size_t at = 0; at < count; at += LANES) {
+        const size_t lanes = count - at < LANES ? count - at : LANES;
+        struct lanes x;
+        float median[LANES];
+        load(value + at, weight + at, n, count, lanes, &x);
+        sort(&x, n);
+        walk(&x, n, median);
+        memcpy(out + at, median, lanes * sizeof *out);
+    }
+}
+
 float blend_median(const float *value, const float *weight, size_t n)
 {
-    float v[BLEND_MAX], w[BLEND_MAX], total = 0.0f;
-    size_t count = 0;
-    assert(n <= BLEND_MAX);
-    for (size_t e = 0; e < n; e++) {
-        if (isnan(value[e]) || !(weight[e] > 0.0f))
-            continue;
-        size_t i = count++;
-        for (; i > 0 && v[i - 1] > value[e]; i--) {
-            v[i] = v[i - 1];
-            w[i] = w[i - 1];
-        }
-        v[i] = value[e];
-        w[i] = weight[e];
-        total += weight[e];
-    }
-    if (count == 0)
-        return NAN;
-    /* Each value stands at the middle of its weight. */
-    const float half = 0.5f * total;
-    float before = 0.0f, at = 0.5f * w[0];
-    if (half <= at)
-        return v[0];
-    for (size_t i = 1; i < count; i++) {
-        before += w[i - 1];
-        const float next = before + 0.5f * w[i];
-        if (half <= next)
-            return v[i - 1] + (v[i] - v[i - 1]) * ((half - at) / (next - at));
-        at = next;
-    }
-    return v[count - 1];
+    float median;
+    blend_medians(value, weight, n, 1, &median);
+    return median;
 }
 
 void blend_weights(const float *loss, const float *prior, size_t n, float trust, float floor,

@@ -31,19 +31,19 @@ static int64_t steps_of(uint32_t seconds, uint32_t step_s)
 /* ---- from the book ---- */
 
 /* The book at some bins in a row, from what was whole at the origin: mean of all days, of recent
- * days, and a week before. */
+ * days, a week before, and the quantiles. */
 struct shelf {
     int64_t first;
     size_t n;
-    float usual[BINS_MAX], recent[BINS_MAX], week[BINS_MAX];
+    float usual[BINS_MAX], recent[BINS_MAX], week[BINS_MAX], climate[3][BINS_MAX];
 };
 
 static void fill_bin(const struct daybook *book, int64_t known, int64_t bin, size_t i,
                      struct shelf *shelf)
 {
     float sum = 0.0f, weights = 0.0f, plain = 0.0f, count = 0.0f, next = 1.0f;
-    float days[DAYBOOK_DAYS];
-    daybook_days(book, bin, days);
+    float days[DAYBOOK_DAYS], climate[3];
+    daybook_days(book, bin, DAYBOOK_DAYS, days);
     for (int64_t day = 1; day <= DAYBOOK_DAYS; day++) {
         const float value = days[day - 1], weight = next;
         next *= recent_decay;
@@ -57,6 +57,9 @@ static void fill_bin(const struct daybook *book, int64_t known, int64_t bin, siz
     shelf->usual[i] = count > 0.0f ? plain / count : NAN;
     shelf->recent[i] = count > 0.0f ? sum / weights : NAN;
     shelf->week[i] = days[WEEK_DAYS - 1];
+    daybook_climate(book, bin, climate);
+    for (size_t q = 0; q < 3; q++)
+        shelf->climate[q][i] = climate[q];
 }
 
 static void fill_shelf(const struct daybook *book, int64_t known, int64_t first, size_t n,
@@ -92,36 +95,50 @@ static void book_parts(const struct expert_view *v, int64_t origin, int from, in
     const int64_t step = v->first_step + origin;
     const int64_t hour = steps_of(HOUR_S, v->step_s);
     const int64_t known = (step + 1) * (int64_t)v->step_s / daybook_bin_s(v->step_s) - 1;
+    const size_t n = (size_t)(to - from) + 1;
     const struct daybook_place now = daybook_place(v->step_s, step - (hour - 1) / 2);
-    const struct daybook_place low = daybook_place(v->step_s, step + from);
-    const struct daybook_place high = daybook_place(v->step_s, step + to);
+    struct daybook_place place[FORECAST_HORIZON];
+    daybook_places(v->step_s, step + from, n, place);
+    const int64_t first = place[0].bin, last = place[n - 1].bin;
     fill_shelf(v->book, known, now.bin, 2, &here);
-    fill_shelf(v->book, known, low.bin, (size_t)(high.bin - low.bin) + 2, &there);
+    fill_shelf(v->book, known, first, (size_t)(last - first) + 2, &there);
     const float level = (float)series_level(v->sums, origin, hour);
     const float recent = between(here.recent, &here, now), week = between(here.week, &here, now);
     usual->now = between(here.usual, &here, now);
-    for (int h = from; h <= to; h++) {
-        const size_t i = (size_t)(h - from);
-        const struct daybook_place place = daybook_place(v->step_s, step + h);
-        usual->then[i] = between(there.usual, &there, place);
-        parts->base[EXPERT_RECENT][i] = between(there.recent, &there, place);
+    for (size_t i = 0; i < n; i++) {
+        usual->then[i] = between(there.usual, &there, place[i]);
+        parts->base[EXPERT_RECENT][i] = between(there.recent, &there, place[i]);
         parts->signal[EXPERT_RECENT][i] = isnan(recent) ? 0.0f : level - recent;
-        parts->base[EXPERT_WEEK][i] = between(there.week, &there, place);
+        parts->base[EXPERT_WEEK][i] = between(there.week, &there, place[i]);
         parts->signal[EXPERT_WEEK][i] = isnan(week) ? 0.0f : level - week;
+        for (size_t q = 0; q < 3; q++) {
+            const float *row = there.climate[q] + (place[i].bin - first);
+            parts->climate[q][i] = (1.0f - place[i].part) * row[0] + place[i].part * row[1];
+        }
     }
 }
 
 /* ---- from the window ---- */
 
+/* The mean of [from, to), clipped to the window's end; false: it begins before it, or nothing is
+ * known. */
+static inline bool stretch_mean(const struct series_sums *s, int64_t from, int64_t to, double *mean)
+{
+    to = to < (int64_t)s->n ? to : (int64_t)s->n;
+    if (from < 0 || from >= to || s->seen[to] == s->seen[from])
+        return false;
+    *mean = (s->sum[to] - s->sum[from]) / (double)(s->seen[to] - s->seen[from]);
+    return true;
+}
+
 /* The same time of up to three days before. */
 static float days_before(const struct series_sums *sums, int64_t at, int64_t around)
 {
-    double sum = 0.0;
+    double sum = 0.0, mean;
     int count = 0;
     for (int64_t days = 1; days <= DAYS_BEFORE; days++) {
         const int64_t there = at - days * (int64_t)sums->day;
-        const double mean = series_mean(sums, there - around, there + around + 1);
-        if (there - around >= 0 && !isnan(mean)) {
+        if (stretch_mean(sums, there - around, there + around + 1, &mean)) {
             sum += mean;
             count++;
         }
@@ -140,8 +157,9 @@ static void day_parts(const struct expert_view *v, int64_t origin, int from, int
         sum += series_level(v->sums, origin - days * day, hour);
     const double change =
         count > 0 ? series_level(v->sums, origin, hour) - sum / count : (double)NAN;
-    for (int h = from; h <= to; h++) {
-        const int64_t same_time = origin + 1 + (h - 1) % day; /* of the first day ahead */
+    int64_t ahead = (from - 1) % day; /* at the same time of the first day ahead */
+    for (int h = from; h <= to; h++, ahead = ahead + 1 < day ? ahead + 1 : 0) {
+        const int64_t same_time = origin + 1 + ahead;
         const float sharp = days_before(v->sums, same_time, SHARP_S / (int64_t)v->step_s);
         const float wide = days_before(v->sums, same_time, WIDE_S / (int64_t)v->step_s);
         parts->base[EXPERT_DAY][h - from] = sharp;
@@ -159,15 +177,18 @@ static void level_parts(const struct expert_view *v, int64_t origin, int from, i
     const float hour = (float)series_level(sums, origin, steps_of(HOUR_S, v->step_s));
     const int32_t at = sums->newest[origin];
     const double slope = series_slope(sums, origin), last = (double)sums->plain[at];
-    for (int h = from; h <= to; h++) {
-        const size_t i = (size_t)(h - from);
-        const double line = last + slope * (double)(origin + h - at);
+    float *trend = parts->signal[EXPERT_TREND];
+    const size_t n = (size_t)(to - from) + 1;
+    for (int h = from; h <= to; h++)
+        trend[h - from] = (float)(last + slope * (double)(origin + h - at));
+    series_to_all(v->map, n, trend, trend);
+    for (size_t i = 0; i < n; i++) {
         parts->base[EXPERT_PERSISTENCE][i] = newest;
         parts->signal[EXPERT_PERSISTENCE][i] = 0.0f;
         parts->base[EXPERT_LEVEL][i] = day;
         parts->signal[EXPERT_LEVEL][i] = hour - day;
         parts->base[EXPERT_TREND][i] = newest;
-        parts->signal[EXPERT_TREND][i] = (float)series_to(v->map, line) - newest;
+        trend[i] -= newest;
     }
 }
 
@@ -189,17 +210,16 @@ static void linear_parts(const struct expert_view *v, int64_t origin, int n,
     const float now = isnan(usual->now) ? hour : usual->now;
     for (int i = 0; i < n; i++) {
         const float then = isnan(usual->then[i]) ? day : usual->then[i];
-        float *feature = parts->feature[i];
         parts->base[EXPERT_LINEAR][i] = then;
         parts->signal[EXPERT_LINEAR][i] = 0.0f;
-        feature[0] = or_zero(parts->base[EXPERT_DAY][i] - then);
-        feature[1] = or_zero(parts->base[EXPERT_WEEK][i] - then);
-        feature[2] = or_zero(parts->base[EXPERT_RECENT][i] - then);
-        feature[3] = or_zero(newest - now);
-        feature[4] = or_zero(hour - now);
-        feature[5] = or_zero(six - day);
-        feature[6] = or_zero(day - then);
-        feature[7] = or_zero(detail[i]);
+        parts->feature[0][i] = or_zero(parts->base[EXPERT_DAY][i] - then);
+        parts->feature[1][i] = or_zero(parts->base[EXPERT_WEEK][i] - then);
+        parts->feature[2][i] = or_zero(parts->base[EXPERT_RECENT][i] - then);
+        parts->feature[3][i] = or_zero(newest - now);
+        parts->feature[4][i] = or_zero(hour - now);
+        parts->feature[5][i] = or_zero(six - day);
+        parts->feature[6][i] = or_zero(day - then);
+        parts->feature[7][i] = or_zero(detail[i]);
     }
 }
 

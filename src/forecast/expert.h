@@ -48,7 +48,8 @@ struct expert_view {
 struct expert_parts {
     float base[EXPERT_POINTS][FORECAST_HORIZON]; /* NaN: cannot be said */
     float signal[EXPERT_POINTS][FORECAST_HORIZON];
-    float feature[FORECAST_HORIZON][RIDGE_FEATURES]; /* finite: 0 where nothing is known */
+    float climate[3][FORECAST_HORIZON];              /* quantiles; NaN: cannot be said */
+    float feature[RIDGE_FEATURES][FORECAST_HORIZON]; /* finite: 0 where nothing is known */
 };
 
 /* For the horizons `from` to `to` (1 .. FORECAST_HORIZON). `origin` is an index of the sums with a
