@@ -1,70 +1,72 @@
 #include "forecast/blend.h"
 
+#include "tft/kernels/lanes.h"
+
 #include <assert.h>
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
 static const float sharpness = 12.0f;
 static const float worst = 20.0f; /* times the least, less one: any loss beyond counts the same */
 static const float second_odds = 0.5f;
 
-/* What is sorted side by side; loops over lanes become vector code. */
-enum { LANES = 8 };
-struct lanes {
-    float value[BLEND_MAX][LANES], weight[BLEND_MAX][LANES];
+/* One column a lane. Who says nothing goes to the end of the order, with no weight. */
+struct voices {
+    fv value[BLEND_MAX], weight[BLEND_MAX];
 };
 
-/* Who says nothing goes to the end of the order, with no weight. */
-static void load(const float *value, const float *weight, size_t n, size_t stride, size_t lanes,
-                 struct lanes *out)
+static fv load_lanes(const float *row, size_t lanes)
 {
-    for (size_t e = 0; e < n; e++)
-        for (size_t l = 0; l < LANES; l++) {
-            const size_t from = e * stride + (l < lanes ? l : 0);
-            const bool says = !isnan(value[from]) && weight[from] > 0.0f;
-            out->value[e][l] = says ? value[from] : INFINITY;
-            out->weight[e][l] = says ? weight[from] : 0.0f;
-        }
+    float padded[LANES] = {0};
+    if (lanes == LANES)
+        return fv_load(row);
+    memcpy(padded, row, lanes * sizeof *row);
+    return fv_load(padded);
+}
+
+static void load(const float *value, const float *weight, size_t n, size_t stride, size_t lanes,
+                 struct voices *out)
+{
+    for (size_t e = 0; e < n; e++) {
+        const fv v = load_lanes(value + e * stride, lanes);
+        const fv w = load_lanes(weight + e * stride, lanes);
+        const iv says = (v == v) & (w > fv_all(0.0f));
+        out->value[e] = fv_select(says, v, fv_all(INFINITY));
+        out->weight[e] = fv_select(says, w, fv_all(0.0f));
+    }
 }
 
 /* By exchange of neighbours, which leaves the order of equals. */
-static void sort(struct lanes *x, size_t n)
+static void sort(struct voices *x, size_t n)
 {
     for (size_t end = n; end > 1; end--)
-        for (size_t e = 1; e < end; e++)
-            for (size_t l = 0; l < LANES; l++) {
-                const float v = x->value[e - 1][l], next = x->value[e][l];
-                const float w = x->weight[e - 1][l], next_w = x->weight[e][l];
-                const bool exchange = v > next;
-                x->value[e - 1][l] = exchange ? next : v;
-                x->value[e][l] = exchange ? v : next;
-                x->weight[e - 1][l] = exchange ? next_w : w;
-                x->weight[e][l] = exchange ? w : next_w;
-            }
+        for (size_t e = 1; e < end; e++) {
+            const fv v = x->value[e - 1], next = x->value[e];
+            const fv w = x->weight[e - 1], next_w = x->weight[e];
+            const iv exchange = v > next;
+            x->value[e - 1] = fv_select(exchange, next, v);
+            x->value[e] = fv_select(exchange, v, next);
+            x->weight[e - 1] = fv_select(exchange, next_w, w);
+            x->weight[e] = fv_select(exchange, w, next_w);
+        }
 }
 
 /* Each value stands at the middle of its weight. */
-static void walk(const struct lanes *x, size_t n, float out[LANES])
+static fv walk(const struct voices *x, size_t n)
 {
-    float half[LANES] = {0}, before[LANES] = {0}, at[LANES];
+    fv half = fv_all(0.0f), before = fv_all(0.0f), at = fv_all(0.5f) * x->weight[0];
     for (size_t e = 0; e < n; e++)
-        for (size_t l = 0; l < LANES; l++)
-            half[l] += 0.5f * x->weight[e][l];
-    for (size_t l = 0; l < LANES; l++) {
-        out[l] = half[l] > 0.0f ? x->value[0][l] : NAN;
-        at[l] = 0.5f * x->weight[0][l];
+        half += fv_all(0.5f) * x->weight[e];
+    fv out = fv_select(half > fv_all(0.0f), x->value[0], fv_all(NAN));
+    for (size_t e = 1; e < n; e++) {
+        before += x->weight[e - 1];
+        const fv next = before + fv_all(0.5f) * x->weight[e];
+        const fv part = fv_most((half - at) / (next - at), 1.0f);
+        const fv low = x->value[e - 1], there = low + (x->value[e] - low) * part;
+        out = fv_select((half > at) & (x->weight[e] > fv_all(0.0f)), there, out);
+        at = next;
     }
-    for (size_t e = 1; e < n; e++)
-        for (size_t l = 0; l < LANES; l++) {
-            before[l] += x->weight[e - 1][l];
-            const float next = before[l] + 0.5f * x->weight[e][l];
-            const float part = (half[l] - at[l]) / (next - at[l]);
-            const float low = x->value[e - 1][l], high = x->value[e][l];
-            const float there = low + (high - low) * (part < 1.0f ? part : 1.0f);
-            out[l] = half[l] > at[l] && x->weight[e][l] > 0.0f ? there : out[l];
-            at[l] = next;
-        }
+    return out;
 }
 
 void blend_medians(const float *value, const float *weight, size_t n, size_t count, float *out)
@@ -72,12 +74,11 @@ void blend_medians(const float *value, const float *weight, size_t n, size_t cou
     assert(n >= 1 && n <= BLEND_MAX);
     for (size_t at = 0; at < count; at += LANES) {
         const size_t lanes = count - at < LANES ? count - at : LANES;
-        struct lanes x;
-        float median[LANES];
-        load(value + at, weight + at, n, count, lanes, &x);
-        sort(&x, n);
-        walk(&x, n, median);
-        memcpy(out + at, median, lanes * sizeof *out);
+        struct voices voices;
+        load(value + at, weight + at, n, count, lanes, &voices);
+        sort(&voices, n);
+        const fv median = walk(&voices, n);
+        memcpy(out + at, &median, lanes * sizeof *out);
     }
 }
 

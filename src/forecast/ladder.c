@@ -275,14 +275,15 @@ void ladder_quantiles(const struct ladder *ladder, const struct series_map *map,
     bool finite = true;
     for (size_t i = 0; i < (size_t)LADDER_AHEAD * LADDER_QUANTILES; i++)
         finite = finite && isfinite(answer[i]);
-    size_t r = 0;
-    for (size_t h = 0; h < FORECAST_HORIZON; h++) {
-        while (r + 1 < LADDER_AHEAD && middle_of(r + 1) <= (float)h)
+    float middle[LADDER_AHEAD];
+    for (size_t r = 0; r < LADDER_AHEAD; r++)
+        middle[r] = middle_of(r);
+    for (size_t h = 0, r = 0; h < FORECAST_HORIZON; h++) {
+        while (r + 1 < LADDER_AHEAD && middle[r + 1] <= (float)h)
             r++;
         const size_t next = r + 1 < LADDER_AHEAD ? r + 1 : r;
-        const float gap = middle_of(next) - middle_of(r);
-        const float past = (float)h - middle_of(r);
-        const float part = next == r || past < 0.0f ? 0.0f : past / gap;
+        const float past = (float)h - middle[r];
+        const float part = next == r || past < 0.0f ? 0.0f : past / (middle[next] - middle[r]);
         for (size_t q = 0; q < LADDER_QUANTILES; q++) {
             const float here = answer[r * LADDER_QUANTILES + q];
             const float place = here + part * (answer[next * LADDER_QUANTILES + q] - here);

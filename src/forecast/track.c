@@ -160,7 +160,7 @@ static void learn_fit(struct track *t, const struct sample *s)
 static void learn_step(struct track *t, const struct track_view *v, int64_t index,
                        struct track_fit *fit)
 {
-    struct expert_parts parts;
+    struct expert_parts parts = {0};
     for (size_t k = 0; k < TRACK_KNOTS; k++) {
         const int64_t origin = index - track_knot[k];
         if (origin < 0 || v->sums.newest[origin] < 0)

@@ -142,16 +142,16 @@ float track_model_share(const struct track *t)
 /* Values of the blocks, in lines between their middles. */
 static void between_blocks(const float of[TRACK_BLOCKS], float row[FORECAST_HORIZON])
 {
-    int h = 1;
+    float *to = row;
+    for (int h = 1; h < block_middle[0]; h++)
+        *to++ = of[0];
     for (size_t b = 0; b < TRACK_BLOCKS; b++) {
         const bool last = b + 1 == TRACK_BLOCKS;
-        const int end = last ? FORECAST_HORIZON + 1 : block_middle[b + 1];
-        const float change =
-            last ? 0.0f : (of[b + 1] - of[b]) / (float)(block_middle[b + 1] - block_middle[b]);
-        for (; h < block_middle[b]; h++)
-            row[h - 1] = of[b];
-        for (; h < end; h++)
-            row[h - 1] = of[b] + (float)(h - block_middle[b]) * change;
+        const int n = (last ? FORECAST_HORIZON + 1 : block_middle[b + 1]) - block_middle[b];
+        const float first = of[b], change = last ? 0.0f : (of[b + 1] - first) / (float)n;
+        for (int i = 0; i < n; i++)
+            to[i] = first + (float)i * change;
+        to += n;
     }
 }
 
@@ -193,7 +193,7 @@ static void mix(struct track_words *words, const float otherwise[FORECAST_HORIZO
 
 void track_speak(const struct track *t, const struct track_view *view, struct track_words *words)
 {
-    struct expert_parts parts;
+    struct expert_parts parts = {0};
     struct track_fit fit;
     struct track_weights weights;
     expert_parts(&view->expert, (int64_t)view->sums.n - 1, 1, FORECAST_HORIZON, &parts);
