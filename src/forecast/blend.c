@@ -15,21 +15,11 @@ struct voices {
     fv value[BLEND_MAX], weight[BLEND_MAX];
 };
 
-static fv load_lanes(const float *row, size_t lanes)
-{
-    float padded[LANES] = {0};
-    if (lanes == LANES)
-        return fv_load(row);
-    memcpy(padded, row, lanes * sizeof *row);
-    return fv_load(padded);
-}
-
-static void load(const float *value, const float *weight, size_t n, size_t stride, size_t lanes,
+static void load(const float *value, const float *weight, size_t n, size_t stride,
                  struct voices *out)
 {
     for (size_t e = 0; e < n; e++) {
-        const fv v = load_lanes(value + e * stride, lanes);
-        const fv w = load_lanes(weight + e * stride, lanes);
+        const fv v = fv_load(value + e * stride), w = fv_load(weight + e * stride);
         const iv says = (v == v) & (w > fv_all(0.0f));
         out->value[e] = fv_select(says, v, fv_all(INFINITY));
         out->weight[e] = fv_select(says, w, fv_all(0.0f));
@@ -43,11 +33,14 @@ static void sort(struct voices *x, size_t n)
         for (size_t e = 1; e < end; e++) {
             const fv v = x->value[e - 1], next = x->value[e];
             const fv w = x->weight[e - 1], next_w = x->weight[e];
+            /* a ^ (a ^ b) is b: what differs goes both ways, or none. */
             const iv exchange = v > next;
-            x->value[e - 1] = fv_select(exchange, next, v);
-            x->value[e] = fv_select(exchange, v, next);
-            x->weight[e - 1] = fv_select(exchange, next_w, w);
-            x->weight[e] = fv_select(exchange, w, next_w);
+            const iv value = exchange & ((iv)v ^ (iv)next),
+                     weight = exchange & ((iv)w ^ (iv)next_w);
+            x->value[e - 1] = (fv)((iv)v ^ value);
+            x->value[e] = (fv)((iv)next ^ value);
+            x->weight[e - 1] = (fv)((iv)w ^ weight);
+            x->weight[e] = (fv)((iv)next_w ^ weight);
         }
 }
 
@@ -69,17 +62,36 @@ static fv walk(const struct voices *x, size_t n)
     return out;
 }
 
+static fv medians(const float *value, const float *weight, size_t n, size_t stride)
+{
+    struct voices voices;
+    load(value, weight, n, stride, &voices);
+    sort(&voices, n);
+    return walk(&voices, n);
+}
+
+/* The last columns, fewer than a register holds. */
+static void last_medians(const float *value, const float *weight, size_t n, size_t stride,
+                         size_t lanes, float *out)
+{
+    float v[BLEND_MAX * LANES] = {0}, w[BLEND_MAX * LANES] = {0};
+    for (size_t e = 0; e < n; e++)
+        for (size_t l = 0; l < lanes; l++) {
+            v[e * LANES + l] = value[e * stride + l];
+            w[e * LANES + l] = weight[e * stride + l];
+        }
+    const fv median = medians(v, w, n, LANES);
+    memcpy(out, &median, lanes * sizeof *out);
+}
+
 void blend_medians(const float *value, const float *weight, size_t n, size_t count, float *out)
 {
     assert(n >= 1 && n <= BLEND_MAX);
-    for (size_t at = 0; at < count; at += LANES) {
-        const size_t lanes = count - at < LANES ? count - at : LANES;
-        struct voices voices;
-        load(value + at, weight + at, n, count, lanes, &voices);
-        sort(&voices, n);
-        const fv median = walk(&voices, n);
-        memcpy(out + at, &median, lanes * sizeof *out);
-    }
+    size_t at = 0;
+    for (; at + LANES <= count; at += LANES)
+        fv_store(out + at, medians(value + at, weight + at, n, count));
+    if (at < count)
+        last_medians(value + at, weight + at, n, count, count - at, out + at);
 }
 
 float blend_median(const float *value, const float *weight, size_t n)

@@ -3,6 +3,7 @@
 #include "tft/kernels/vecmath.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,7 @@ static const double least_spread = 1e-6, least_width = 0.02; /* width: in spread
 static float squash(double x)
 {
     const double inside = x < MOST ? (x > -MOST ? x : -MOST) : MOST;
-    return isfinite(x) ? (float)inside : 0.0f;
+    return fabs(x) <= DBL_MAX ? (float)inside : 0.0f;
 }
 
 static double log_of(double x)
@@ -144,23 +145,55 @@ static void build_past(const struct track *t, const struct track_view *v, const 
     }
 }
 
-static void add_ahead(const struct track_words *w, const struct habit *habit,
-                      const struct ladder *out, size_t h, double sum[LADDER_AHEAD_INPUTS])
+/* What is said of every step, relative to the blend and its width; one row an input. */
+struct outlook {
+    float row[LADDER_AHEAD_INPUTS][FORECAST_HORIZON];
+};
+
+static void say_relative(const float *said, const struct ladder *out, const double *per_width,
+                         float *row)
 {
-    const double center = (double)out->center[h];
-    const double width = 0.5 * (double)(out->below[h] + out->above[h]);
-    size_t k = 0;
+    for (size_t h = 0; h < FORECAST_HORIZON; h++)
+        row[h] = squash(((double)said[h] - (double)out->center[h]) * per_width[h]);
+}
+
+static void build_outlook(const struct track_words *w, const struct habit *habit,
+                          const struct ladder *out, struct outlook *ahead)
+{
+    const double per_spread = 1.0 / habit->spread;
+    const float *persistence = w->said[1][EXPERT_PERSISTENCE];
+    double per_width[FORECAST_HORIZON];
+    float(*row)[FORECAST_HORIZON] = ahead->row;
+    for (size_t h = 0; h < FORECAST_HORIZON; h++)
+        per_width[h] = 1.0 / (0.5 * (double)(out->below[h] + out->above[h]));
     for (size_t e = 0; e < EXPERT_COUNT; e++)
-        sum[k++] += (double)squash(((double)w->said[1][e][h] - center) / width);
-    sum[k++] += (double)squash(((double)w->said[0][EXPERT_CLIMATE][h] - center) / width);
-    sum[k++] += (double)squash(((double)w->said[2][EXPERT_CLIMATE][h] - center) / width);
-    sum[k++] += (double)squash(log_of(width / habit->spread));
-    sum[k++] += (double)squash(log_of((double)(out->above[h] / out->below[h])));
-    sum[k++] += (double)squash((center - habit->now) / habit->spread);
-    sum[k++] += (double)squash((center - habit->level) / habit->spread);
-    sum[k++] += (double)(h + 1) / (FORECAST_HORIZON / 2) - 1.0;
-    sum[k++] += (double)squash(((double)w->said[1][EXPERT_PERSISTENCE][h] - habit->now) / width);
-    assert(k == LADDER_AHEAD_INPUTS);
+        say_relative(w->said[1][e], out, per_width, *row++);
+    say_relative(w->said[0][EXPERT_CLIMATE], out, per_width, *row++);
+    say_relative(w->said[2][EXPERT_CLIMATE], out, per_width, *row++);
+    for (size_t h = 0; h < FORECAST_HORIZON; h++) {
+        const double center = (double)out->center[h];
+        row[0][h] = squash(-log_of(habit->spread * per_width[h]));
+        row[1][h] = squash(log_of((double)(out->above[h] / out->below[h])));
+        row[2][h] = squash((center - habit->now) * per_spread);
+        row[3][h] = squash((center - habit->level) * per_spread);
+        row[4][h] = (float)(int)(h + 1) / (FORECAST_HORIZON / 2) - 1.0f;
+        row[5][h] = squash(((double)persistence[h] - habit->now) * per_width[h]);
+    }
+    assert(row + 6 == ahead->row + LADDER_AHEAD_INPUTS);
+}
+
+static void build_ahead(const struct track_words *w, const struct habit *habit, struct ladder *out)
+{
+    struct outlook ahead;
+    build_outlook(w, habit, out, &ahead);
+    for (size_t k = 0; k < LADDER_AHEAD_INPUTS; k++)
+        for (size_t r = 0, h = 0; r < LADDER_AHEAD; r++) {
+            const size_t end = h + (size_t)ladder_ahead[r];
+            double sum = 0.0;
+            for (; h < end; h++)
+                sum += (double)ahead.row[k][h];
+            out->ahead[r][k] = (float)(sum / ladder_ahead[r]);
+        }
 }
 
 void ladder_build(const struct track *t, const struct track_view *v, const struct track_words *w,
@@ -170,14 +203,7 @@ void ladder_build(const struct track *t, const struct track_view *v, const struc
     build_band(w, &habit, out);
     build_fixed(t, w, &habit, out);
     build_past(t, v, &habit, out);
-    size_t h = 0;
-    for (size_t r = 0; r < LADDER_AHEAD; r++) {
-        double sum[LADDER_AHEAD_INPUTS] = {0};
-        for (int i = 0; i < ladder_ahead[r]; i++, h++)
-            add_ahead(w, &habit, out, h, sum);
-        for (size_t k = 0; k < LADDER_AHEAD_INPUTS; k++)
-            out->ahead[r][k] = (float)(sum[k] / ladder_ahead[r]);
-    }
+    build_ahead(w, &habit, out);
 }
 
 /* ---- places in the band ---- */
