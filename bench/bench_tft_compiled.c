@@ -219,14 +219,17 @@ static void count_work(const struct tft_plan *plan, size_t e, size_t d, struct s
     stage[5].exponentials = (double)(d * 4 * h);
 }
 
-static void run_stage(const struct tft_plan *plan, size_t k, struct tft_plan_acts *acts)
+static void run_stage(const struct tft_plan *plan, const struct tft_input *in, size_t k,
+                      struct tft_plan_acts *acts)
 {
     static void (*const group[])(const struct tft_plan *, struct tft_plan_acts *,
-                                 size_t) = {tft_plan_contexts, tft_plan_select, tft_plan_recur};
+                                 size_t) = {NULL, tft_plan_select, tft_plan_recur};
     static void (*const single[])(const struct tft_plan *, struct tft_plan_acts *,
                                   const struct tft_plan_series *) = {
         tft_plan_enrich, tft_plan_attend, tft_plan_finish};
-    if (k < COUNT(group))
+    if (k == 0)
+        tft_plan_contexts(plan, in, 0, TFT_TOGETHER, acts);
+    else if (k < COUNT(group))
         group[k](plan, acts, TFT_TOGETHER);
     else
         for (size_t i = 0; i < TFT_TOGETHER; i++)
@@ -253,10 +256,10 @@ static void bench_stages(const struct tft_plan *plan, double peak)
     for (size_t k = 0; k < COUNT(stage); k++)
         stage[k].best_ms = 1e300;
     for (size_t round = 0; round < STAGE_ROUNDS; round++) {
-        tft_plan_group(plan, &in, round % 10 * TFT_TOGETHER, TFT_TOGETHER, &acts);
+        tft_plan_group(plan, &in, round % 10 * TFT_TOGETHER, TFT_TOGETHER, 0, &acts);
         for (size_t k = 0; k < COUNT(stage); k++) {
             const double start = now_ms();
-            run_stage(plan, k, &acts);
+            run_stage(plan, &in, k, &acts);
             stage[k].best_ms = fmin(stage[k].best_ms, (now_ms() - start) / TFT_TOGETHER);
         }
     }

@@ -16,7 +16,7 @@ struct bench_options {
     unsigned seconds;  /* each measurement lasts about so long */
     unsigned runs;     /* of what is timed as a whole */
     const char *data;  /* directory for data; NULL: a temporary one */
-    const char *model; /* NULL: none */
+    const char *model; /* NULL: none; for forecast the shipped one */
     const char *host;  /* of a daemon to measure instead of one in this process; NULL: none */
     uint16_t port;
     bool json;

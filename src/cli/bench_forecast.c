@@ -1,4 +1,6 @@
-/* Forecast runs over full windows: every server anew, statistical or with a model. */
+/* What an outlook costs, from windows to the rendered body: full windows, one more step of every
+ * server before each run, so that nothing is shared with the run before. */
+#include "api/predictions.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "cli/bench.h"
@@ -6,117 +8,234 @@
 #include "fleet/fleet.h"
 #include "forecast/forecaster.h"
 #include "forecast/shipped.h"
+#include "risk/risk.h"
 #include "simulate/fleet.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { STEP_S = 300, STEPS = 864, RUNS_MAX = 100 };
 
-/* Nothing later than now, and all within the window. */
-static enum fw_status fill(struct fleet *fleet, const struct bench_options *options,
-                           struct fw_error *err)
+/* Everything that is measured, and with what. */
+struct bench_fleet {
+    const struct bench_options *options;
+    struct schema schema;
+    struct profile_rules rules;
+    struct simulate_fleet *source;
+    struct fleet *fleet;
+    struct forecaster *forecaster;
+    uint64_t steps; /* fed so far */
+};
+
+/* Nothing is later than now at the last run. */
+static enum fw_status open_source(struct bench_fleet *b, struct fw_error *err)
 {
-    struct simulate_fleet *source = NULL;
     struct simulate_options made;
     simulate_options_default(&made);
-    made.servers = options->servers;
+    made.servers = b->options->servers;
     const int64_t now_ms = fw_clock_wall_ms(fw_clock_system());
-    made.start_ms = now_ms - now_ms % (STEP_S * 1000) - (int64_t)(STEPS - 1) * STEP_S * 1000;
-    enum fw_status status = simulate_fleet_new(&made, &source, err);
-    for (uint64_t step = 0; step < STEPS && status == FW_OK; step++) {
+    const int64_t steps = STEPS - 1 + (int64_t)b->options->runs;
+    made.start_ms = now_ms - now_ms % (STEP_S * 1000) - steps * STEP_S * 1000;
+    return simulate_fleet_new(&made, &b->source, err);
+}
+
+static enum fw_status feed(struct bench_fleet *b, uint64_t steps, struct fw_error *err)
+{
+    enum fw_status status = FW_OK;
+    for (uint64_t i = 0; i < steps && status == FW_OK; i++) {
         struct fleet_applied applied;
         struct sample_batch *batch = batch_new();
-        status = batch == NULL ? FW_ENOMEM : simulate_fleet_step(source, batch);
+        status = batch == NULL ? FW_ENOMEM : simulate_fleet_step(b->source, batch);
         if (status == FW_OK)
-            status = fleet_admit(fleet, batch);
+            status = fleet_admit(b->fleet, batch);
         if (status == FW_OK)
-            status = fleet_apply(fleet, batch, step + 1, &applied);
+            status = fleet_apply(b->fleet, batch, ++b->steps, &applied);
         batch_free(batch);
         if (status != FW_OK)
             fw_fail(err, status, "filling windows: %s", fw_status_name(status));
     }
-    simulate_fleet_free(source);
     return status;
 }
 
-static enum fw_status time_runs(const struct bench_options *options, struct fleet *fleet,
-                                struct forecaster *forecaster, double base_bytes,
-                                struct fw_error *err)
+/* Seconds of one run's parts. */
+struct parts {
+    double forecast, risk, render;
+    double core; /* of all threads: the machine may be busy with other things */
+    size_t body_bytes;
+};
+
+static double core_s(void)
 {
-    double seconds[RUNS_MAX];
-    size_t paths = 0, by_model = 0;
-    for (unsigned i = 0; i <= options->runs; i++) { /* the first one warms up */
-        const struct forecast_set *set;
-        const double began_s = bench_now_s();
-        const enum fw_status status = forecaster_run(forecaster, fleet, NULL, &set, err);
-        if (status != FW_OK)
-            return status;
-        if (i > 0)
-            seconds[i - 1] = bench_now_s() - began_s;
-        paths = by_model = 0;
-        for (size_t s = 0; s < set->count; s++) {
-            paths += set->items[s]->path_count;
-            for (size_t p = 0; p < set->items[s]->path_count; p++)
-                by_model += forecast_path_by_model(&set->items[s]->paths[p]);
-        }
-        forecast_set_release(set);
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* What follows a run in the daemon, but for alerts, which cost next to nothing while they rest. */
+static enum fw_status score_and_render(const struct bench_fleet *b, const struct forecast_set *set,
+                                       struct parts *parts, struct fw_error *err)
+{
+    struct outlook outlook;
+    struct risk_options options;
+    struct fw_buf body;
+    struct api_body_plan plan = {.outlook = &outlook, .fields = API_FIELDS, .count = set->count};
+    size_t written = 0;
+    struct risk *risks = fw_calloc(set->count + 1, sizeof *risks);
+    if (risks == NULL)
+        return fw_fail(err, FW_ENOMEM, "no memory for risks");
+    const double scoring = bench_now_s();
+    api_empty_outlook(&outlook, &b->schema, STEP_S, set->made_ms, b->steps * set->count);
+    risk_options_default(&options, &b->schema);
+    for (size_t i = 0; i < set->count; i++)
+        risk_score(&options, set->items[i], &risks[i]);
+    risk_environment(&options, set, risks, &outlook.environment);
+    parts->risk = bench_now_s() - scoring;
+    outlook.set = set;
+    outlook.risks = risks;
+    plan.records = outlook.records;
+    api_view_default(&plan.view);
+    fw_buf_init(&body, (size_t)1 << 30);
+    const double rendering = bench_now_s();
+    api_render_body(&body, &plan, NULL, &written);
+    parts->render = bench_now_s() - rendering;
+    parts->body_bytes = body.len;
+    const bool whole = !body.failed && written == set->count;
+    fw_buf_fini(&body);
+    fw_free(risks);
+    return whole ? FW_OK : fw_fail(err, FW_ELIMIT, "the body does not fit");
+}
+
+static enum fw_status one_run(struct bench_fleet *b, const struct forecast_set **last,
+                              struct parts *parts, struct fw_error *err)
+{
+    const struct forecast_set *set;
+    const double begin_s = core_s();
+    enum fw_status status = forecaster_run(b->forecaster, b->fleet, *last, &set, err);
+    if (status != FW_OK)
+        return status;
+    forecast_set_release(*last);
+    *last = set;
+    parts->forecast = set->seconds;
+    status = score_and_render(b, set, parts, err);
+    parts->core = core_s() - begin_s;
+    return status;
+}
+
+static size_t paths_by_model(const struct forecast_set *set, size_t *paths)
+{
+    size_t by_model = 0;
+    *paths = 0;
+    for (size_t s = 0; s < set->count; s++) {
+        *paths += set->items[s]->path_count;
+        for (size_t p = 0; p < set->items[s]->path_count; p++)
+            by_model += forecast_path_by_model(&set->items[s]->paths[p]);
     }
+    return by_model;
+}
+
+static void report(const struct bench_fleet *b, const struct forecast_set *last, double *seconds,
+                   const struct parts *mean, double first_s, double base_bytes)
+{
+    const double servers = (double)b->options->servers, runs = (double)b->options->runs;
     struct fleet_counts counts;
     struct bench_report report;
-    fleet_counts(fleet, &counts);
-    bench_report_begin(&report, options, "forecast", by_model > 0 ? "tft" : "statistical");
-    bench_report_times(&report, seconds, options->runs);
-    bench_report_number(&report, "sequences_per_s",
-                        (double)options->servers / seconds[options->runs / 2], 1);
+    size_t paths;
+    const size_t by_model = paths_by_model(last, &paths);
+    fleet_counts(b->fleet, &counts);
+    bench_report_begin(&report, b->options, "forecast", by_model > 0 ? "tft" : "statistical");
+    bench_report_times(&report, seconds, b->options->runs);
+    bench_report_number(&report, "first_s", first_s, 6);
+    bench_report_number(&report, "forecast_s", mean->forecast / runs, 6);
+    bench_report_number(&report, "risk_s", mean->risk / runs, 6);
+    bench_report_number(&report, "render_s", mean->render / runs, 6);
+    bench_report_number(&report, "core_s", mean->core / runs, 6);
+    bench_report_number(&report, "core_us_per_metric",
+                        1e6 * mean->core / (runs * (double)(paths > 0 ? paths : 1)), 1);
+    bench_report_number(&report, "servers_per_s", servers / seconds[b->options->runs / 2], 1);
     bench_report_number(&report, "paths", (double)paths, 0);
     bench_report_number(&report, "paths_by_model", (double)by_model, 0);
+    bench_report_number(&report, "body_bytes", (double)mean->body_bytes, 0);
     bench_report_number(&report, "window_bytes_per_server",
                         (double)counts.bytes / (double)counts.servers, 0);
     bench_report_number(&report, "rss_bytes", bench_rss_bytes(), 0);
     bench_report_number(&report, "rss_bytes_per_server",
                         (bench_rss_bytes() - base_bytes) / (double)counts.servers, 0);
     bench_report_end(&report);
-    return FW_OK;
+}
+
+static enum fw_status time_runs(struct bench_fleet *b, double base_bytes, struct fw_error *err)
+{
+    double seconds[RUNS_MAX], first_s = 0.0;
+    struct parts sum = {0};
+    const struct forecast_set *last = NULL;
+    enum fw_status status = FW_OK;
+    for (unsigned i = 0; i <= b->options->runs && status == FW_OK; i++) {
+        struct parts parts = {0};
+        status = feed(b, i > 0 ? 1 : STEPS, err);
+        if (status == FW_OK)
+            status = one_run(b, &last, &parts, err);
+        if (status != FW_OK)
+            break;
+        if (i == 0) { /* which learns from all that the windows hold */
+            first_s = parts.forecast;
+            continue;
+        }
+        seconds[i - 1] = parts.forecast + parts.risk + parts.render;
+        sum.forecast += parts.forecast;
+        sum.risk += parts.risk;
+        sum.render += parts.render;
+        sum.core += parts.core;
+        sum.body_bytes = parts.body_bytes;
+    }
+    if (status == FW_OK)
+        report(b, last, seconds, &sum, first_s, base_bytes);
+    forecast_set_release(last);
+    return status;
+}
+
+static enum fw_status set_model(struct bench_fleet *b, const char *name, struct fw_error *err)
+{
+    struct forecast_model *model;
+    if (strcmp(name, "none") == 0)
+        return FW_OK;
+    const enum fw_status status = forecast_model_open_named(name, &b->schema, STEP_S, &model, err);
+    if (status == FW_OK)
+        forecaster_set_model(b->forecaster, model);
+    return status;
 }
 
 int bench_forecast(const struct bench_options *options, struct fw_error *err)
 {
-    static struct schema schema;
-    static struct profile_rules rules;
-    struct fleet *fleet = NULL;
-    struct forecaster *forecaster = NULL;
+    static struct bench_fleet b;
     struct fleet_options windows;
     assert(options->runs <= RUNS_MAX);
-    schema_default(&schema);
-    profile_rules_default(&rules);
+    b = (struct bench_fleet){.options = options};
+    schema_default(&b.schema);
+    profile_rules_default(&b.rules);
     fleet_options_default(&windows);
-    windows.schema = &schema;
-    windows.profiles = &rules;
+    windows.schema = &b.schema;
+    windows.profiles = &b.rules;
     windows.clock = fw_clock_system();
     windows.step_s = STEP_S;
     windows.window_steps = STEPS;
     const double base_bytes = bench_rss_bytes();
-    enum fw_status status = fleet_new(&windows, &fleet, err);
+    enum fw_status status = fleet_new(&windows, &b.fleet, err);
     if (status == FW_OK)
-        status = fill(fleet, options, err);
-    if (status == FW_OK) {
-        const struct forecaster_options how = {.schema = &schema,
-                                               .clock = fw_clock_system(),
-                                               .step_s = STEP_S,
-                                               .threads = options->threads};
-        status = forecaster_new(&how, &forecaster, err);
-    }
-    if (status == FW_OK && options->model != NULL) {
-        struct forecast_model *model;
-        status = forecast_model_open_named(options->model, &schema, STEP_S, &model, err);
-        if (status == FW_OK)
-            forecaster_set_model(forecaster, model);
-    }
+        status = open_source(&b, err);
+    const struct forecaster_options how = {.schema = &b.schema,
+                                           .clock = fw_clock_system(),
+                                           .step_s = STEP_S,
+                                           .threads = options->threads};
     if (status == FW_OK)
-        status = time_runs(options, fleet, forecaster, base_bytes, err);
-    forecaster_free(forecaster);
-    fleet_free(fleet);
+        status = forecaster_new(&how, &b.forecaster, err);
+    if (status == FW_OK)
+        status = set_model(&b, options->model == NULL ? FORECAST_SHIPPED : options->model, err);
+    if (status == FW_OK)
+        status = time_runs(&b, base_bytes, err);
+    forecaster_free(b.forecaster);
+    simulate_fleet_free(b.source);
+    fleet_free(b.fleet);
     return status == FW_OK ? CLI_OK : CLI_FAILURE;
 }

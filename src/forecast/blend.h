@@ -8,9 +8,11 @@
 
 enum { BLEND_MAX = 16 };
 
-/* Of n values (at most BLEND_MAX, asserted; NaN: says nothing), linear between neighbours; weights
+/* Of n values (1 to BLEND_MAX, asserted; NaN: says nothing), linear between neighbours; weights
  * are not negative. NaN when none of them has both a value and a weight. */
 float blend_median(const float *value, const float *weight, size_t n);
+/* `count` of them side by side, in a fraction of the time: value and weight (n, count). */
+void blend_medians(const float *value, const float *weight, size_t n, size_t count, float *out);
 
 /* Weights from mean losses (n; NaN: was not measured): prior * exp(-12 * trust * (loss / least -
  * 1)). `trust`, 0 to 1, grows with what was measured; `floor` is what losses do not tell apart, in

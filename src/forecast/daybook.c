@@ -13,11 +13,26 @@ uint32_t daybook_bin_s(uint32_t step_s)
     return step_s <= DAYBOOK_BIN_S ? DAYBOOK_BIN_S : 2 * DAYBOOK_BIN_S;
 }
 
+void daybook_places(uint32_t step_s, int64_t first, size_t n, struct daybook_place *places)
+{
+    /* In halves of a second, from the middle of the bin before. */
+    const int64_t bin = 2 * (int64_t)daybook_bin_s(step_s), step = 2 * (int64_t)step_s;
+    const int64_t at = first * step + (int64_t)step_s - bin / 2;
+    struct daybook_place place = {.bin = at / bin - (at % bin < 0)};
+    int64_t past = at - place.bin * bin;
+    for (size_t i = 0; i < n; i++, past += step) {
+        for (; past >= bin; past -= bin)
+            place.bin++;
+        place.part = (float)past / (float)bin;
+        places[i] = place;
+    }
+}
+
 struct daybook_place daybook_place(uint32_t step_s, int64_t step)
 {
-    const double at = ((double)step + 0.5) * (double)step_s / (double)daybook_bin_s(step_s) - 0.5;
-    const double bin = floor(at);
-    return (struct daybook_place){(int64_t)bin, (float)(at - bin)};
+    struct daybook_place place;
+    daybook_places(step_s, step, 1, &place);
+    return place;
 }
 
 void daybook_init(struct daybook *book, uint32_t step_s, float center, float unit)
@@ -43,9 +58,14 @@ static int64_t modulo(int64_t a, int64_t b)
     return (a % b + b) % b;
 }
 
-float daybook_value(const struct daybook *book, uint16_t half)
+static inline float value_of(const struct daybook *book, uint16_t half)
 {
     return half == FW_HALF_NAN ? NAN : book->center + book->unit * fw_half_to(half);
+}
+
+float daybook_value(const struct daybook *book, uint16_t half)
+{
+    return value_of(book, half);
 }
 
 uint16_t daybook_half(const struct daybook *book, float value)
@@ -98,28 +118,34 @@ float daybook_at(const struct daybook *book, int64_t bin)
 {
     if (bin > book->newest || bin <= book->newest - bins_of(book) || bin < 0)
         return NAN;
-    return daybook_value(book, book->value[modulo(bin, bins_of(book))]);
+    return value_of(book, book->value[modulo(bin, bins_of(book))]);
 }
 
-void daybook_days(const struct daybook *book, int64_t bin, float out[DAYBOOK_DAYS])
+void daybook_days(const struct daybook *book, int64_t bin, size_t days, float *out)
 {
     const int64_t bins = bins_of(book);
     int64_t place = modulo(bin - book->per_day, bins);
-    for (size_t day = 0; day < DAYBOOK_DAYS; day++) {
+    for (size_t day = 0; day < days; day++) {
         bin -= book->per_day;
         const bool there = bin <= book->newest && bin > book->newest - bins && bin >= 0;
-        out[day] = there ? daybook_value(book, book->value[place]) : NAN;
+        out[day] = there ? value_of(book, book->value[place]) : NAN;
         place -= book->per_day;
         place += place < 0 ? bins : 0;
     }
 }
 
+void daybook_climate(const struct daybook *book, int64_t bin, float out[3])
+{
+    const uint16_t *at = book->quantile[modulo(bin, book->per_day)];
+    for (size_t q = 0; q < 3; q++)
+        out[q] = book->filled < FILLED_MIN ? NAN : value_of(book, at[q]);
+}
+
 void daybook_quantiles(const struct daybook *book, struct daybook_place place, float out[3])
 {
-    const uint16_t *low = book->quantile[modulo(place.bin, book->per_day)];
-    const uint16_t *high = book->quantile[modulo(place.bin + 1, book->per_day)];
+    float low[3], high[3];
+    daybook_climate(book, place.bin, low);
+    daybook_climate(book, place.bin + 1, high);
     for (size_t q = 0; q < 3; q++)
-        out[q] = book->filled < FILLED_MIN ? NAN
-                                           : (1.0f - place.part) * daybook_value(book, low[q]) +
-                                                 place.part * daybook_value(book, high[q]);
+        out[q] = (1.0f - place.part) * low[q] + place.part * high[q];
 }

@@ -31,6 +31,8 @@ struct daybook_place {
     float part;
 };
 struct daybook_place daybook_place(uint32_t step_s, int64_t step);
+/* Of n steps in a row. */
+void daybook_places(uint32_t step_s, int64_t first, size_t n, struct daybook_place *places);
 
 /* center: about the middle of the values; unit: what they differ by, about, positive. */
 void daybook_init(struct daybook *book, uint32_t step_s, float center, float unit);
@@ -41,9 +43,11 @@ float daybook_value(const struct daybook *book, uint16_t half);
 void daybook_put(struct daybook *book, int64_t bin, float value);
 /* NaN: missing, too old, or not there yet. */
 float daybook_at(const struct daybook *book, int64_t bin);
-/* daybook_at() of a bin's place on the days before it, the newest first. */
-void daybook_days(const struct daybook *book, int64_t bin, float out[DAYBOOK_DAYS]);
-/* Quantiles 0.1, 0.5, 0.9 of the values at a time of day; NaN with fewer than four bins. */
+/* daybook_at() of a bin's place on the `days` days before it, the newest first. */
+void daybook_days(const struct daybook *book, int64_t bin, size_t days, float *out);
+/* Quantiles 0.1, 0.5, 0.9 at the time of day of a bin; NaN with fewer than four bins. */
+void daybook_climate(const struct daybook *book, int64_t bin, float out[3]);
+/* The same at a place between two bins. */
 void daybook_quantiles(const struct daybook *book, struct daybook_place place, float out[3]);
 
 #endif

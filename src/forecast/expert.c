@@ -10,7 +10,6 @@ enum {
     QUARTER_S = 900,
     HOUR_S = 3600,
     WEEK_DAYS = 7,
-    BINS_MAX = FORECAST_HORIZON + 4,
 };
 static const float recent_decay = 0.8f;
 
@@ -30,20 +29,12 @@ static int64_t steps_of(uint32_t seconds, uint32_t step_s)
 
 /* ---- from the book ---- */
 
-/* The book at some bins in a row, from what was whole at the origin: mean of all days, of recent
- * days, and a week before. */
-struct shelf {
-    int64_t first;
-    size_t n;
-    float usual[BINS_MAX], recent[BINS_MAX], week[BINS_MAX];
-};
-
 static void fill_bin(const struct daybook *book, int64_t known, int64_t bin, size_t i,
-                     struct shelf *shelf)
+                     struct expert_shelf *shelf)
 {
     float sum = 0.0f, weights = 0.0f, plain = 0.0f, count = 0.0f, next = 1.0f;
-    float days[DAYBOOK_DAYS];
-    daybook_days(book, bin, days);
+    float days[DAYBOOK_DAYS], climate[3];
+    daybook_days(book, bin, DAYBOOK_DAYS, days);
     for (int64_t day = 1; day <= DAYBOOK_DAYS; day++) {
         const float value = days[day - 1], weight = next;
         next *= recent_decay;
@@ -57,19 +48,31 @@ static void fill_bin(const struct daybook *book, int64_t known, int64_t bin, siz
     shelf->usual[i] = count > 0.0f ? plain / count : NAN;
     shelf->recent[i] = count > 0.0f ? sum / weights : NAN;
     shelf->week[i] = days[WEEK_DAYS - 1];
+    daybook_climate(book, bin, climate);
+    for (size_t q = 0; q < 3; q++)
+        shelf->climate[q][i] = climate[q];
 }
 
 static void fill_shelf(const struct daybook *book, int64_t known, int64_t first, size_t n,
-                       struct shelf *shelf)
+                       struct expert_shelf *shelf)
 {
-    assert(n <= BINS_MAX);
+    assert(n <= EXPERT_BINS_MAX);
+    /* Where even the day before was whole, it does not matter when. */
+    if (first + (int64_t)n - 1 - book->per_day <= known)
+        known = INT64_MAX;
+    if (shelf->book == book && shelf->newest == book->newest && shelf->first == first &&
+        shelf->n == n && shelf->known == known)
+        return;
+    shelf->book = book;
+    shelf->newest = book->newest;
+    shelf->known = known;
     shelf->first = first;
     shelf->n = n;
     for (size_t i = 0; i < n; i++)
         fill_bin(book, known, first + (int64_t)i, i, shelf);
 }
 
-static float between(const float *row, const struct shelf *shelf, struct daybook_place place)
+static float between(const float *row, const struct expert_shelf *shelf, struct daybook_place place)
 {
     const int64_t i = place.bin - shelf->first;
     assert(i >= 0 && i + 1 < (int64_t)shelf->n);
@@ -79,49 +82,58 @@ static float between(const float *row, const struct shelf *shelf, struct daybook
     return isnan(b) ? a : (1.0f - place.part) * a + place.part * b;
 }
 
-/* What is usual, now and at each horizon, for `linear`. */
-struct usual {
-    float now;
-    float then[FORECAST_HORIZON];
-};
-
-static void book_parts(const struct expert_view *v, int64_t origin, int from, int to,
-                       struct expert_parts *parts, struct usual *usual)
+/* Returns what is usual now, for `linear`. */
+static float book_parts(const struct expert_view *v, int64_t origin, int from, int to,
+                        struct expert_parts *parts)
 {
-    struct shelf there, here;
+    struct expert_shelf *here = &parts->room.here, *there = &parts->room.there;
+    struct daybook_place *place = parts->room.place;
     const int64_t step = v->first_step + origin;
     const int64_t hour = steps_of(HOUR_S, v->step_s);
     const int64_t known = (step + 1) * (int64_t)v->step_s / daybook_bin_s(v->step_s) - 1;
+    const size_t n = (size_t)(to - from) + 1;
     const struct daybook_place now = daybook_place(v->step_s, step - (hour - 1) / 2);
-    const struct daybook_place low = daybook_place(v->step_s, step + from);
-    const struct daybook_place high = daybook_place(v->step_s, step + to);
-    fill_shelf(v->book, known, now.bin, 2, &here);
-    fill_shelf(v->book, known, low.bin, (size_t)(high.bin - low.bin) + 2, &there);
+    daybook_places(v->step_s, step + from, n, place);
+    const int64_t first = place[0].bin, last = place[n - 1].bin;
+    fill_shelf(v->book, known, now.bin, 2, here);
+    fill_shelf(v->book, known, first, (size_t)(last - first) + 2, there);
     const float level = (float)series_level(v->sums, origin, hour);
-    const float recent = between(here.recent, &here, now), week = between(here.week, &here, now);
-    usual->now = between(here.usual, &here, now);
-    for (int h = from; h <= to; h++) {
-        const size_t i = (size_t)(h - from);
-        const struct daybook_place place = daybook_place(v->step_s, step + h);
-        usual->then[i] = between(there.usual, &there, place);
-        parts->base[EXPERT_RECENT][i] = between(there.recent, &there, place);
+    const float recent = between(here->recent, here, now), week = between(here->week, here, now);
+    for (size_t i = 0; i < n; i++) {
+        parts->room.usual[i] = between(there->usual, there, place[i]);
+        parts->base[EXPERT_RECENT][i] = between(there->recent, there, place[i]);
         parts->signal[EXPERT_RECENT][i] = isnan(recent) ? 0.0f : level - recent;
-        parts->base[EXPERT_WEEK][i] = between(there.week, &there, place);
+        parts->base[EXPERT_WEEK][i] = between(there->week, there, place[i]);
         parts->signal[EXPERT_WEEK][i] = isnan(week) ? 0.0f : level - week;
+        for (size_t q = 0; q < 3; q++) {
+            const float *row = there->climate[q] + (place[i].bin - first);
+            parts->climate[q][i] = (1.0f - place[i].part) * row[0] + place[i].part * row[1];
+        }
     }
+    return between(here->usual, here, now);
 }
 
 /* ---- from the window ---- */
 
+/* The mean of [from, to), clipped to the window's end; false: it begins before it, or nothing is
+ * known. */
+static inline bool stretch_mean(const struct series_sums *s, int64_t from, int64_t to, double *mean)
+{
+    to = to < (int64_t)s->n ? to : (int64_t)s->n;
+    if (from < 0 || from >= to || s->seen[to] == s->seen[from])
+        return false;
+    *mean = (s->sum[to] - s->sum[from]) / (double)(s->seen[to] - s->seen[from]);
+    return true;
+}
+
 /* The same time of up to three days before. */
 static float days_before(const struct series_sums *sums, int64_t at, int64_t around)
 {
-    double sum = 0.0;
+    double sum = 0.0, mean;
     int count = 0;
     for (int64_t days = 1; days <= DAYS_BEFORE; days++) {
         const int64_t there = at - days * (int64_t)sums->day;
-        const double mean = series_mean(sums, there - around, there + around + 1);
-        if (there - around >= 0 && !isnan(mean)) {
+        if (stretch_mean(sums, there - around, there + around + 1, &mean)) {
             sum += mean;
             count++;
         }
@@ -129,9 +141,8 @@ static float days_before(const struct series_sums *sums, int64_t at, int64_t aro
     return count > 0 ? (float)(sum / count) : NAN;
 }
 
-/* `detail`: what the sharp mean has that a wide one has not. */
 static void day_parts(const struct expert_view *v, int64_t origin, int from, int to,
-                      struct expert_parts *parts, float detail[FORECAST_HORIZON])
+                      struct expert_parts *parts)
 {
     const int64_t day = (int64_t)v->sums->day, hour = steps_of(HOUR_S, v->step_s);
     double sum = 0.0;
@@ -140,13 +151,14 @@ static void day_parts(const struct expert_view *v, int64_t origin, int from, int
         sum += series_level(v->sums, origin - days * day, hour);
     const double change =
         count > 0 ? series_level(v->sums, origin, hour) - sum / count : (double)NAN;
-    for (int h = from; h <= to; h++) {
-        const int64_t same_time = origin + 1 + (h - 1) % day; /* of the first day ahead */
+    int64_t ahead = (from - 1) % day; /* at the same time of the first day ahead */
+    for (int h = from; h <= to; h++, ahead = ahead + 1 < day ? ahead + 1 : 0) {
+        const int64_t same_time = origin + 1 + ahead;
         const float sharp = days_before(v->sums, same_time, SHARP_S / (int64_t)v->step_s);
         const float wide = days_before(v->sums, same_time, WIDE_S / (int64_t)v->step_s);
         parts->base[EXPERT_DAY][h - from] = sharp;
         parts->signal[EXPERT_DAY][h - from] = isnan(change) ? 0.0f : (float)change;
-        detail[h - from] = sharp - wide;
+        parts->room.detail[h - from] = sharp - wide;
     }
 }
 
@@ -159,15 +171,18 @@ static void level_parts(const struct expert_view *v, int64_t origin, int from, i
     const float hour = (float)series_level(sums, origin, steps_of(HOUR_S, v->step_s));
     const int32_t at = sums->newest[origin];
     const double slope = series_slope(sums, origin), last = (double)sums->plain[at];
-    for (int h = from; h <= to; h++) {
-        const size_t i = (size_t)(h - from);
-        const double line = last + slope * (double)(origin + h - at);
+    float *trend = parts->signal[EXPERT_TREND];
+    const size_t n = (size_t)(to - from) + 1;
+    for (int h = from; h <= to; h++)
+        trend[h - from] = (float)(last + slope * (double)(origin + h - at));
+    series_to_all(v->map, n, trend, trend);
+    for (size_t i = 0; i < n; i++) {
         parts->base[EXPERT_PERSISTENCE][i] = newest;
         parts->signal[EXPERT_PERSISTENCE][i] = 0.0f;
         parts->base[EXPERT_LEVEL][i] = day;
         parts->signal[EXPERT_LEVEL][i] = hour - day;
         parts->base[EXPERT_TREND][i] = newest;
-        parts->signal[EXPERT_TREND][i] = (float)series_to(v->map, line) - newest;
+        trend[i] -= newest;
     }
 }
 
@@ -178,40 +193,37 @@ static float or_zero(float x)
     return isfinite(x) ? x : 0.0f;
 }
 
-static void linear_parts(const struct expert_view *v, int64_t origin, int n,
-                         const struct usual *usual, const float *detail, struct expert_parts *parts)
+static void linear_parts(const struct expert_view *v, int64_t origin, int n, float usual,
+                         struct expert_parts *parts)
 {
     const struct series_sums *s = v->sums;
     const float newest = parts->base[EXPERT_PERSISTENCE][0];
     const float hour = (float)series_level(s, origin, steps_of(HOUR_S, v->step_s));
     const float six = (float)series_level(s, origin, steps_of(6 * HOUR_S, v->step_s));
     const float day = (float)series_level(s, origin, (int64_t)s->day);
-    const float now = isnan(usual->now) ? hour : usual->now;
+    const float now = isnan(usual) ? hour : usual;
     for (int i = 0; i < n; i++) {
-        const float then = isnan(usual->then[i]) ? day : usual->then[i];
-        float *feature = parts->feature[i];
+        const float then = isnan(parts->room.usual[i]) ? day : parts->room.usual[i];
         parts->base[EXPERT_LINEAR][i] = then;
         parts->signal[EXPERT_LINEAR][i] = 0.0f;
-        feature[0] = or_zero(parts->base[EXPERT_DAY][i] - then);
-        feature[1] = or_zero(parts->base[EXPERT_WEEK][i] - then);
-        feature[2] = or_zero(parts->base[EXPERT_RECENT][i] - then);
-        feature[3] = or_zero(newest - now);
-        feature[4] = or_zero(hour - now);
-        feature[5] = or_zero(six - day);
-        feature[6] = or_zero(day - then);
-        feature[7] = or_zero(detail[i]);
+        parts->feature[0][i] = or_zero(parts->base[EXPERT_DAY][i] - then);
+        parts->feature[1][i] = or_zero(parts->base[EXPERT_WEEK][i] - then);
+        parts->feature[2][i] = or_zero(parts->base[EXPERT_RECENT][i] - then);
+        parts->feature[3][i] = or_zero(newest - now);
+        parts->feature[4][i] = or_zero(hour - now);
+        parts->feature[5][i] = or_zero(six - day);
+        parts->feature[6][i] = or_zero(day - then);
+        parts->feature[7][i] = or_zero(parts->room.detail[i]);
     }
 }
 
 void expert_parts(const struct expert_view *view, int64_t origin, int from, int to,
                   struct expert_parts *parts)
 {
-    struct usual usual = {0};
-    float detail[FORECAST_HORIZON] = {0};
     assert(origin >= 0 && origin < (int64_t)view->sums->n && view->sums->newest[origin] >= 0);
     assert(from >= 1 && from <= to && to <= FORECAST_HORIZON);
     level_parts(view, origin, from, to, parts);
-    day_parts(view, origin, from, to, parts, detail);
-    book_parts(view, origin, from, to, parts, &usual);
-    linear_parts(view, origin, to - from + 1, &usual, detail, parts);
+    day_parts(view, origin, from, to, parts);
+    const float usual = book_parts(view, origin, from, to, parts);
+    linear_parts(view, origin, to - from + 1, usual, parts);
 }

@@ -44,11 +44,32 @@ struct expert_view {
     uint32_t step_s;
 };
 
-/* Rows begin at the first horizon asked for. */
+enum { EXPERT_BINS_MAX = FORECAST_HORIZON + 4 };
+
+/* The book at some bins in a row, from what was whole at an origin: mean of all days, of recent
+ * days, a week before, and the quantiles. Kept from one question to the next: eight origins ask
+ * about one step. */
+struct expert_shelf {
+    const struct daybook *book; /* what it was filled from; NULL: nothing yet */
+    int64_t newest, first, known;
+    size_t n;
+    float usual[EXPERT_BINS_MAX], recent[EXPERT_BINS_MAX], week[EXPERT_BINS_MAX];
+    float climate[3][EXPERT_BINS_MAX];
+};
+
+/* Rows begin at the first horizon asked for. All zeros before the first question. */
 struct expert_parts {
     float base[EXPERT_POINTS][FORECAST_HORIZON]; /* NaN: cannot be said */
     float signal[EXPERT_POINTS][FORECAST_HORIZON];
-    float feature[FORECAST_HORIZON][RIDGE_FEATURES]; /* finite: 0 where nothing is known */
+    float climate[3][FORECAST_HORIZON];              /* quantiles; NaN: cannot be said */
+    float feature[RIDGE_FEATURES][FORECAST_HORIZON]; /* finite: 0 where nothing is known */
+    struct {
+        struct expert_shelf here, there;
+        struct daybook_place place[FORECAST_HORIZON];
+        float usual[FORECAST_HORIZON]; /* at each horizon */
+        float
+            detail[FORECAST_HORIZON]; /* what the sharp mean of days has that a wide one has not */
+    } room;
 };
 
 /* For the horizons `from` to `to` (1 .. FORECAST_HORIZON). `origin` is an index of the sums with a

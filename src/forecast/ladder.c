@@ -1,6 +1,9 @@
 #include "forecast/ladder.h"
 
+#include "tft/kernels/vecmath.h"
+
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,13 +12,19 @@ const int ladder_past[LADDER_PAST] = {48, 48, 48, 24, 24, 24, 12, 12, 12, 12, 12
 const int ladder_ahead[LADDER_AHEAD] = {2, 4, 6, 12, 12, 12, 24, 24};
 
 enum { PAST_STEPS = 288, USUAL_DAYS = 7, USUAL_STRIDE = 6 };
-static const double most = 8.0;
+#define MOST 8.0
 static const float place_most = 20.0f;
 static const double least_spread = 1e-6, least_width = 0.02; /* width: in spreads */
 
 static float squash(double x)
 {
-    return isfinite(x) ? (float)fmin(fmax(x, -most), most) : 0.0f;
+    const double inside = x < MOST ? (x > -MOST ? x : -MOST) : MOST;
+    return fabs(x) <= DBL_MAX ? (float)inside : 0.0f;
+}
+
+static double log_of(double x)
+{
+    return (double)tft_log((float)x);
 }
 
 /* What the series does, on the map. */
@@ -44,7 +53,7 @@ static struct habit habit_of(const struct series_sums *s)
             changes++;
         }
         low = z < least ? 1 : low + (z <= least);
-        least = fminf(least, z);
+        least = z < least ? z : least;
         last = z;
     }
     const double spread = distance / (double)(n > 0 ? n : 1);
@@ -61,8 +70,10 @@ static void build_band(const struct track_words *w, const struct habit *habit, s
     const float floor = (float)(least_width * habit->spread);
     for (size_t h = 0; h < FORECAST_HORIZON; h++) {
         out->center[h] = w->blend[1][h];
-        out->below[h] = fmaxf(w->blend[1][h] - w->blend[0][h], floor);
-        out->above[h] = fmaxf(w->blend[2][h] - w->blend[1][h], floor);
+        const float below = w->blend[1][h] - w->blend[0][h];
+        const float above = w->blend[2][h] - w->blend[1][h];
+        out->below[h] = below > floor ? below : floor;
+        out->above[h] = above > floor ? above : floor;
     }
 }
 
@@ -74,10 +85,10 @@ static void build_fixed(const struct track *t, const struct track_words *w,
     for (size_t h = 0; h < FORECAST_HORIZON; h++)
         width += 0.5 * (double)(out->below[h] + out->above[h]) / FORECAST_HORIZON;
     out->fixed[k++] = squash(log1p((double)t->book.filled / (double)t->book.per_day));
-    out->fixed[k++] = squash(log(habit->spread) + 1.0);
+    out->fixed[k++] = squash(log_of(habit->spread) + 1.0);
     out->fixed[k++] = squash(4.0 * habit->noise / habit->spread);
     out->fixed[k++] = squash(4.0 * habit->floor_share);
-    out->fixed[k++] = squash(log(width / habit->spread));
+    out->fixed[k++] = squash(log_of(width / habit->spread));
     out->fixed[k++] = squash((habit->now - habit->hour) / habit->spread);
     out->fixed[k++] = squash((habit->hour - habit->level) / habit->spread);
     for (size_t e = 0; e < EXPERT_COUNT; e++)
@@ -96,13 +107,13 @@ static double usual_at(const struct track *t, const struct track_view *v, int64_
     for (int64_t i = from + 1; i < to; i += USUAL_STRIDE) {
         const struct daybook_place place =
             daybook_place(v->expert.step_s, v->expert.first_step + i);
-        for (int64_t day = 1; day <= USUAL_DAYS; day++) {
-            const float value = daybook_at(&t->book, place.bin - day * t->book.per_day);
-            if (!isnan(value)) {
-                sum += (double)value;
+        float days[USUAL_DAYS];
+        daybook_days(&t->book, place.bin, USUAL_DAYS, days);
+        for (size_t day = 0; day < USUAL_DAYS; day++)
+            if (!isnan(days[day])) {
+                sum += (double)days[day];
                 n++;
             }
-        }
     }
     return n > 0 ? sum / (double)n : (double)NAN;
 }
@@ -115,42 +126,74 @@ static void build_past(const struct track *t, const struct track_view *v, const 
     int64_t from = n - PAST_STEPS;
     for (size_t r = 0; r < LADDER_PAST; r++) {
         const int64_t to = from + ladder_past[r];
-        double high = -(double)INFINITY, low = (double)INFINITY, seen = 0.0;
+        float high = -INFINITY, low = INFINITY, seen = 0.0f;
         for (int64_t i = from < 0 ? 0 : from; i < to; i++)
             if (!isnan(s->plain[i])) {
-                high = fmax(high, (double)s->mapped[i]);
-                low = fmin(low, (double)s->mapped[i]);
-                seen += 1.0;
+                high = s->mapped[i] > high ? s->mapped[i] : high;
+                low = s->mapped[i] < low ? s->mapped[i] : low;
+                seen += 1.0f;
             }
         const double mean = series_mean(s, from, to);
         float *x = out->past[r];
         x[0] = squash((mean - habit->level) / habit->spread);
-        x[1] = squash((high - mean) / habit->spread);
-        x[2] = squash((mean - low) / habit->spread);
+        x[1] = squash(((double)high - mean) / habit->spread);
+        x[2] = squash((mean - (double)low) / habit->spread);
         x[3] = squash((mean - usual_at(t, v, from, to)) / habit->spread);
         x[4] = squash((mean - series_mean(s, from - day, to - day)) / habit->spread);
-        x[5] = (float)(seen / ladder_past[r]);
+        x[5] = seen / (float)ladder_past[r];
         from = to;
     }
 }
 
-static void add_ahead(const struct track_words *w, const struct habit *habit,
-                      const struct ladder *out, size_t h, double sum[LADDER_AHEAD_INPUTS])
+/* What is said of every step, relative to the blend and its width; one row an input. */
+struct outlook {
+    float row[LADDER_AHEAD_INPUTS][FORECAST_HORIZON];
+};
+
+static void say_relative(const float *said, const struct ladder *out, const double *per_width,
+                         float *row)
 {
-    const double center = (double)out->center[h];
-    const double width = 0.5 * (double)(out->below[h] + out->above[h]);
-    size_t k = 0;
+    for (size_t h = 0; h < FORECAST_HORIZON; h++)
+        row[h] = squash(((double)said[h] - (double)out->center[h]) * per_width[h]);
+}
+
+static void build_outlook(const struct track_words *w, const struct habit *habit,
+                          const struct ladder *out, struct outlook *ahead)
+{
+    const double per_spread = 1.0 / habit->spread;
+    const float *persistence = w->said[1][EXPERT_PERSISTENCE];
+    double per_width[FORECAST_HORIZON];
+    float(*row)[FORECAST_HORIZON] = ahead->row;
+    for (size_t h = 0; h < FORECAST_HORIZON; h++)
+        per_width[h] = 1.0 / (0.5 * (double)(out->below[h] + out->above[h]));
     for (size_t e = 0; e < EXPERT_COUNT; e++)
-        sum[k++] += (double)squash(((double)w->said[1][e][h] - center) / width);
-    sum[k++] += (double)squash(((double)w->said[0][EXPERT_CLIMATE][h] - center) / width);
-    sum[k++] += (double)squash(((double)w->said[2][EXPERT_CLIMATE][h] - center) / width);
-    sum[k++] += (double)squash(log(width / habit->spread));
-    sum[k++] += (double)squash(log((double)(out->above[h] / out->below[h])));
-    sum[k++] += (double)squash((center - habit->now) / habit->spread);
-    sum[k++] += (double)squash((center - habit->level) / habit->spread);
-    sum[k++] += (double)(h + 1) / (FORECAST_HORIZON / 2) - 1.0;
-    sum[k++] += (double)squash(((double)w->said[1][EXPERT_PERSISTENCE][h] - habit->now) / width);
-    assert(k == LADDER_AHEAD_INPUTS);
+        say_relative(w->said[1][e], out, per_width, *row++);
+    say_relative(w->said[0][EXPERT_CLIMATE], out, per_width, *row++);
+    say_relative(w->said[2][EXPERT_CLIMATE], out, per_width, *row++);
+    for (size_t h = 0; h < FORECAST_HORIZON; h++) {
+        const double center = (double)out->center[h];
+        row[0][h] = squash(-log_of(habit->spread * per_width[h]));
+        row[1][h] = squash(log_of((double)(out->above[h] / out->below[h])));
+        row[2][h] = squash((center - habit->now) * per_spread);
+        row[3][h] = squash((center - habit->level) * per_spread);
+        row[4][h] = (float)(int)(h + 1) / (FORECAST_HORIZON / 2) - 1.0f;
+        row[5][h] = squash(((double)persistence[h] - habit->now) * per_width[h]);
+    }
+    assert(row + 6 == ahead->row + LADDER_AHEAD_INPUTS);
+}
+
+static void build_ahead(const struct track_words *w, const struct habit *habit, struct ladder *out)
+{
+    struct outlook ahead;
+    build_outlook(w, habit, out, &ahead);
+    for (size_t k = 0; k < LADDER_AHEAD_INPUTS; k++)
+        for (size_t r = 0, h = 0; r < LADDER_AHEAD; r++) {
+            const size_t end = h + (size_t)ladder_ahead[r];
+            double sum = 0.0;
+            for (; h < end; h++)
+                sum += (double)ahead.row[k][h];
+            out->ahead[r][k] = (float)(sum / ladder_ahead[r]);
+        }
 }
 
 void ladder_build(const struct track *t, const struct track_view *v, const struct track_words *w,
@@ -160,14 +203,7 @@ void ladder_build(const struct track *t, const struct track_view *v, const struc
     build_band(w, &habit, out);
     build_fixed(t, w, &habit, out);
     build_past(t, v, &habit, out);
-    size_t h = 0;
-    for (size_t r = 0; r < LADDER_AHEAD; r++) {
-        double sum[LADDER_AHEAD_INPUTS] = {0};
-        for (int i = 0; i < ladder_ahead[r]; i++, h++)
-            add_ahead(w, &habit, out, h, sum);
-        for (size_t k = 0; k < LADDER_AHEAD_INPUTS; k++)
-            out->ahead[r][k] = (float)(sum[k] / ladder_ahead[r]);
-    }
+    build_ahead(w, &habit, out);
 }
 
 /* ---- places in the band ---- */
@@ -265,18 +301,20 @@ void ladder_quantiles(const struct ladder *ladder, const struct series_map *map,
     bool finite = true;
     for (size_t i = 0; i < (size_t)LADDER_AHEAD * LADDER_QUANTILES; i++)
         finite = finite && isfinite(answer[i]);
-    size_t r = 0;
-    for (size_t h = 0; h < FORECAST_HORIZON; h++) {
-        while (r + 1 < LADDER_AHEAD && middle_of(r + 1) <= (float)h)
+    float middle[LADDER_AHEAD];
+    for (size_t r = 0; r < LADDER_AHEAD; r++)
+        middle[r] = middle_of(r);
+    for (size_t h = 0, r = 0; h < FORECAST_HORIZON; h++) {
+        while (r + 1 < LADDER_AHEAD && middle[r + 1] <= (float)h)
             r++;
         const size_t next = r + 1 < LADDER_AHEAD ? r + 1 : r;
-        const float gap = middle_of(next) - middle_of(r);
-        const float part = next == r ? 0.0f : fmaxf(((float)h - middle_of(r)) / gap, 0.0f);
+        const float past = (float)h - middle[r];
+        const float part = next == r || past < 0.0f ? 0.0f : past / (middle[next] - middle[r]);
         for (size_t q = 0; q < LADDER_QUANTILES; q++) {
             const float here = answer[r * LADDER_QUANTILES + q];
             const float place = here + part * (answer[next * LADDER_QUANTILES + q] - here);
-            quantiles[q * FORECAST_HORIZON + h] =
-                finite ? (float)series_back(map, (double)ladder_mapped(ladder, h, place)) : NAN;
+            quantiles[q * FORECAST_HORIZON + h] = finite ? ladder_mapped(ladder, h, place) : NAN;
         }
     }
+    series_back_all(map, (size_t)LADDER_QUANTILES * FORECAST_HORIZON, quantiles, quantiles);
 }

@@ -1,7 +1,10 @@
 #include "forecast/series.h"
 
+#include "tft/kernels/vecmath.h"
+
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 enum {
     DAY_S = 86400,
@@ -62,67 +65,75 @@ struct series_map series_map_young(const struct series *series)
     return map_with(series, shift_share_young);
 }
 
+/* Rounding on the way there and back: the bound itself went in if no more is left. */
+static const float bound_share = 4e-6f;
+
+/* A map in single precision: sign 1 from the lower bound, -1 from the upper. */
+struct scale {
+    float bound, shift, sign, limit;
+};
+
+static struct scale scale_of(const struct series_map *map)
+{
+    return (struct scale){.bound = (float)map->bound,
+                          .shift = (float)map->shift,
+                          .sign = map->scale == SERIES_LOG ? 1.0f : -1.0f,
+                          .limit = (float)map->limit};
+}
+
+static inline float scale_to(struct scale s, float value)
+{
+    const float distance = s.sign * (value - s.bound);
+    const float z = s.sign * tft_log((distance > 0.0f ? distance : 0.0f) + s.shift);
+    return isnan(value) ? value : z;
+}
+
+static inline float scale_back(struct scale s, float mapped)
+{
+    const float z = s.sign * mapped;
+    const float distance = tft_exp(z < s.limit ? z : s.limit) - s.shift;
+    const float value =
+        s.bound + s.sign * (fabsf(distance) < bound_share * s.shift ? 0.0f : distance);
+    return isnan(mapped) ? mapped : value;
+}
+
 double series_to(const struct series_map *map, double value)
 {
-    if (map->scale == SERIES_PLAIN)
-        return value;
-    const double distance = map->scale == SERIES_LOG ? value - map->bound : map->bound - value;
-    /* Single precision is a tenth of a millionth here, and twice as fast. */
-    const double z = (double)logf((float)((distance > 0.0 ? distance : 0.0) + map->shift));
-    return map->scale == SERIES_LOG ? z : -z;
+    return map->scale == SERIES_PLAIN ? value : (double)scale_to(scale_of(map), (float)value);
 }
 
 double series_back(const struct series_map *map, double mapped)
 {
+    return map->scale == SERIES_PLAIN ? mapped : (double)scale_back(scale_of(map), (float)mapped);
+}
+
+void series_to_all(const struct series_map *map, size_t n, const float *values, float *mapped)
+{
+    const struct scale s = scale_of(map);
     if (map->scale == SERIES_PLAIN)
-        return mapped;
-    const double z = map->scale == SERIES_LOG ? mapped : -mapped;
-    double distance = (double)expf((float)(z < map->limit ? z : map->limit)) - map->shift;
-    if (fabs(distance) < 1e-6 * map->shift)
-        distance = 0.0; /* the bound itself went in: rounding must not show */
-    return map->scale == SERIES_LOG ? map->bound + distance : map->bound - distance;
+        memmove(mapped, values, n * sizeof *mapped);
+    else
+        for (size_t i = 0; i < n; i++)
+            mapped[i] = scale_to(s, values[i]);
+}
+
+void series_back_all(const struct series_map *map, size_t n, const float *mapped, float *values)
+{
+    const struct scale s = scale_of(map);
+    if (map->scale == SERIES_PLAIN)
+        memmove(values, mapped, n * sizeof *values);
+    else
+        for (size_t i = 0; i < n; i++)
+            values[i] = scale_back(s, mapped[i]);
 }
 
 size_t series_scratch_bytes(size_t steps)
 {
-    return (steps + 1) * (sizeof(float) + 3 * sizeof(int32_t) + 5 * sizeof(double)) + 64 * 16;
+    return (steps + 1) * (sizeof(float) + 2 * sizeof(int32_t) + sizeof(double)) + 64 * 16;
 }
 
-/* Marks where the series jumped: a slope must not be fitted across a reset. */
-static void find_breaks(struct series_sums *out)
-{
-    int32_t start = 0, before = -1;
-    const double limit = break_steps * out->step_mean;
-    for (size_t t = 0; t < out->n; t++) {
-        const int32_t at = out->newest[t];
-        if (at == (int32_t)t && before >= 0 &&
-            fabs((double)out->plain[at] - (double)out->plain[before]) > limit)
-            start = at;
-        before = at;
-        out->broken[t] = start;
-    }
-}
-
-/* What slopes are fitted from. */
-static void add_lines(struct series_sums *out, struct arena *arena)
-{
-    out->broken = ARENA_NEW(arena, out->n, int32_t);
-    for (int i = 0; i < 4; i++)
-        out->line[i] = ARENA_NEW(arena, out->n + 1, double);
-    assert(out->line[3] != NULL); /* the caller asked series_scratch_bytes() */
-    for (size_t t = 0; t < out->n; t++) {
-        const bool seen = out->newest[t] == (int32_t)t;
-        const double v = seen ? (double)out->plain[t] : 0.0, at = seen ? (double)t : 0.0;
-        out->line[0][t + 1] = out->line[0][t] + v;
-        out->line[1][t + 1] = out->line[1][t] + at * v;
-        out->line[2][t + 1] = out->line[2][t] + at;
-        out->line[3][t + 1] = out->line[3][t] + at * at;
-    }
-    find_breaks(out);
-}
-
-void series_prepare(const struct series *series, const struct series_map *map, bool lines,
-                    struct arena *arena, struct series_sums *out)
+void series_prepare(const struct series *series, const struct series_map *map, struct arena *arena,
+                    struct series_sums *out)
 {
     const size_t n = series->steps;
     assert(n >= 1 && n <= SERIES_STEPS_MAX && series->step_s >= 1);
@@ -136,27 +147,28 @@ void series_prepare(const struct series *series, const struct series_map *map, b
         .day = (DAY_S + series->step_s / 2) / series->step_s,
         .half = HALF_HOUR_S / series->step_s,
     };
-    assert(out->sum != NULL);
-    double change = 0.0;
-    size_t changes = 0;
-    int32_t last = -1;
+    assert(out->sum != NULL); /* the caller asked series_scratch_bytes() */
+    series_to_all(map, n, series->values, out->mapped);
+    double change = 0.0, sum = 0.0;
+    int32_t changes = 0, seen = 0, last = -1;
     for (size_t t = 0; t < n; t++) {
-        const bool seen = !isnan(series->values[t]);
-        const double v = seen ? (double)series->values[t] : 0.0;
-        const double z = seen ? series_to(map, v) : 0.0;
-        if (seen && last >= 0) {
-            change += fabs(v - (double)series->values[last]);
-            changes++;
+        const float v = series->values[t];
+        if (isnan(v)) {
+            out->mapped[t] = 0.0f;
+        } else {
+            if (last >= 0) {
+                change += fabs((double)v - (double)series->values[last]);
+                changes++;
+            }
+            last = (int32_t)t;
+            seen++;
+            sum += (double)out->mapped[t];
         }
-        last = seen ? (int32_t)t : last;
-        out->mapped[t] = (float)z;
         out->newest[t] = last;
-        out->seen[t + 1] = out->seen[t] + seen;
-        out->sum[t + 1] = out->sum[t] + z;
+        out->seen[t + 1] = seen;
+        out->sum[t + 1] = sum;
     }
     out->step_mean = changes > 0 ? change / (double)changes : 0.0;
-    if (lines)
-        add_lines(out, arena);
 }
 
 /* Adds the stretch [from, to), clipped, to *sum and *seen. */
@@ -218,18 +230,26 @@ double series_slope(const struct series_sums *s, int64_t at)
 {
     assert(at >= 0 && at < (int64_t)s->n);
     const int64_t steps = (int64_t)(s->half * SLOPE_S / HALF_HOUR_S);
-    const int64_t width = steps > SLOPE_STEPS_MIN ? steps : SLOPE_STEPS_MIN;
-    int64_t from = at - width + 1;
-    if (from < s->broken[at])
-        from = s->broken[at];
-    const double n = (double)(s->seen[at + 1] - s->seen[from]);
+    const int64_t from = at - (steps > SLOPE_STEPS_MIN ? steps : SLOPE_STEPS_MIN);
+    const double limit = break_steps * s->step_mean;
+    double n = 0.0, x = 0.0, xx = 0.0, y = 0.0, xy = 0.0;
+    int64_t i = s->newest[at];
+    const double newest = i >= 0 ? (double)s->plain[i] : 0.0;
+    while (i >= 0 && i > from) {
+        const double back = (double)(i - at), value = (double)s->plain[i];
+        n += 1.0;
+        x += back;
+        xx += back * back;
+        y += value - newest;
+        xy += back * (value - newest);
+        i = i > 0 ? s->newest[i - 1] : -1;
+        if (i >= 0 && fabs(value - (double)s->plain[i]) > limit)
+            break;
+    }
     if (n < 3.0)
         return 0.0;
-    double sums[4];
-    for (int i = 0; i < 4; i++)
-        sums[i] = s->line[i][at + 1] - s->line[i][from];
-    const double spread = sums[3] - sums[2] * sums[2] / n;
-    return spread > 0.0 ? (sums[1] - sums[0] * sums[2] / n) / spread : 0.0;
+    const double spread = xx - x * x / n;
+    return spread > 0.0 ? (xy - x * y / n) / spread : 0.0;
 }
 
 static void insertion_sort(float *v, size_t n)

@@ -45,18 +45,21 @@ struct series_map series_map_for(const struct series *series);
 /* The same for a window of hours, whose bursts say little of the next: nearer to the plain scale.
  */
 struct series_map series_map_young(const struct series *series);
+/* In single precision, whatever the type; of a finite number both are finite. */
 double series_to(const struct series_map *map, double value);
-double series_back(const struct series_map *map, double mapped); /* always finite */
+double series_back(const struct series_map *map, double mapped);
+/* n at once, the same numbers in a fraction of the time; in place if the caller likes. NaN stays
+ * NaN. */
+void series_to_all(const struct series_map *map, size_t n, const float *values, float *mapped);
+void series_back_all(const struct series_map *map, size_t n, const float *mapped, float *values);
 
 struct series_sums {
     size_t n;
     const float *plain; /* the caller's values */
     float *mapped;      /* (n) */
     int32_t *newest;    /* (n) index of the newest observed value at or before t, -1: none */
-    int32_t *broken;    /* (n) first index of the unbroken stretch that t belongs to: see slope */
     int32_t *seen;      /* (n + 1) observed values before t */
     double *sum;        /* (n + 1) of mapped */
-    double *line[4];    /* (n + 1) of v, t v, t, t^2 over plain values; NULL without lines */
     size_t day;         /* steps of a day */
     size_t half;        /* steps of half an hour */
     double step_mean;   /* mean absolute change between neighbouring observations; 0: none */
@@ -64,10 +67,9 @@ struct series_sums {
 };
 
 size_t series_scratch_bytes(size_t steps);
-/* Everything is taken from *arena, which holds at least series_scratch_bytes(steps). `lines`: with
- * what series_slope() needs. */
-void series_prepare(const struct series *series, const struct series_map *map, bool lines,
-                    struct arena *arena, struct series_sums *out);
+/* Everything is taken from *arena, which holds at least series_scratch_bytes(steps). */
+void series_prepare(const struct series *series, const struct series_map *map, struct arena *arena,
+                    struct series_sums *out);
 
 /* Mean of the mapped values in [from, to), clipped to the window; NaN when none is observed. */
 double series_mean(const struct series_sums *sums, int64_t from, int64_t to);

@@ -153,7 +153,7 @@ void statistical_path(const struct series *series, const struct statistical_stud
                       size_t index, struct arena scratch, float *quantiles)
 {
     struct series_sums sums;
-    series_prepare(series, &study->map, index == STUDY_TREND, &scratch, &sums);
+    series_prepare(series, &study->map, &scratch, &sums);
     sums.young = study->young;
     write_path(&sums, study, index, quantiles);
 }
@@ -164,7 +164,7 @@ enum forecast_method statistical_forecast(const struct series *series,
 {
     struct series_sums sums;
     struct ramp ramp;
-    series_prepare(series, &study->map, study->chosen == STUDY_TREND, &scratch, &sums);
+    series_prepare(series, &study->map, &scratch, &sums);
     sums.young = study->young;
     if (ramp_find(&sums, series->metric, &ramp)) {
         ramp_path(&ramp, quantiles);

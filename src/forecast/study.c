@@ -358,11 +358,11 @@ void statistical_study(const struct series *series, struct arena scratch,
     memset(study, 0, sizeof *study);
     study->map = series_map_for(series);
     struct arena first = scratch;
-    series_prepare(series, &study->map, true, &first, &sums);
+    series_prepare(series, &study->map, &first, &sums);
     study->young = is_young(&sums);
     if (study->young) {
         study->map = series_map_young(series);
-        series_prepare(series, &study->map, true, &scratch, &sums);
+        series_prepare(series, &study->map, &scratch, &sums);
         sums.young = true;
     }
     assert(sums.newest[sums.n - 1] >= 0);

@@ -43,7 +43,7 @@ void track_view(const struct track *t, const struct series *series, int64_t newe
 {
     double sum = 0.0;
     size_t n = 0;
-    series_prepare(series, &t->map, true, arena, &view->sums);
+    series_prepare(series, &t->map, arena, &view->sums);
     for (size_t i = 0; i < series->steps; i++)
         if (!isnan(series->values[i])) {
             sum += fabs((double)series->values[i]);
@@ -104,7 +104,8 @@ float track_pinball(size_t q, float seen, float said)
 struct sample {
     size_t knot, block;
     float mapped, plain;
-    const struct expert_parts *parts; /* one row */
+    const struct expert_parts *parts;      /* one row */
+    float feature[RIDGE_FEATURES], linear; /* and what comes of them */
     float (*said)[EXPERT_COUNT];
 };
 
@@ -116,13 +117,15 @@ static float back(const struct track *t, float mapped)
 static void learn_loss(struct track *t, const struct sample *s)
 {
     const size_t b = s->block;
+    float plain[3][EXPERT_COUNT];
+    series_back_all(&t->map, (size_t)3 * EXPERT_COUNT, s->said[0], plain[0]);
     for (size_t e = 0; e < EXPERT_COUNT; e++) {
         if (isnan(s->said[1][e]))
             continue;
         t->loss_count[e][b] = loss_decay * t->loss_count[e][b] + 1.0f;
         for (size_t q = 0; q < 3; q++)
             t->loss[e][b][q] =
-                loss_decay * t->loss[e][b][q] + track_pinball(q, s->plain, back(t, s->said[q][e]));
+                loss_decay * t->loss[e][b][q] + track_pinball(q, s->plain, plain[q][e]);
     }
 }
 
@@ -134,49 +137,49 @@ static void learn_points(struct track *t, const struct sample *s, const struct t
         if (isnan(s->parts->base[e][0]) || (e == EXPERT_LINEAR && young))
             continue;
         const float signal = s->parts->signal[e][0];
-        const struct track_place here = {k, k, 0.0f};
         float off = s->mapped - s->parts->base[e][0];
         if (e == EXPERT_LINEAR)
-            off -= track_linear(fit, here, s->parts, 0);
-        const float left = off - track_gain(t, e, k) * signal;
+            off -= s->linear;
+        const float left = off - fit->gain[e][k] * signal;
         t->gain_product[e][k] = gain_decay * t->gain_product[e][k] + off * signal;
         t->gain_square[e][k] = gain_decay * t->gain_square[e][k] + signal * signal;
         tracker_add(&t->residual[e][k], left);
     }
 }
 
-static void learn_fit(struct track *t, const struct sample *s, const struct track_fit *fit)
+static void learn_fit(struct track *t, const struct sample *s)
 {
     const size_t k = s->knot;
     const float off = s->mapped - s->parts->base[EXPERT_LINEAR][0];
-    const float left =
-        fabsf(off - track_linear(fit, (struct track_place){k, k, 0.0f}, s->parts, 0));
+    const float left = fabsf(off - s->linear);
     const float most = huber * t->residual[EXPERT_LINEAR][k].spread;
     const float weight = most > 0.0f && left > most ? most / left : 1.0f;
-    ridge_add(&t->ridge[s->block], s->parts->feature[0], off, weight, fit_decay);
+    ridge_add(&t->ridge[s->block], s->feature, off, weight, fit_decay);
 }
 
 static void learn_step(struct track *t, const struct track_view *v, int64_t index,
                        struct track_fit *fit)
 {
-    struct expert_parts parts;
+    struct expert_parts parts = {0};
     for (size_t k = 0; k < TRACK_KNOTS; k++) {
         const int64_t origin = index - track_knot[k];
         if (origin < 0 || v->sums.newest[origin] < 0)
             continue;
         float said[3][EXPERT_COUNT];
-        const struct sample s = {.knot = k,
-                                 .block = (size_t)track_knot_block[k],
-                                 .mapped = v->sums.mapped[index],
-                                 .plain = v->sums.plain[index],
-                                 .parts = &parts,
-                                 .said = said};
         expert_parts(&v->expert, origin, track_knot[k], track_knot[k], &parts);
-        track_say(t, fit, &v->expert, &parts, 0, v->expert.first_step + index,
-                  (struct track_place){k, k, 0.0f}, said);
+        struct sample s = {.knot = k,
+                           .block = (size_t)track_knot_block[k],
+                           .mapped = v->sums.mapped[index],
+                           .plain = v->sums.plain[index],
+                           .parts = &parts,
+                           .said = said};
+        for (size_t f = 0; f < RIDGE_FEATURES; f++)
+            s.feature[f] = parts.feature[f][0];
+        s.linear = ridge_predict(fit->coefficient[s.block], s.feature);
+        track_say(t, fit, &parts, k, s.linear, said);
         learn_loss(t, &s);
         learn_points(t, &s, fit);
-        learn_fit(t, &s, fit);
+        learn_fit(t, &s);
     }
     track_fit_all(t, fit);
 }

@@ -3,8 +3,8 @@
 
 #include "forecast/blend.h"
 
-#include <assert.h>
 #include <math.h>
+#include <string.h>
 
 const int track_knot[TRACK_KNOTS] = {1, 4, 12, 24, 36, 48, 72, 96};
 const int track_knot_block[TRACK_KNOTS] = {0, 0, 0, 1, 1, 2, 3, 3};
@@ -17,52 +17,85 @@ static const float floor_share = 1e-5f; /* of the size of values: what losses do
 
 /* ---- the experts ---- */
 
-float track_gain(const struct track *t, size_t e, size_t k)
+static float gain_of(const struct track *t, size_t e, size_t k)
 {
     const float gain = t->gain_product[e][k] / (t->gain_square[e][k] + 1e-6f);
-    return fminf(fmaxf(gain, 0.0f), 1.0f);
+    return gain > 0.0f ? (gain < 1.0f ? gain : 1.0f) : 0.0f;
 }
 
 void track_fit_all(const struct track *t, struct track_fit *fit)
 {
     for (size_t b = 0; b < TRACK_BLOCKS; b++)
         ridge_solve(&t->ridge[b], fit->coefficient[b]);
+    for (size_t e = 0; e < EXPERT_POINTS; e++)
+        for (size_t k = 0; k < TRACK_KNOTS; k++)
+            fit->gain[e][k] = gain_of(t, e, k);
 }
 
-float track_linear(const struct track_fit *fit, struct track_place place,
-                   const struct expert_parts *parts, size_t i)
+void track_say(const struct track *t, const struct track_fit *fit, const struct expert_parts *parts,
+               size_t k, float linear, float out[3][EXPERT_COUNT])
 {
-    const float here =
-        ridge_predict(fit->coefficient[track_knot_block[place.knot]], parts->feature[i]);
-    if (place.part == 0.0f)
-        return here;
-    const float next =
-        ridge_predict(fit->coefficient[track_knot_block[place.next]], parts->feature[i]);
-    return here + place.part * (next - here);
-}
-
-void track_say(const struct track *t, const struct track_fit *fit, const struct expert_view *view,
-               const struct expert_parts *parts, size_t i, int64_t step, struct track_place place,
-               float out[3][EXPERT_COUNT])
-{
-    const size_t k = place.knot, next = place.next;
     for (size_t e = 0; e < EXPERT_POINTS; e++) {
-        const struct tracker *here = &t->residual[e][k], *there = &t->residual[e][next];
-        float gain = track_gain(t, e, k);
-        gain += place.part * (track_gain(t, e, next) - gain);
-        float point = parts->base[e][i] + gain * parts->signal[e][i];
-        if (e == EXPERT_LINEAR)
-            point += track_linear(fit, place, parts, i);
-        const bool known = here->seen > 0 && there->seen > 0;
+        const struct tracker *residual = &t->residual[e][k];
+        const float point = parts->base[e][0] + fit->gain[e][k] * parts->signal[e][0] +
+                            (e == EXPERT_LINEAR ? linear : 0.0f);
         for (size_t q = 0; q < 3; q++)
-            out[q][e] = known ? point + here->quantile[q] +
-                                    place.part * (there->quantile[q] - here->quantile[q])
-                              : NAN;
+            out[q][e] = residual->seen > 0 ? point + residual->quantile[q] : NAN;
     }
-    float climate[3];
-    daybook_quantiles(&t->book, daybook_place(view->step_s, step), climate);
     for (size_t q = 0; q < 3; q++)
-        out[q][EXPERT_CLIMATE] = climate[q];
+        out[q][EXPERT_CLIMATE] = parts->climate[q][0];
+}
+
+/* The horizons from one knot up to the next: everything learned is a line between them. */
+struct stretch {
+    size_t knot, next;
+    size_t first, n; /* rows of the parts */
+    float per_step;
+};
+
+static struct stretch stretch_from(size_t k)
+{
+    if (k + 1 == TRACK_KNOTS)
+        return (struct stretch){k, k, FORECAST_HORIZON - 1, 1, 0.0f};
+    const int n = track_knot[k + 1] - track_knot[k];
+    return (struct stretch){k, k + 1, (size_t)track_knot[k] - 1, (size_t)n, 1.0f / (float)n};
+}
+
+static void add_linear(const struct track_fit *fit, struct stretch s,
+                       const struct expert_parts *parts, float *point)
+{
+    const float *here = fit->coefficient[track_knot_block[s.knot]];
+    const float *next = fit->coefficient[track_knot_block[s.next]];
+    for (size_t f = 0; f < RIDGE_FEATURES; f++) {
+        const float *x = parts->feature[f] + s.first, first = here[f];
+        const float change = (next[f] - first) * s.per_step;
+        for (size_t i = 0; i < s.n; i++)
+            point[i] += (first + (float)(int)i * change) * x[i];
+    }
+}
+
+static void say_stretch(const struct track *t, const struct track_fit *fit, struct stretch s,
+                        const struct expert_parts *parts, struct track_words *words)
+{
+    for (size_t e = 0; e < EXPERT_POINTS; e++) {
+        const struct tracker *here = &t->residual[e][s.knot], *next = &t->residual[e][s.next];
+        const float *base = parts->base[e] + s.first, *signal = parts->signal[e] + s.first;
+        const float gain = fit->gain[e][s.knot];
+        const float gain_change = (fit->gain[e][s.next] - gain) * s.per_step;
+        const bool known = here->seen > 0 && next->seen > 0;
+        float point[FORECAST_HORIZON];
+        for (size_t i = 0; i < s.n; i++)
+            point[i] = base[i] + (gain + (float)(int)i * gain_change) * signal[i];
+        if (e == EXPERT_LINEAR)
+            add_linear(fit, s, parts, point);
+        for (size_t q = 0; q < 3; q++) {
+            float *said = words->said[q][e] + s.first;
+            const float first = known ? here->quantile[q] : NAN;
+            const float change = (next->quantile[q] - first) * s.per_step;
+            for (size_t i = 0; i < s.n; i++)
+                said[i] = point[i] + (first + (float)(int)i * change);
+        }
+    }
 }
 
 /* ---- weights ---- */
@@ -88,18 +121,6 @@ void track_weigh(const struct track *t, float scale, struct track_weights *out)
             track_weigh_one(t, scale, b, q, out->of[b][q]);
 }
 
-bool track_mix(float said[3][EXPERT_COUNT], float weight[3][EXPERT_COUNT], float out[3])
-{
-    for (size_t q = 0; q < 3; q++) {
-        out[q] = blend_median(said[q], weight[q], EXPERT_COUNT);
-        if (isnan(out[q]))
-            return false;
-    }
-    out[0] = fminf(out[0], out[1]);
-    out[2] = fmaxf(out[2], out[1]);
-    return true;
-}
-
 float track_share(const struct track *t, size_t b, size_t q)
 {
     const struct track_score *s = &t->score[b];
@@ -116,41 +137,22 @@ float track_model_share(const struct track *t)
     return sum / TRACK_BLOCKS;
 }
 
-void track_calibrate(const struct track *t, size_t b, float out[3])
-{
-    out[0] = out[1] - t->stretch[b][0] * (out[1] - out[0]);
-    out[2] = out[1] + t->stretch[b][1] * (out[2] - out[1]);
-}
-
 /* ---- the path ---- */
 
-/* A horizon between the middles of two blocks. */
-struct block_place {
-    size_t block, next;
-    float part;
-};
-
-static struct block_place place_of(int horizon)
+/* Values of the blocks, in lines between their middles. */
+static void between_blocks(const float of[TRACK_BLOCKS], float row[FORECAST_HORIZON])
 {
-    size_t b = 0;
-    while (b + 1 < TRACK_BLOCKS && block_middle[b + 1] <= horizon)
-        b++;
-    const size_t next = b + 1 < TRACK_BLOCKS ? b + 1 : b;
-    const float part = next == b ? 0.0f
-                                 : (float)(horizon - block_middle[b]) /
-                                       (float)(block_middle[next] - block_middle[b]);
-    return (struct block_place){b, next, fmaxf(part, 0.0f)};
-}
-
-static struct track_place knot_of(int horizon)
-{
-    size_t k = 0;
-    while (k + 1 < TRACK_KNOTS && track_knot[k + 1] <= horizon)
-        k++;
-    if (k + 1 == TRACK_KNOTS)
-        return (struct track_place){k, k, 0.0f};
-    return (struct track_place){
-        k, k + 1, (float)(horizon - track_knot[k]) / (float)(track_knot[k + 1] - track_knot[k])};
+    float *to = row;
+    for (int h = 1; h < block_middle[0]; h++)
+        *to++ = of[0];
+    for (size_t b = 0; b < TRACK_BLOCKS; b++) {
+        const bool last = b + 1 == TRACK_BLOCKS;
+        const int n = (last ? FORECAST_HORIZON + 1 : block_middle[b + 1]) - block_middle[b];
+        const float first = of[b], change = last ? 0.0f : (of[b + 1] - first) / (float)n;
+        for (int i = 0; i < n; i++)
+            to[i] = first + (float)i * change;
+        to += n;
+    }
 }
 
 static void normalise(const struct track_weights *weights, struct track_words *words)
@@ -165,59 +167,84 @@ static void normalise(const struct track_weights *weights, struct track_words *w
         }
 }
 
+/* The weighted medians, ordered; `otherwise` where nobody has learned anything yet. */
+static void mix(struct track_words *words, const float otherwise[FORECAST_HORIZON])
+{
+    float weight[EXPERT_COUNT][FORECAST_HORIZON];
+    for (size_t q = 0; q < 3; q++) {
+        for (size_t e = 0; e < EXPERT_COUNT; e++) {
+            float of[TRACK_BLOCKS];
+            for (size_t b = 0; b < TRACK_BLOCKS; b++)
+                of[b] = words->weight[q][b][e];
+            between_blocks(of, weight[e]);
+        }
+        blend_medians(words->said[q][0], weight[0], EXPERT_COUNT, FORECAST_HORIZON,
+                      words->blend[q]);
+    }
+    for (size_t i = 0; i < FORECAST_HORIZON; i++) {
+        const float low = words->blend[0][i], middle = words->blend[1][i];
+        const float high = words->blend[2][i];
+        const bool silent = isnan(low) || isnan(middle) || isnan(high);
+        words->blend[0][i] = silent ? otherwise[i] : low < middle ? low : middle;
+        words->blend[1][i] = silent ? otherwise[i] : middle;
+        words->blend[2][i] = silent ? otherwise[i] : high > middle ? high : middle;
+    }
+}
+
 void track_speak(const struct track *t, const struct track_view *view, struct track_words *words)
 {
-    struct expert_parts parts;
+    struct expert_parts parts = {0};
     struct track_fit fit;
     struct track_weights weights;
     expert_parts(&view->expert, (int64_t)view->sums.n - 1, 1, FORECAST_HORIZON, &parts);
     track_fit_all(t, &fit);
+    for (size_t k = 0; k < TRACK_KNOTS; k++)
+        say_stretch(t, &fit, stretch_from(k), &parts, words);
+    for (size_t q = 0; q < 3; q++)
+        memcpy(words->said[q][EXPERT_CLIMATE], parts.climate[q], sizeof parts.climate[q]);
     track_weigh(t, view->scale, &weights);
     normalise(&weights, words);
-    for (int h = 1; h <= FORECAST_HORIZON; h++) {
-        float said[3][EXPERT_COUNT], weight[3][EXPERT_COUNT], out[3];
-        const struct block_place at = place_of(h);
-        track_say(t, &fit, &view->expert, &parts, (size_t)h - 1, view->newest_step + h, knot_of(h),
-                  said);
-        for (size_t q = 0; q < 3; q++)
-            for (size_t e = 0; e < EXPERT_COUNT; e++) {
-                const float here = words->weight[q][at.block][e];
-                weight[q][e] = here + at.part * (words->weight[q][at.next][e] - here);
-                words->said[q][e][h - 1] = said[q][e];
-            }
-        if (!track_mix(said, weight, out)) /* has not learned anything yet */
-            out[0] = out[1] = out[2] = parts.base[EXPERT_PERSISTENCE][0];
-        for (size_t q = 0; q < 3; q++)
-            words->blend[q][h - 1] = out[q];
+    mix(words, parts.base[EXPERT_PERSISTENCE]);
+}
+
+/* Draws each quantile of the blend towards the model's by its share; NaN: it says nothing. */
+static void add_model(const struct track *t, const float *model, float out[3][FORECAST_HORIZON])
+{
+    float said[FORECAST_HORIZON], share[FORECAST_HORIZON];
+    for (size_t q = 0; q < 3; q++) {
+        float of[TRACK_BLOCKS];
+        for (size_t b = 0; b < TRACK_BLOCKS; b++)
+            of[b] = track_share(t, b, q);
+        between_blocks(of, share);
+        series_to_all(&t->map, FORECAST_HORIZON, model + q * FORECAST_HORIZON, said);
+        for (size_t i = 0; i < FORECAST_HORIZON; i++)
+            out[q][i] += isnan(said[i]) ? 0.0f : share[i] * (said[i] - out[q][i]);
     }
 }
 
-static size_t block_of(int horizon)
+static void calibrate(const struct track *t, float out[3][FORECAST_HORIZON])
 {
-    size_t b = 0;
-    while (forecast_block_end[b] < horizon)
-        b++;
-    return b;
+    size_t i = 0;
+    for (size_t b = 0; b < TRACK_BLOCKS; b++)
+        for (; i < (size_t)forecast_block_end[b]; i++) {
+            const float middle = out[1][i];
+            out[0][i] = middle - t->stretch[b][0] * (middle - out[0][i]);
+            out[2][i] = middle + t->stretch[b][1] * (out[2][i] - middle);
+        }
 }
 
 void track_finish(const struct track *t, const struct track_words *words, const float *model,
                   float *quantiles)
 {
-    for (int h = 1; h <= FORECAST_HORIZON; h++) {
-        const struct block_place at = place_of(h);
-        float out[3];
-        for (size_t q = 0; q < 3; q++) {
-            const float theirs = model == NULL ? NAN : model[q * FORECAST_HORIZON + (size_t)h - 1];
-            out[q] = words->blend[q][h - 1];
-            if (isnan(theirs))
-                continue;
-            const float share = (1.0f - at.part) * track_share(t, at.block, q) +
-                                at.part * track_share(t, at.next, q);
-            out[q] += share * ((float)series_to(&t->map, (double)theirs) - out[q]);
-        }
-        track_calibrate(t, block_of(h), out);
-        for (size_t q = 0; q < 3; q++)
-            quantiles[q * FORECAST_HORIZON + (size_t)h - 1] =
-                (float)fmin(fmax(series_back(&t->map, (double)out[q]), -1e30), 1e30);
+    static const float most = 1e30f;
+    float out[3][FORECAST_HORIZON];
+    memcpy(out, words->blend, sizeof out);
+    if (model != NULL)
+        add_model(t, model, out);
+    calibrate(t, out);
+    series_back_all(&t->map, (size_t)3 * FORECAST_HORIZON, out[0], quantiles);
+    for (size_t i = 0; i < (size_t)3 * FORECAST_HORIZON; i++) {
+        const float value = quantiles[i];
+        quantiles[i] = value > -most ? (value < most ? value : most) : -most;
     }
 }

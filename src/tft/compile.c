@@ -46,6 +46,8 @@ void tft_plan_free(struct tft_plan *plan)
 {
     if (plan == NULL)
         return;
+    fw_free(plan->stat.curves);
+    fw_free(plan->stat.flat_category_rows);
     for (size_t s = 0; s < TFT_SIDES; s++) {
         fw_free(plan->side[s].curves);
         fw_free(plan->side[s].flat_category_rows);
@@ -149,6 +151,8 @@ static bool layers(struct tft_plan *plan)
         tft_compile_gate(plan, &net->pre_output.gate, &net->pre_output.norm, &plan->pre_output) &&
         grn(plan, &net->enrichment, &plan->enrichment) &&
         grn(plan, &net->feed_forward, &plan->feed_forward);
+    for (size_t k = 0; made && k < TFT_CONTEXTS; k++)
+        made = grn(plan, &net->context[k], &plan->context[k]);
     for (size_t s = 0; s < TFT_SIDES; s++) {
         for (size_t l = 0; made && l < net->layers; l++)
             made = recurrence(plan, &net->lstm[s][l], &plan->lstm[s][l]);
@@ -171,11 +175,10 @@ enum fw_status tft_compile_with(const struct tft_model *model, const struct tft_
     plan->tiles = tiles;
     plan->width = (net->hidden + TFT_UNITS - 1) / TFT_UNITS * TFT_UNITS;
     plan->info.kernels = tiles->name;
-    enum fw_status status = FW_OK;
-    if (!layers(plan))
-        status = fw_fail(err, FW_ENOMEM, "compile a model: no memory");
+    enum fw_status status = layers(plan) ? tft_compile_selection(plan, &net->stat, &plan->stat, err)
+                                         : fw_fail(err, FW_ENOMEM, "compile a model: no memory");
     for (size_t s = 0; status == FW_OK && s < TFT_SIDES; s++)
-        status = tft_compile_selection(plan, (enum tft_side)s, err);
+        status = tft_compile_selection(plan, &net->side[s], &plan->side[s], err);
     if (status != FW_OK) {
         tft_plan_free(plan);
         return status;

@@ -161,11 +161,10 @@ static bool selection(struct tft_plan *plan, struct tft_plan_selection *sel)
     return made;
 }
 
-enum fw_status tft_compile_selection(struct tft_plan *plan, enum tft_side side,
-                                     struct fw_error *err)
+enum fw_status tft_compile_selection(struct tft_plan *plan, const struct tft_vsn *vsn,
+                                     struct tft_plan_selection *sel, struct fw_error *err)
 {
-    struct tft_plan_selection *sel = &plan->side[side];
-    sel->vsn = &plan->model->net->side[side];
+    sel->vsn = vsn;
     if (!selection(plan, sel))
         return fw_fail(err, FW_ENOMEM, "compile a model: no memory");
     return tft_compile_curves(plan, sel, err);

@@ -6,9 +6,17 @@
 #include <assert.h>
 #include <string.h>
 
+/* Whole groups of series of which the contexts are made in one tile. */
+enum { CONTEXTS_TOGETHER = TFT_TILE / TFT_TOGETHER * TFT_TOGETHER };
+
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
 }
 
 static size_t tiles_of(size_t steps)
@@ -21,8 +29,6 @@ static size_t tiles_of(size_t steps)
 static void carve_series(struct tft_carver *carver, const struct tft_plan *plan, size_t padded,
                          struct tft_plan_series *s)
 {
-    for (size_t i = 0; i < TFT_CONTEXTS; i++)
-        s->context[i] = tft_carve(carver, plan->model->net->hidden);
     s->selected = tft_carve(carver, padded * plan->width);
     s->recurrent = tft_carve(carver, padded * plan->width);
 }
@@ -32,8 +38,9 @@ static void carve_tile(struct tft_carver *carver, const struct tft_plan *plan,
                        struct tft_plan_acts *acts)
 {
     const struct tft_plan_selection *e = &plan->side[TFT_ENCODER], *d = &plan->side[TFT_DECODER];
-    const size_t n = larger(larger(e->vsn->n, d->vsn->n), 1), hidden = plan->model->net->hidden;
-    const size_t flat = larger(e->flat.hidden, d->flat.hidden);
+    const size_t variables = larger(larger(e->vsn->n, d->vsn->n), plan->stat.vsn->n);
+    const size_t n = larger(variables, 1), hidden = plan->model->net->hidden;
+    const size_t flat = larger(larger(e->flat.hidden, d->flat.hidden), plan->stat.flat.hidden);
     acts->numbers = tft_carve(carver, n * TFT_TILE);
     acts->weights = tft_carve(carver, n * TFT_TILE);
     acts->at = (int32_t *)(void *)tft_carve(carver, n * TFT_TILE); /* of the same size */
@@ -57,9 +64,10 @@ void tft_plan_carve(struct tft_carver *carver, const struct tft_plan *plan, size
     for (size_t s = 0; s < TFT_TOGETHER; s++)
         carve_series(carver, plan, padded, &acts->series[s]);
     tft_vsn_carve(carver, net, 1, &acts->vsn);
-    acts->static_out = tft_carve(carver, hidden);
-    acts->static_weights = tft_carve(carver, net->stat.n);
-    tft_grn_carve(carver, 1, hidden, hidden, &acts->static_grn);
+    acts->contexts = tft_carve(carver, TFT_TILE * TFT_CONTEXTS * hidden);
+    acts->static_rows = tft_carve(carver, TFT_TILE * plan->width);
+    acts->static_tile = tft_carve(carver, hidden * TFT_TILE);
+    acts->context_tile = tft_carve(carver, hidden * TFT_TILE);
     carve_tile(carver, plan, acts);
     for (size_t i = 0; i < COUNT(acts->between); i++)
         if (net->layers > i + 1)
@@ -102,25 +110,12 @@ static size_t padded_of(const struct tft_plan_series *s)
     return horizon_at(s) + tiles_of(s->horizon) * TFT_TILE;
 }
 
-void tft_plan_contexts(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n)
-{
-    const struct tft_model *m = plan->model;
-    const struct tft_run run = {m->kernels, m->net, m->packed};
-    for (size_t i = 0; i < n; i++) {
-        const struct tft_plan_series *s = &acts->series[i];
-        tft_vsn_forward(&run, &m->net->stat, 1, s->history_codes, s->history_reals, NULL,
-                        &acts->vsn, acts->static_out, acts->static_weights);
-        for (size_t k = 0; k < TFT_CONTEXTS; k++)
-            tft_grn_forward(&run, &m->net->context[k], 1, acts->static_out, m->net->hidden, NULL,
-                            &acts->static_grn, s->context[k]);
-    }
-}
-
-/* Rows of a series' steps are taken from here: the tile's steps of one side. */
+/* A tile's rows are taken from here: steps of one side, or each series' first. */
 struct tile_input {
-    const int32_t *codes; /* (steps, n_categoricals) */
-    const float *reals;   /* (steps, n_reals) */
-    size_t steps;         /* of this tile, at most TFT_TILE */
+    const int32_t *codes; /* (n_categoricals) every codes_stride */
+    const float *reals;   /* (n_reals) every reals_stride */
+    size_t codes_stride, reals_stride;
+    size_t steps; /* rows of this tile, at most TFT_TILE */
 };
 
 /* A selection's inputs, one row a variable: codes as numbers, then reals. Steps beyond the series'
@@ -133,7 +128,7 @@ static void gather_numbers(const struct tft_plan *plan, const struct tft_plan_se
     for (size_t v = 0; v < sel->n_categoricals; v++, numbers += TFT_TILE) {
         const size_t column = sel->vsn->input[v].column;
         for (size_t t = 0; t < in->steps; t++) {
-            const int32_t code = in->codes[t * net->n_categoricals + column];
+            const int32_t code = in->codes[t * in->codes_stride + column];
             assert(code >= 0 && (size_t)code < net->classes[column]);
             numbers[t] = (float)code;
         }
@@ -141,7 +136,7 @@ static void gather_numbers(const struct tft_plan *plan, const struct tft_plan_se
     for (size_t v = sel->n_categoricals; v < sel->vsn->n; v++, numbers += TFT_TILE) {
         const float *from = in->reals + sel->vsn->input[v].column;
         for (size_t t = 0; t < in->steps; t++)
-            numbers[t] = from[t * net->n_reals];
+            numbers[t] = from[t * in->reals_stride];
     }
 }
 
@@ -237,9 +232,42 @@ static void select_side(const struct tft_plan *plan, enum tft_side side, size_t 
     if (sel->vsn->n > 1)
         first_of(plan, sel, context, acts->first);
     for (size_t t = 0; t < steps; t += TFT_TILE) {
-        const struct tile_input in = {codes + t * net->n_categoricals, reals + t * net->n_reals,
-                                      steps - t < TFT_TILE ? steps - t : TFT_TILE};
+        const struct tile_input in = {.codes = codes + t * net->n_categoricals,
+                                      .reals = reals + t * net->n_reals,
+                                      .codes_stride = net->n_categoricals,
+                                      .reals_stride = net->n_reals,
+                                      .steps = steps - t < TFT_TILE ? steps - t : TFT_TILE};
         select_tile(plan, sel, &in, acts, y + t * plan->width);
+    }
+}
+
+void tft_plan_contexts(const struct tft_plan *plan, const struct tft_input *in, size_t from,
+                       size_t n, struct tft_plan_acts *acts)
+{
+    const struct tft_net *net = plan->model->net;
+    const struct tft_plan_selection *sel = &plan->stat;
+    const size_t hidden = net->hidden, codes = in->history_steps * net->n_categoricals;
+    const size_t reals = in->history_steps * net->n_reals;
+    const struct tile_input rows = {.codes = in->history_codes + from * codes,
+                                    .reals = in->history_reals + from * reals,
+                                    .codes_stride = codes,
+                                    .reals_stride = reals,
+                                    .steps = n};
+    assert(n <= TFT_TILE);
+    memset(acts->static_rows, 0, TFT_TILE * plan->width * sizeof *acts->static_rows);
+    if (sel->vsn->n > 1)
+        memcpy(acts->first, sel->flat_first,
+               (sel->flat.hidden + sel->flat.n) * sizeof *acts->first);
+    if (sel->vsn->n > 0)
+        select_tile(plan, sel, &rows, acts, acts->static_rows);
+    plan->tiles->turn(hidden, plan->width, acts->static_rows, acts->static_tile);
+    for (size_t k = 0; k < TFT_CONTEXTS; k++) {
+        plan->tiles->grn(&plan->context[k], plan->context[k].fc1.b, 1, acts->static_tile,
+                         acts->work, acts->context_tile);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < hidden; j++)
+                acts->contexts[(i * TFT_CONTEXTS + k) * hidden + j] =
+                    acts->context_tile[j * TFT_TILE + i];
     }
 }
 
@@ -366,7 +394,7 @@ void tft_plan_finish(const struct tft_plan *plan, struct tft_plan_acts *acts,
 /* ---- a batch ---- */
 
 void tft_plan_group(const struct tft_plan *plan, const struct tft_input *in, size_t from, size_t n,
-                    struct tft_plan_acts *acts)
+                    size_t at, struct tft_plan_acts *acts)
 {
     const struct tft_net *net = plan->model->net;
     const size_t e = in->history_steps, d = in->horizon_steps;
@@ -380,6 +408,8 @@ void tft_plan_group(const struct tft_plan *plan, const struct tft_input *in, siz
         s->horizon_codes = in->horizon_codes + i * d * net->n_categoricals;
         s->history_reals = in->history_reals + i * e * net->n_reals;
         s->horizon_reals = in->horizon_reals + i * d * net->n_reals;
+        for (size_t c = 0; c < TFT_CONTEXTS; c++)
+            s->context[c] = acts->contexts + ((at + k) * TFT_CONTEXTS + c) * net->hidden;
     }
 }
 
@@ -422,9 +452,11 @@ void tft_plan_run(const struct tft_plan *plan, const struct tft_input *in, float
     tft_plan_carve(&carver, plan, in->history_steps, in->horizon_steps, &acts);
     assert(!carver.failed);
     for (size_t i = 0; i < in->n; i += TFT_TOGETHER) {
-        const size_t n = in->n - i < TFT_TOGETHER ? in->n - i : TFT_TOGETHER;
-        tft_plan_group(plan, in, i, n, &acts);
-        tft_plan_contexts(plan, &acts, n);
+        const size_t n = smaller(in->n - i, TFT_TOGETHER);
+        const size_t at = i % CONTEXTS_TOGETHER;
+        if (at == 0)
+            tft_plan_contexts(plan, in, i, smaller(in->n - i, CONTEXTS_TOGETHER), &acts);
+        tft_plan_group(plan, in, i, n, at, &acts);
         tft_plan_select(plan, &acts, n);
         tft_plan_recur(plan, &acts, n);
         for (size_t k = 0; k < n; k++) {

@@ -23,7 +23,8 @@ struct tft_plan {
     const struct tft_model *model;
     const struct tft_tiles *tiles;
     size_t width; /* hidden, rounded up to TFT_UNITS */
-    struct tft_plan_selection side[TFT_SIDES];
+    struct tft_plan_selection stat, side[TFT_SIDES];
+    struct tft_dense_grn context[TFT_CONTEXTS];
     struct tft_recurrence lstm[TFT_SIDES][TFT_LAYERS_MAX];
     struct tft_dense_gate post_lstm, post_attention, pre_output;
     struct tft_dense_grn enrichment, feed_forward;
@@ -39,16 +40,16 @@ struct tft_plan_series {
     size_t history, horizon;
     const int32_t *history_codes, *horizon_codes;
     const float *history_reals, *horizon_reals;
-    float *context[TFT_CONTEXTS]; /* (hidden) */
-    float *selected;              /* (P, width) */
-    float *recurrent;             /* (P, width) */
+    const float *context[TFT_CONTEXTS]; /* (hidden) */
+    float *selected;                    /* (P, width) */
+    float *recurrent;                   /* (P, width) */
 };
 
 struct tft_plan_acts {
     struct tft_plan_series series[TFT_TOGETHER];
-    struct tft_vsn_acts vsn; /* of one row: the static selection, numbers outside their tables */
-    float *static_out, *static_weights;
-    struct tft_grn_acts static_grn;
+    struct tft_vsn_acts vsn;                         /* of one row: numbers outside their tables */
+    float *contexts;                                 /* (TILE series, CONTEXTS, hidden) */
+    float *static_rows, *static_tile, *context_tile; /* (TILE, width), (hidden, TILE) twice */
     float *numbers, *flat_in, *work, *weights, *shares, *first; /* of a tile */
     int32_t *at;
     float *between[2]; /* (TOGETHER, P, width): what one layer hands to the next */
@@ -62,8 +63,16 @@ struct tft_plan_acts {
 void tft_plan_carve(struct tft_carver *carver, const struct tft_plan *plan, size_t history_steps,
                     size_t horizon_steps, struct tft_plan_acts *acts);
 
-/* The stages, for the first n of acts->series. */
-void tft_plan_contexts(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n);
+/* acts->contexts of series `from` and following of `in`, at most TILE: they do not depend on steps,
+ * so that series are the tile's lanes. */
+void tft_plan_contexts(const struct tft_plan *plan, const struct tft_input *in, size_t from,
+                       size_t n, struct tft_plan_acts *acts);
+/* Points the group at series `from` and following of `in`, whose contexts begin at place `at` of
+ * acts->contexts. */
+void tft_plan_group(const struct tft_plan *plan, const struct tft_input *in, size_t from, size_t n,
+                    size_t at, struct tft_plan_acts *acts);
+
+/* The other stages, for the first n of acts->series. */
 void tft_plan_select(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n);
 void tft_plan_recur(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n);
 /* Of one series: the gate after the LSTM and the enrichment; the attention; from there to
@@ -74,10 +83,6 @@ void tft_plan_attend(const struct tft_plan *plan, struct tft_plan_acts *acts,
                      const struct tft_plan_series *s);
 void tft_plan_finish(const struct tft_plan *plan, struct tft_plan_acts *acts,
                      const struct tft_plan_series *s);
-
-/* Points the group's series at series `from` and following of `in`. */
-void tft_plan_group(const struct tft_plan *plan, const struct tft_input *in, size_t from, size_t n,
-                    struct tft_plan_acts *acts);
 
 /* Aligned floats that die with the plan, zeroed; NULL when there is no memory. */
 float *tft_plan_floats(struct tft_plan *plan, size_t n);
@@ -91,8 +96,9 @@ void tft_plan_variable(const struct tft_run *run, const struct tft_vsn_input *in
 FW_MUST_CHECK enum fw_status tft_compile_curves(struct tft_plan *plan,
                                                 struct tft_plan_selection *selection,
                                                 struct fw_error *err);
-/* compile_fold.c: the rest of a selection. */
-FW_MUST_CHECK enum fw_status tft_compile_selection(struct tft_plan *plan, enum tft_side side,
+/* compile_fold.c: the whole of it. */
+FW_MUST_CHECK enum fw_status tft_compile_selection(struct tft_plan *plan, const struct tft_vsn *vsn,
+                                                   struct tft_plan_selection *selection,
                                                    struct fw_error *err);
 
 /* W (n_out, n_in) row after row and b (n_out) -> panels. False: no memory. */

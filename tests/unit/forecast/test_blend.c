@@ -52,6 +52,34 @@ static void medians_lie_between_and_ignore_order(void **state)
     }
 }
 
+/* Columns side by side are what they are one by one, silent ones, equals and missing weights too.
+ */
+static void medians_side_by_side(void **state)
+{
+    (void)state;
+    enum { VOICES = 5, COLUMNS = 21 };
+    static float value[VOICES][COLUMNS], weight[VOICES][COLUMNS], out[COLUMNS];
+    struct fw_rng rng;
+    fw_rng_init(&rng, 8);
+    for (size_t c = 0; c < COLUMNS; c++)
+        for (size_t e = 0; e < VOICES; e++) {
+            const uint64_t kind = fw_rng_below(&rng, 8);
+            value[e][c] = kind == 0 || c == 20 ? NAN : kind < 4 ? 1.0f : (float)fw_rng_normal(&rng);
+            weight[e][c] = kind == 7 ? 0.0f : (float)(1 + fw_rng_below(&rng, 9));
+        }
+    blend_medians(value[0], weight[0], VOICES, COLUMNS, out);
+    for (size_t c = 0; c < COLUMNS; c++) {
+        float v[VOICES], w[VOICES];
+        for (size_t e = 0; e < VOICES; e++) {
+            v[e] = value[e][c];
+            w[e] = weight[e][c];
+        }
+        const float one = blend_median(v, w, VOICES);
+        CHECK_TRUE("alike", one == out[c] || (isnan(one) && isnan(out[c])));
+    }
+    assert_true(isnan(out[20]));
+}
+
 static void weights_follow_losses(void **state)
 {
     (void)state;
@@ -153,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(medians_by_hand),
         cmocka_unit_test(medians_lie_between_and_ignore_order),
+        cmocka_unit_test(medians_side_by_side),
         cmocka_unit_test(weights_follow_losses),
         cmocka_unit_test(a_ridge_finds_what_is_there),
         cmocka_unit_test(a_ridge_stands_anything),

@@ -241,7 +241,7 @@ static void who_has_ramps(void **state)
                                       .steps = STEPS - rows[i].from,
                                       .step_s = 300,
                                       .metric = &schema.metrics[rows[i].metric]};
-        series_prepare(&series, &map, false, &arena, &sums);
+        series_prepare(&series, &map, &arena, &sums);
         CHECK_EQ(rows[i].name, ramp_find(&sums, series.metric, &ramp), rows[i].found);
         if (!rows[i].found)
             continue;

@@ -178,7 +178,10 @@ static void one_horizon_is_a_row_of_all(void **state)
             check_floats(expert_name((enum expert)e), &one.signal[e][0], &all.signal[e][h - 1], 1,
                          1.0, 1e-5);
         }
-        check_floats("features", one.feature[0], all.feature[h - 1], RIDGE_FEATURES, 1.0, 1e-5);
+        for (size_t f = 0; f < RIDGE_FEATURES; f++)
+            check_floats("features", one.feature[f], &all.feature[f][h - 1], 1, 1.0, 1e-5);
+        for (size_t q = 0; q < 3; q++)
+            check_floats("climate", one.climate[q], &all.climate[q][h - 1], 1, 1.0, 1e-5);
     }
 }
 

@@ -198,6 +198,17 @@ static void scan(const char *name, float high, double limit, float (*got)(float)
     CHECK_TRUE(name, worst <= limit);
 }
 
+/* Of the positive numbers only. */
+static float log_of_size(float x)
+{
+    return tft_log(fabsf(x));
+}
+
+static double exact_log_of_size(double x)
+{
+    return log(fabs(x));
+}
+
 static double sigmoid(double x)
 {
     return 1.0 / (1.0 + exp(-x));
@@ -208,6 +219,7 @@ static void test_accuracy(void **state)
     (void)state;
     scan("exp", 86.0f, 2.0, tft_exp, exp);
     scan("expm1", 86.0f, 3.0, tft_expm1, expm1);
+    scan("log", 3e38f, 2.0, log_of_size, exact_log_of_size);
     scan("sigmoid", 86.0f, 3.0, tft_sigmoid, sigmoid);
     scan("tanh", 86.0f, 4.0, tft_tanh, tanh);
 }
