@@ -7,7 +7,8 @@
 #include <assert.h>
 #include <math.h>
 
-enum { BLEND_STEPS_MIN = 6 * FORECAST_HORIZON, SCORED_MIN = 24 };
+/* A blend begins when the window reaches back so far, gaps or not, and holds a day's third. */
+enum { BLEND_STEPS_MIN = 6 * FORECAST_HORIZON, BLEND_VALUES_MIN = 96, SCORED_MIN = 24 };
 
 size_t metric_scratch_bytes(size_t steps, size_t metrics)
 {
@@ -113,7 +114,11 @@ static enum fw_status statistical(const struct metric_work *w, size_t metric,
 
 static bool may_blend(const struct metric_work *w, size_t metric)
 {
-    return w->track->learned[metric] != NULL || w->view->server.steps_held >= BLEND_STEPS_MIN;
+    if (w->track->learned[metric] != NULL)
+        return true;
+    const struct series series = series_of(w, metric, 0, w->view->steps);
+    return series.steps >= BLEND_STEPS_MIN &&
+           observed(series.values, series.steps) >= BLEND_VALUES_MIN;
 }
 
 static enum fw_status learned_of(const struct metric_work *w, size_t metric,
