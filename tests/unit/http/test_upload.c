@@ -4,6 +4,7 @@
 #include "base/rng.h"
 
 #include <zlib.h>
+#include <time.h>
 
 /* gzip of `len` bytes; the caller frees. */
 static char *gzip(const char *data, size_t len, size_t *out_len)
@@ -248,7 +249,14 @@ static void test_total_cap(void **state)
     expect_sum("the first", &answer, text, 400000);
     answer_free(&answer);
     close(fd);
+    /* The room is given back when the request is over, which is after its answer was read. */
     answer = post(fixture.port, "", text, 400000);
+    for (int tries = 0; answer.status == 503 && tries < 1000; tries++) {
+        const struct timespec pause = {.tv_nsec = 5000000};
+        nanosleep(&pause, NULL);
+        answer_free(&answer);
+        answer = post(fixture.port, "", text, 400000);
+    }
     expect_sum("room again", &answer, text, 400000);
     answer_free(&answer);
     free(text);
