@@ -124,7 +124,7 @@ static enum fw_status fill_paths(const struct metric_work *given,
 static enum fw_status make_forecast(const struct metric_work *w, size_t slot, struct forecast **out)
 {
     const struct fleet_server *server = &w->view->server;
-    int64_t newest[SCHEMA_METRICS_MAX];
+    int64_t newest[SCHEMA_METRICS_MAX] = {0};
     const size_t metrics = w->job->schema->count;
     size_t count = 0;
     for (size_t m = 0; m < metrics; m++) {

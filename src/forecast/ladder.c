@@ -13,6 +13,7 @@ const int ladder_ahead[LADDER_AHEAD] = {2, 4, 6, 12, 12, 12, 24, 24};
 
 enum { PAST_STEPS = 288, USUAL_DAYS = 7, USUAL_STRIDE = 6 };
 #define MOST 8.0
+static const float half_horizon = 0.5f * FORECAST_HORIZON;
 static const float place_most = 20.0f;
 static const double least_spread = 1e-6, least_width = 0.02; /* width: in spreads */
 
@@ -176,7 +177,7 @@ static void build_outlook(const struct track_words *w, const struct habit *habit
         row[1][h] = squash(log_of((double)(out->above[h] / out->below[h])));
         row[2][h] = squash((center - habit->now) * per_spread);
         row[3][h] = squash((center - habit->level) * per_spread);
-        row[4][h] = (float)(int)(h + 1) / (FORECAST_HORIZON / 2) - 1.0f;
+        row[4][h] = (float)(int)(h + 1) / half_horizon - 1.0f;
         row[5][h] = squash(((double)persistence[h] - habit->now) * per_width[h]);
     }
     assert(row + 6 == ahead->row + LADDER_AHEAD_INPUTS);
