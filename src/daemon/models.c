@@ -48,11 +48,15 @@ void daemon_models_fini(struct daemon *daemon)
 /* The reference's names end in "YYYYMMDD_HHMMSS". */
 static void timestamp_of(const char *name, char out[32])
 {
+    enum { STAMP = 15, DAY = 8, TIME = 6 };
     const size_t len = strlen(name);
     out[0] = '\0';
-    if (len >= 15 && name[len - 7] == '_' && strspn(name + len - 6, "0123456789") == 6 &&
-        strspn(name + len - 15, "0123456789") == 8)
-        snprintf(out, 32, "%s", name + len - 15);
+    if (len < STAMP)
+        return;
+    const char *stamp = name + (len - STAMP);
+    if (strspn(stamp, "0123456789") == DAY && stamp[DAY] == '_' &&
+        strspn(stamp + DAY + 1, "0123456789") == TIME)
+        snprintf(out, 32, "%s", stamp);
 }
 
 static void blank_model(struct api_model *model, const char *name)

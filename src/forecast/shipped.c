@@ -24,8 +24,8 @@ struct forecast_shipped_files forecast_shipped_files(void)
     return (struct forecast_shipped_files){
         .weights = fw_shipped_weights,
         .spec = (const char *)fw_shipped_spec,
-        .weights_size = (size_t)(fw_shipped_weights_end - fw_shipped_weights),
-        .spec_size = (size_t)(fw_shipped_spec_end - fw_shipped_spec),
+        .weights_size = (size_t)((uintptr_t)fw_shipped_weights_end - (uintptr_t)fw_shipped_weights),
+        .spec_size = (size_t)((uintptr_t)fw_shipped_spec_end - (uintptr_t)fw_shipped_spec),
     };
 }
 

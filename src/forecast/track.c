@@ -192,7 +192,7 @@ static void learn_experts(struct track *t, const struct track_view *view)
     step += past == 0 ? 0 : TRACK_PERIOD - past;
     if (step > view->newest_step)
         return;
-    struct track_fit fit;
+    struct track_fit fit = {0};
     track_fit_all(t, &fit);
     for (; step <= view->newest_step; step += TRACK_PERIOD) {
         if (!isnan(view->sums.plain[step - first]))

@@ -194,8 +194,8 @@ static void mix(struct track_words *words, const float otherwise[FORECAST_HORIZO
 void track_speak(const struct track *t, const struct track_view *view, struct track_words *words)
 {
     struct expert_parts parts = {0};
-    struct track_fit fit;
-    struct track_weights weights;
+    struct track_fit fit = {0};
+    struct track_weights weights = {0};
     expert_parts(&view->expert, (int64_t)view->sums.n - 1, 1, FORECAST_HORIZON, &parts);
     track_fit_all(t, &fit);
     for (size_t k = 0; k < TRACK_KNOTS; k++)

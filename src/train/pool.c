@@ -413,7 +413,7 @@ void train_pool_fetch(struct train_pool *pool, struct train_pick pick, size_t wo
     assert(worker < pool->options.workers && pick.sample < pool->size + pool->validation);
     const struct sample *s = &pool->samples[pick.sample];
     struct room *room = &pool->rooms[worker];
-    struct ladder ladder;
+    struct ladder ladder = {0};
     struct fw_rng rng;
     get_halves(ladder.fixed, s->fixed, LADDER_FIXED_INPUTS);
     get_halves(ladder.past[0], s->past, PAST_VALUES);
