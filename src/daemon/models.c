@@ -334,6 +334,7 @@ enum fw_status daemon_models_load(struct daemon *daemon, struct fw_error *err)
         return status;
     struct api_model model;
     blank_model(&model, base_name(path));
+    model.embedded = strcmp(path, FORECAST_SHIPPED) == 0;
     install(daemon, loaded, &model);
     return FW_OK;
 }
