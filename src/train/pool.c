@@ -17,7 +17,8 @@ enum {
     WINDOW_STEPS = 864,
     STEPS_MIN = 6 * FORECAST_HORIZON, /* before the first origin: as the daemon's blend */
     STRIDE_MIN = 6,
-    VARIANTS = 2, /* every series is replayed as it is, and once more with something missing */
+    SAMPLES_A_JOB = 8, /* that a replay should give at least, where there are too many series */
+    VARIANTS = 2,      /* every series is replayed as it is, and once more with something missing */
     PAST_VALUES = LADDER_PAST * LADDER_PAST_INPUTS,
     AHEAD_VALUES = LADDER_AHEAD * LADDER_AHEAD_INPUTS,
 };
@@ -272,22 +273,45 @@ static size_t stride_for(double origins, size_t most)
     return stride > STRIDE_MIN ? (size_t)stride : STRIDE_MIN;
 }
 
+/* Replays that can be made: of every column of a series that is long enough. */
+static bool can_replay(const struct train_pool *pool, size_t series, size_t column)
+{
+    const struct history_series *s = &pool->data->series[series];
+    const struct span span = span_of(pool, s->steps);
+    return s->value[column] != NULL && span.first < span.end;
+}
+
+static size_t count_series(const struct train_pool *pool)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < pool->data->n_series; i++)
+        for (size_t c = 0; c < pool->data->n_columns; c++)
+            n += can_replay(pool, i, c);
+    return n;
+}
+
+/* Of a large fleet only every so many-th series is replayed: each takes room for a few samples,
+ * however far apart they lie, and the pool's size is a promise. */
 static enum fw_status list_jobs(struct filler *f, struct fw_error *err)
 {
     const struct history *d = f->pool->data;
     double learned = 0.0, held = 0.0;
-    f->jobs = fw_calloc(d->n_series * d->n_columns * VARIANTS + 1, sizeof *f->jobs);
+    const size_t most = f->pool->options.samples_max / (SAMPLES_A_JOB * VARIANTS) + 1;
+    const size_t series = count_series(f->pool), every = series / most + 1;
+    size_t seen = 0;
+    f->jobs = fw_calloc((series / every + 1) * VARIANTS, sizeof *f->jobs);
     if (f->jobs == NULL)
         return fw_fail(err, FW_ENOMEM, "no memory for the list of series");
     for (size_t i = 0; i < d->n_series; i++) {
         const struct span span = span_of(f->pool, d->series[i].steps);
-        for (size_t c = 0; c < d->n_columns; c++)
+        for (size_t c = 0; c < d->n_columns; c++) {
+            if (!can_replay(f->pool, i, c) || seen++ % every != 0)
+                continue;
             for (size_t v = 0; v < VARIANTS; v++)
-                if (d->series[i].value[c] != NULL && span.first < span.end) {
-                    f->jobs[f->n_jobs++] = (struct job){.series = i, .column = c, .variant = v};
-                    learned += span.held > span.first ? (double)(span.held - span.first) : 0.0;
-                    held += v == 0 && span.end > span.held ? (double)(span.end - span.held) : 0.0;
-                }
+                f->jobs[f->n_jobs++] = (struct job){.series = i, .column = c, .variant = v};
+            learned += span.held > span.first ? VARIANTS * (double)(span.held - span.first) : 0.0;
+            held += span.end > span.held ? (double)(span.end - span.held) : 0.0;
+        }
     }
     f->stride = stride_for(learned, f->pool->options.samples_max);
     f->held_stride = stride_for(held, f->pool->options.validation_max);

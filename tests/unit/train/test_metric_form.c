@@ -128,6 +128,15 @@ static void threads_change_no_sample(void **state)
     train_pool_free(three);
 }
 
+/* Each replay takes room for some samples: of many series only as many are replayed as fit. */
+static void many_series_stay_in_a_small_pool(void **state)
+{
+    (void)state;
+    struct train_pool *pool = pool_of(16, 1);
+    CHECK_TRUE("bounded", train_pool_size(pool) >= 2 && train_pool_size(pool) <= 24);
+    train_pool_free(pool);
+}
+
 static void what_is_held_out_teaches_nothing(void **state)
 {
     (void)state;
@@ -290,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_change_no_sample),
+        cmocka_unit_test(many_series_stay_in_a_small_pool),
         cmocka_unit_test(what_is_held_out_teaches_nothing),
         cmocka_unit_test(the_spec_is_the_ladders),
         cmocka_unit_test(it_learns_and_serves),
