@@ -127,15 +127,15 @@ static bool read_window(struct reading *r, struct fw_json_value value)
             if (!read_zone(member, &s->zone_minutes))
                 return wrong(r, prefix, key, "utc, or an offset, for instance +01:00");
         } else {
-            return wrong(r, prefix, key, "not to be there: days, from, duration, zone");
+            return wrong(r, prefix, key, "one of days, from, duration and zone");
         }
     }
     if (s->days == 0)
-        return wrong(r, prefix, "days", "to be there");
+        return wrong(r, prefix, "days", "present");
     if (!has_from)
-        return wrong(r, prefix, "from", "to be there");
+        return wrong(r, prefix, "from", "present");
     if (ms == 0)
-        return wrong(r, prefix, "duration", "to be there");
+        return wrong(r, prefix, "duration", "present");
     s->length_minutes = (uint16_t)(ms / 60000);
     r->recurs = true;
     return true;
@@ -190,8 +190,8 @@ static bool read_member(struct reading *r, const char *key, struct fw_json_value
     if (strcmp(key, "recurrence") == 0)
         return read_window(r, value);
     return wrong(r, "", key,
-                 "not to be there: server, metric, profile, severity, starts_at, ends_at, "
-                 "duration, recurrence, created_by, comment");
+                 "one of server, metric, profile, severity, starts_at, ends_at, "
+                 "duration, recurrence, created_by and comment");
 }
 
 /* An end is said once: as a time, as a duration, or not at all when the silence recurs. */
@@ -203,7 +203,7 @@ static bool settle_end(struct reading *r)
     if (r->duration_ms != 0)
         s->ends_ms = s->starts_ms + r->duration_ms;
     else if (!r->has_end && !r->recurs)
-        return wrong(r, "", "ends_at", "to be there, or duration, or recurrence");
+        return wrong(r, "", "ends_at", "present, or duration, or recurrence");
     else if (!r->has_end)
         s->ends_ms = INT64_MAX;
     if (s->ends_ms <= r->now_ms)
