@@ -184,17 +184,23 @@ static void learn_step(struct track *t, const struct track_view *v, int64_t inde
     track_fit_all(t, fit);
 }
 
+/* The newest step may still be open: its value is whole when the next one has begun. */
+static int64_t newest_whole(const struct track_view *view)
+{
+    return view->newest_step - 1;
+}
+
 static void learn_experts(struct track *t, const struct track_view *view)
 {
     const int64_t first = view->expert.first_step;
     int64_t step = t->learned < first ? first : t->learned + 1;
     const int64_t past = (step + t->phase) % TRACK_PERIOD;
     step += past == 0 ? 0 : TRACK_PERIOD - past;
-    if (step > view->newest_step)
+    if (step > newest_whole(view))
         return;
     struct track_fit fit = {0};
     track_fit_all(t, &fit);
-    for (; step <= view->newest_step; step += TRACK_PERIOD) {
+    for (; step <= newest_whole(view); step += TRACK_PERIOD) {
         if (!isnan(view->sums.plain[step - first]))
             learn_step(t, view, step - first, &fit);
         write_book(t, &view->expert, step);
@@ -280,7 +286,7 @@ static void score_promise(struct track *t, const struct track_promise *promise, 
 static void learn_promises(struct track *t, const struct track_view *view)
 {
     const int64_t first = view->expert.first_step;
-    for (int64_t step = t->scored < first ? first : t->scored + 1; step <= view->newest_step;
+    for (int64_t step = t->scored < first ? first : t->scored + 1; step <= newest_whole(view);
          step++)
         for (size_t k = 0; k < TRACK_PROMISE_KNOTS; k++) {
             const int64_t origin = step - track_knot[track_promise_knot[k]];
@@ -290,7 +296,7 @@ static void learn_promises(struct track *t, const struct track_view *view)
             if (promise->origin == origin)
                 score_promise(t, promise, k, view, step - first);
         }
-    t->scored = view->newest_step;
+    t->scored = newest_whole(view) > t->scored ? newest_whole(view) : t->scored;
 }
 
 void track_learn(struct track *t, const struct track_view *view)

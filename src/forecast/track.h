@@ -28,7 +28,8 @@ enum {
     TRACK_BLOCKS = FORECAST_BLOCKS,
     TRACK_PERIOD = 6, /* steps between learnings */
     TRACK_PROMISE_PERIOD = 12,
-    TRACK_PROMISES = FORECAST_HORIZON / TRACK_PROMISE_PERIOD,
+    /* The oldest is judged a step after the one that would take its place was made. */
+    TRACK_PROMISES = FORECAST_HORIZON / TRACK_PROMISE_PERIOD + 1,
 };
 
 /* A forecast that was issued, on the map, as the book keeps values. */

@@ -358,6 +358,33 @@ static void what_was_missed_is_learned_late(void **state)
         CHECK_NEAR("p50", other.p50[h], path.p50[h], 1.0);
 }
 
+/* Runs are made inside a step, too: what its first sample looked like must not be learned. */
+static void an_open_step_teaches_nothing(void **state)
+{
+    (void)state;
+    static struct track early, whole;
+    struct track_words words;
+    struct forecast_path path;
+    make_daily(2.0, 10);
+    begin(&early);
+    for (size_t t = WINDOW; t < 3000; t += 12)
+        run_at(&early, t, NULL, &path, &words);
+    whole = early;
+    for (size_t t = 3001; t < 3060; t++) {
+        const float value = values[t];
+        if (t % 12 == 0)
+            continue; /* its forecast is kept, and is another one */
+        values[t] = 99.0f;
+        run_at(&early, t, NULL, &path, &words);
+        values[t] = value;
+        if (t % 12 == 11 || t == 3059) {
+            run_at(&early, t, NULL, &path, &words);
+            run_at(&whole, t, NULL, &path, &words);
+        }
+    }
+    assert_memory_equal(&early, &whole, sizeof early);
+}
+
 static void stored_bytes_are_looked_at(void **state)
 {
     (void)state;
@@ -400,6 +427,7 @@ int main(void)
         cmocka_unit_test(a_model_is_believed_when_it_was_right),
         cmocka_unit_test(holes_and_constants_are_survived),
         cmocka_unit_test(what_was_missed_is_learned_late),
+        cmocka_unit_test(an_open_step_teaches_nothing),
         cmocka_unit_test(stored_bytes_are_looked_at),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
