@@ -393,6 +393,7 @@ void forecast_model_run(const struct forecast_model *model, size_t n,
 {
     const struct tft_spec *s = model->spec;
     struct batch b;
+    assert(!model->by_metric);
     lay_out(s, n, &scratch, &b);
     for (size_t i = 0; i < n; i++) {
         assert(forecast_model_history(model, &windows[i]) >= model->history_min);

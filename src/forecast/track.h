@@ -1,7 +1,7 @@
 /* What is remembered of one metric of one server beyond its window, so that it is forecast by what
  * has worked on it: a book of fourteen days, how far each expert's words were off, how each has
  * done, how wide the band must be, and the forecasts that were issued and have still to prove
- * themselves. 5.5 KiB.
+ * themselves. 5.6 KiB.
  *
  * Learning is causal and incremental: every sixth step what came is compared with what each expert
  * says from origins 1 to 96 steps before. Gains and coefficients are fitted by least squares, the
