@@ -51,7 +51,7 @@ static enum fw_status add_receiver(struct notifier *notifier,
         return fw_fail(err, FW_ENOMEM, "notify: receiver %s", name);
     receiver->notifier = notifier;
     receiver->settings = settings;
-    receiver->random = fw_rng_entropy();
+    fw_rng_init(&receiver->jitter, fw_rng_entropy());
     snprintf(receiver->name, sizeof receiver->name, "%s", name);
     if (settings->kind == NOTIFY_ALERTMANAGER)
         take_url(receiver->url, sizeof receiver->url, url, "/api/v2/alerts");

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/rng.h"
 #include "notify/notify.h"
 
 #include <pthread.h>
@@ -131,7 +132,7 @@ struct notify_receiver {
     uint64_t generation, synced_generation; /* of the list taken last, and of the one followed */
     unsigned failures;                      /* in a row */
     int64_t retry_ns;                       /* monotonic: not before */
-    uint64_t random;
+    struct fw_rng jitter;                   /* of the waiting: receivers must not knock in step */
     bool store_failing, rejected_told;
 
     /* For notifier_statistics(). */

@@ -22,15 +22,6 @@ static bool interrupted(void *ctx)
     return atomic_load_explicit(&receiver->notifier->stopping, memory_order_relaxed);
 }
 
-/* splitmix64: enough to keep receivers from knocking in step. */
-static uint64_t next_random(struct notify_receiver *receiver)
-{
-    uint64_t z = receiver->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 /* ---- the ledger follows ---- */
 
 static void save(struct notify_receiver *receiver)
@@ -83,7 +74,7 @@ static void note_failure(struct notify_receiver *receiver, const char *reason)
     int64_t wait_ms = RETRY_MOST_MS;
     if (receiver->failures < 6)
         wait_ms = (int64_t)RETRY_FIRST_MS << receiver->failures;
-    wait_ms += (int64_t)(next_random(receiver) % (uint64_t)(wait_ms / 2 + 1)) - wait_ms / 4;
+    wait_ms += (int64_t)fw_rng_below(&receiver->jitter, (uint64_t)(wait_ms / 2 + 1)) - wait_ms / 4;
     receiver->retry_ns = fw_clock_mono_ns(fw_clock_system()) + wait_ms * 1000000;
     if (receiver->failures++ == 0)
         FW_LOG_WARN("notify", "delivery fails, it is tried again receiver=%s reason=\"%s\"",
