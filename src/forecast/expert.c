@@ -16,7 +16,7 @@ static const float recent_decay = 0.8f;
 const char *expert_name(enum expert expert)
 {
     static const char *const names[EXPERT_COUNT] = {
-        "persistence", "level", "day", "week", "recent", "trend", "linear", "climate",
+        "persistence", "level", "day", "week", "recent", "trend", "linear", "yesterday", "climate",
     };
     assert((unsigned)expert < EXPERT_COUNT);
     return names[expert];
@@ -126,6 +126,16 @@ static inline bool stretch_mean(const struct series_sums *s, int64_t from, int64
     return true;
 }
 
+/* The step itself a day before, or what was around it. */
+static float a_day_before(const struct series_sums *sums, int64_t at, int64_t around)
+{
+    const int64_t there = at - (int64_t)sums->day;
+    double mean;
+    if (there >= 0 && !isnan(sums->plain[there]))
+        return sums->mapped[there];
+    return stretch_mean(sums, there - around, there + around + 1, &mean) ? (float)mean : NAN;
+}
+
 /* The same time of up to three days before. */
 static float days_before(const struct series_sums *sums, int64_t at, int64_t around)
 {
@@ -145,19 +155,27 @@ static void day_parts(const struct expert_view *v, int64_t origin, int from, int
                       struct expert_parts *parts)
 {
     const int64_t day = (int64_t)v->sums->day, hour = steps_of(HOUR_S, v->step_s);
-    double sum = 0.0;
+    const int64_t sharp_steps = SHARP_S / (int64_t)v->step_s;
+    const double now = series_level(v->sums, origin, hour);
+    double sum = 0.0, yesterday = 0.0;
     int count = 0;
-    for (int64_t days = 1; days <= DAYS_BEFORE && origin - days * day - hour >= 0; days++, count++)
-        sum += series_level(v->sums, origin - days * day, hour);
-    const double change =
-        count > 0 ? series_level(v->sums, origin, hour) - sum / count : (double)NAN;
+    for (int64_t days = 1; days <= DAYS_BEFORE && origin - days * day - hour >= 0;
+         days++, count++) {
+        const double then = series_level(v->sums, origin - days * day, hour);
+        yesterday = days == 1 ? then : yesterday;
+        sum += then;
+    }
+    const float change = count > 0 ? (float)(now - sum / count) : 0.0f;
+    const float since = count > 0 ? (float)(now - yesterday) : 0.0f;
     int64_t ahead = (from - 1) % day; /* at the same time of the first day ahead */
     for (int h = from; h <= to; h++, ahead = ahead + 1 < day ? ahead + 1 : 0) {
         const int64_t same_time = origin + 1 + ahead;
-        const float sharp = days_before(v->sums, same_time, SHARP_S / (int64_t)v->step_s);
+        const float sharp = days_before(v->sums, same_time, sharp_steps);
         const float wide = days_before(v->sums, same_time, WIDE_S / (int64_t)v->step_s);
         parts->base[EXPERT_DAY][h - from] = sharp;
-        parts->signal[EXPERT_DAY][h - from] = isnan(change) ? 0.0f : (float)change;
+        parts->signal[EXPERT_DAY][h - from] = isnan(change) ? 0.0f : change;
+        parts->base[EXPERT_YESTERDAY][h - from] = a_day_before(v->sums, same_time, sharp_steps);
+        parts->signal[EXPERT_YESTERDAY][h - from] = isnan(since) ? 0.0f : since;
         parts->room.detail[h - from] = sharp - wide;
     }
 }

@@ -5,12 +5,14 @@
  *   level        mean of the last day              + gain * (last hour - last day)
  *   day          mean of three days at that time   + gain * (last hour - the same on those days)
  *   week         the value a week before           + gain * (last hour - the same a week before)
- *   recent       mean of 14 days at that time, each day counting 0.8 of the one after it
- *                                                  + gain * (last hour - the same mean at this
- * time) trend        mean of the last quarter of an hour + gain * (slope * steps) linear plain mean
- * of 14 days at that time + coefficients * features (below) climate      quantiles of 14 days at
- * that time (daybook.h); no base
+ *   recent       mean of 14 days at that time,     + gain * (last hour - the same mean now)
+ *                each day counting 0.8 of the next
+ *   trend        mean of the last quarter of an hour + gain * (slope * steps)
+ *   linear       plain mean of 14 days at that time  + coefficients * features (below)
+ *   yesterday    the value a day before, to the step + gain * (last hour - the same a day before)
+ *   climate      quantiles of 14 days at that time (daybook.h); no base
  *
+ * Means of days blunt what takes one step at its time, a job at ten past two: yesterday does not.
  * Everything is on the series' map. Private to this folder. */
 #ifndef FW_FORECAST_EXPERT_H
 #define FW_FORECAST_EXPERT_H
@@ -28,6 +30,7 @@ enum expert {
     EXPERT_RECENT,
     EXPERT_TREND,
     EXPERT_LINEAR,
+    EXPERT_YESTERDAY,
     EXPERT_POINTS,                  /* those with a base */
     EXPERT_CLIMATE = EXPERT_POINTS, /* quantiles of its own */
     EXPERT_COUNT,

@@ -10,8 +10,12 @@
 
 enum {
     FORECAST_HORIZON = 96,
-    FORECAST_BLOCKS = 4, /* of the horizon: quality and weights are kept by block */
-    FORECAST_VOICES = 9, /* in a blend: eight simple forecasters, and last the TFT */
+    /* Forecasts from origins at a multiple of so many steps are kept until their time comes, so
+     * that a run at each of these learns all that a run at every step would. No day has a multiple
+     * of it: in turn they begin at every time of day. */
+    FORECAST_KEPT_STEPS = 13,
+    FORECAST_BLOCKS = 4,  /* of the horizon: quality and weights are kept by block */
+    FORECAST_VOICES = 10, /* in a blend: nine simple forecasters, and last the TFT */
 };
 extern const int forecast_block_end[FORECAST_BLOCKS]; /* the last step of each: 12, 36, 60, 96 */
 

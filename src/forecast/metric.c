@@ -125,10 +125,13 @@ static enum fw_status learned_of(const struct metric_work *w, size_t metric,
                                  const struct series *series, struct track **out)
 {
     struct track *track = w->track->learned[metric];
-    if (track == NULL) {
+    const bool begins = track == NULL;
+    if (begins) {
         track = fw_malloc(sizeof *track);
         if (track == NULL)
             return FW_ENOMEM;
+    }
+    if (begins || track_outgrown(track, series)) {
         track_init(track, series, w->track->name_hash + metric);
         w->track->learned[metric] = track;
     }

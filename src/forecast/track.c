@@ -9,8 +9,11 @@
 static const float gain_decay = 0.999f, fit_decay = 0.999f; /* per sample of a knot */
 static const float loss_decay = 0.995f, score_decay = 0.995f;
 static const float stretch_rate = 0.006f, stretch_least = 0.3f, stretch_most = 3.0f;
+/* Aimed at beyond each edge. More than a tenth, because what rests on an edge is inside: over the
+ * metrics of a fleet four fifths are. */
+static const float missed_share = 0.11f;
 static const float huber = 3.0f; /* spreads beyond which a sample teaches `linear` less */
-enum { FIT_SAMPLES_MIN = 100, BIN_STEPS_MAX = 64 };
+enum { FIT_SAMPLES_MIN = 100, BIN_STEPS_MAX = 64, VOTES_MAX = 100 };
 
 static void set_up_book(struct track *t, const struct series *series)
 {
@@ -36,6 +39,14 @@ void track_init(struct track *t, const struct series *series, uint64_t key)
         t->stretch[b][0] = t->stretch[b][1] = 1.0f;
     for (size_t i = 0; i < TRACK_PROMISES; i++)
         t->promise[i].origin = INT64_MIN;
+}
+
+bool track_outgrown(const struct track *t, const struct series *series)
+{
+    const double center = (double)t->book.center;
+    return t->map.scale == SERIES_PLAIN &&
+           (center == series->metric->min || center == series->metric->max) &&
+           series_map_for(series).scale != SERIES_PLAIN;
 }
 
 void track_view(const struct track *t, const struct series *series, int64_t newest_step,
@@ -157,10 +168,29 @@ static void learn_fit(struct track *t, const struct sample *s)
     ridge_add(&t->ridge[s->block], s->feature, off, weight, fit_decay);
 }
 
+/* The value of the majority, if there is one, by Boyer and Moore's vote (1991). */
+static void vote(struct track *t, float mapped)
+{
+    if (t->mode_votes == 0 && mapped != t->mode) {
+        t->mode = mapped;
+        for (size_t b = 0; b < TRACK_BLOCKS; b++) {
+            struct track_score *s = &t->score[b];
+            s->mode_count = 0.0f;
+            memset(s->mode, 0, sizeof s->mode);
+            memset(s->unheld, 0, sizeof s->unheld);
+        }
+    }
+    if (mapped != t->mode)
+        t->mode_votes--;
+    else if (t->mode_votes < VOTES_MAX)
+        t->mode_votes++;
+}
+
 static void learn_step(struct track *t, const struct track_view *v, int64_t index,
                        struct track_fit *fit)
 {
     struct expert_parts parts = {0};
+    vote(t, v->sums.mapped[index]);
     for (size_t k = 0; k < TRACK_KNOTS; k++) {
         const int64_t origin = index - track_knot[k];
         if (origin < 0 || v->sums.newest[origin] < 0)
@@ -212,14 +242,14 @@ static void learn_experts(struct track *t, const struct track_view *view)
 
 static struct track_promise *promise_at(struct track *t, int64_t origin)
 {
-    const int64_t at = origin / TRACK_PROMISE_PERIOD % TRACK_PROMISES;
+    const int64_t at = origin / FORECAST_KEPT_STEPS % TRACK_PROMISES;
     return &t->promise[at < 0 ? at + TRACK_PROMISES : at];
 }
 
 /* Adaptive conformal inference (Gibbs and Candes 2021), in the logarithm of the width. */
 static void adapt(float *stretch, bool missed)
 {
-    const float a = *stretch * expf(stretch_rate * ((missed ? 1.0f : 0.0f) - 0.1f));
+    const float a = *stretch * expf(stretch_rate * ((missed ? 1.0f : 0.0f) - missed_share));
     *stretch = fminf(fmaxf(a, stretch_least), stretch_most);
 }
 
@@ -235,6 +265,25 @@ static bool losses(const struct track *t, const uint16_t said[3], float seen, fl
     for (size_t q = 0; q < 3; q++)
         out[q] = track_pinball(q, seen, back(t, daybook_value(&t->book, said[q])));
     return said[0] != FW_HALF_NAN && said[1] != FW_HALF_NAN && said[2] != FW_HALF_NAN;
+}
+
+/* Of what was made at the mode: whether holding it there would have been better. */
+static void score_mode(struct track *t, struct track_score *score, const uint16_t unheld[3],
+                       float seen)
+{
+    const float bound = (float)t->map.bound;
+    float loss[3];
+    score->mode_count = score_decay * score->mode_count + 1.0f;
+    for (size_t q = 0; q < 3; q++)
+        loss[q] = track_pinball(q, seen, back(t, t->mode));
+    decay_into(score->mode, loss);
+    for (size_t q = 0; q < 3; q++) {
+        const float said = back(t, daybook_value(&t->book, unheld[q]));
+        const float low = t->map.scale == SERIES_LOG ? bound : -INFINITY;
+        const float high = t->map.scale == SERIES_LOG_MIRRORED ? bound : INFINITY;
+        loss[q] = track_pinball(q, seen, fminf(fmaxf(said, low), high));
+    }
+    decay_into(score->unheld, loss);
 }
 
 static void point_losses(float said, float seen, float out[3])
@@ -281,6 +330,8 @@ static void score_promise(struct track *t, const struct track_promise *promise, 
         decay_into(score->model, loss);
         decay_into(score->blend, other);
     }
+    if (promise->at_mode != 0)
+        score_mode(t, score, promise->unheld[k], plain);
 }
 
 static void learn_promises(struct track *t, const struct track_view *view)
@@ -290,7 +341,7 @@ static void learn_promises(struct track *t, const struct track_view *view)
          step++)
         for (size_t k = 0; k < TRACK_PROMISE_KNOTS; k++) {
             const int64_t origin = step - track_knot[track_promise_knot[k]];
-            if (origin % TRACK_PROMISE_PERIOD != 0 || isnan(view->sums.plain[step - first]))
+            if (origin % FORECAST_KEPT_STEPS != 0 || isnan(view->sums.plain[step - first]))
                 continue;
             const struct track_promise *promise = promise_at(t, origin);
             if (promise->origin == origin)
@@ -314,15 +365,17 @@ static uint16_t keep(const struct track *t, float value)
 void track_remember(struct track *t, int64_t step, const struct track_words *words,
                     const float *issued, const float *model)
 {
-    if (step % TRACK_PROMISE_PERIOD != 0)
+    if (step % FORECAST_KEPT_STEPS != 0)
         return;
     struct track_promise *promise = promise_at(t, step);
     promise->origin = step;
+    promise->at_mode = words->at_mode ? 1 : 0;
     for (size_t k = 0; k < TRACK_PROMISE_KNOTS; k++)
         for (size_t q = 0; q < 3; q++) {
             const size_t h = (size_t)track_knot[track_promise_knot[k]] - 1;
             const float theirs = model == NULL ? NAN : model[q * FORECAST_HORIZON + h];
             promise->issued[k][q] = keep(t, issued[q * FORECAST_HORIZON + h]);
+            promise->unheld[k][q] = daybook_half(&t->book, words->unheld[q][h]);
             promise->blend[k][q] = daybook_half(&t->book, words->blend[q][h]);
             promise->model[k][q] = isnan(theirs) ? FW_HALF_NAN : keep(t, theirs);
         }
@@ -400,7 +453,7 @@ bool track_sane(const struct track *t, uint32_t step_s)
 {
     const int64_t last = INT64_C(1) << 40;
     if (t->learned > last || t->scored > last || t->phase >= TRACK_PERIOD || !map_sane(&t->map) ||
-        !book_sane(&t->book, step_s))
+        !isfinite(t->mode) || t->mode_votes > VOTES_MAX || !book_sane(&t->book, step_s))
         return false;
     for (size_t i = 0; i < TRACK_PROMISES; i++)
         if (t->promise[i].origin > last)
@@ -415,7 +468,8 @@ bool track_sane(const struct track *t, uint32_t step_s)
         const struct track_score *s = &t->score[b];
         if (!FINITE(t->ridge[b].normal) || !FINITE(t->ridge[b].moment) || !isfinite(s->count) ||
             !isfinite(s->inside) || !FINITE(s->issued) || !FINITE(s->persistence) ||
-            !FINITE(s->day) || !isfinite(s->model_count) || !FINITE(s->model) || !FINITE(s->blend))
+            !FINITE(s->day) || !isfinite(s->model_count) || !FINITE(s->model) ||
+            !FINITE(s->blend) || !isfinite(s->mode_count) || !FINITE(s->mode) || !FINITE(s->unheld))
             return false;
     }
     return FINITE(t->gain_product) && FINITE(t->gain_square) && FINITE(t->loss) &&

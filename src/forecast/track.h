@@ -1,14 +1,18 @@
 /* What is remembered of one metric of one server beyond its window, so that it is forecast by what
  * has worked on it: a book of fourteen days, how far each expert's words were off, how each has
  * done, how wide the band must be, and the forecasts that were issued and have still to prove
- * themselves. 5.6 KiB.
+ * themselves. 6.1 KiB.
  *
- * Learning is causal and incremental: every sixth step what came is compared with what each expert
- * says from origins 1 to 96 steps before. Gains and coefficients are fitted by least squares, the
- * quantiles of what is left are followed by small steps (tracker.h), losses are means that forget
- * within some days. Of every twelfth step the forecast itself is kept and scored when its time has
- * come, so that the quality that is shown is that of forecasts as they were issued, and a model is
- * trusted by what it said before.
+ * Learning is causal and incremental: every seventh step what came is compared with what each
+ * expert says from origins 1 to 96 steps before. Gains and coefficients are fitted by least
+ * squares, the quantiles of what is left are followed by small steps (tracker.h), losses are means
+ * that forget within some days. Of every thirteenth step the forecast itself is kept and scored
+ * when its time has come, so that the quality that is shown is that of forecasts as they were
+ * issued, and a model is trusted by what it said before.
+ *
+ * A series that is at one value exactly most of the time, its mode (zero restarts, no swap, 50 %),
+ * is forecast by smooth means a little beside it. While it is at its mode, a quantile whose kept
+ * forecasts lost more than the mode itself would have lost is held there.
  *
  * A track learns what it has not seen yet as long as it is in the window: being asked late, or
  * after a restart, changes nothing as long as windows reach back.
@@ -26,10 +30,10 @@ enum {
     TRACK_KNOTS = 8,         /* horizons that are learned: 1 to 96 steps */
     TRACK_PROMISE_KNOTS = 5, /* those at which forecasts are kept */
     TRACK_BLOCKS = FORECAST_BLOCKS,
-    TRACK_PERIOD = 6, /* steps between learnings */
-    TRACK_PROMISE_PERIOD = 12,
-    /* The oldest is judged a step after the one that would take its place was made. */
-    TRACK_PROMISES = FORECAST_HORIZON / TRACK_PROMISE_PERIOD + 1,
+    /* Steps between learnings. No day has a multiple of them, so that every time of day is learned
+     * from in turn: every sixth step never saw a job that ran between them. */
+    TRACK_PERIOD = 7,
+    TRACK_PROMISES = FORECAST_HORIZON / FORECAST_KEPT_STEPS + 1,
 };
 
 /* A forecast that was issued, on the map, as the book keeps values. */
@@ -38,6 +42,8 @@ struct track_promise {
     uint16_t issued[TRACK_PROMISE_KNOTS][3]; /* ordered and bounded */
     uint16_t blend[TRACK_PROMISE_KNOTS][3];  /* what it was made of: the experts' ... */
     uint16_t model[TRACK_PROMISE_KNOTS][3];  /* ... and the model's opinion; NaN: it had none */
+    uint16_t unheld[TRACK_PROMISE_KNOTS][3]; /* as issued, but not held at the mode */
+    uint8_t at_mode;                         /* whether the series was there */
 };
 
 /* Sums over promises whose time came, each counting a little less than the next; losses are pinball
@@ -47,6 +53,8 @@ struct track_score {
     float issued[3];
     float persistence[3], day[3];          /* of the newest value, and of that a day before */
     float model_count, model[3], blend[3]; /* where the model had an opinion */
+    float mode_count, mode[3],
+        unheld[3]; /* issued at the mode: of the mode, of what was not held */
 };
 
 struct track {
@@ -54,6 +62,8 @@ struct track {
     int64_t scored;  /* the last step that promises were compared with; likewise */
     uint8_t phase;   /* 0 .. TRACK_PERIOD - 1: spreads a fleet's learning over the steps */
     struct series_map map;
+    float mode;         /* on the map: the value of most steps, if any is */
+    uint8_t mode_votes; /* how clearly: steps there less steps elsewhere, bounded */
     struct daybook book;
     struct ridge ridge[TRACK_BLOCKS];
     float gain_product[EXPERT_POINTS][TRACK_KNOTS], gain_square[EXPERT_POINTS][TRACK_KNOTS];
@@ -67,6 +77,10 @@ struct track {
 
 /* `series` is what the map and the book's unit are made from, once. `key`: of server and metric. */
 void track_init(struct track *track, const struct series *series, uint64_t key);
+
+/* Whether the track began on a series that never left its bound, and that has left it: the map that
+ * was chosen for a constant does not fit, and the track should begin again. */
+bool track_outgrown(const struct track *track, const struct series *series);
 
 /* A window, ready to be learned from and asked. */
 struct track_view {
@@ -88,14 +102,17 @@ struct track_words {
     float said[3][EXPERT_COUNT][FORECAST_HORIZON]; /* NaN: cannot be said */
     float weight[3][TRACK_BLOCKS][EXPERT_COUNT];   /* sum up to 1 */
     float blend[3][FORECAST_HORIZON];              /* ordered */
+    float unheld[3][FORECAST_HORIZON]; /* track_finish(): the forecast, before it is held */
+    bool at_mode;
 };
 void track_speak(const struct track *track, const struct track_view *view,
                  struct track_words *words);
 
-/* The forecast: the blend, with a model's opinion where there is one, its band calibrated.
+/* The forecast: the blend, with a model's opinion where there is one, its band calibrated, held at
+ * the mode where that has been better. Fills words->unheld.
  *   model      (3, FORECAST_HORIZON) in the metric's unit; NULL: none; NaN: has no say there
  *   quantiles  (3, FORECAST_HORIZON) in the metric's unit: finite, not yet ordered or bounded */
-void track_finish(const struct track *track, const struct track_words *words, const float *model,
+void track_finish(const struct track *track, struct track_words *words, const float *model,
                   float *quantiles);
 /* Share of the model in the median, mean over the blocks. */
 float track_model_share(const struct track *track);

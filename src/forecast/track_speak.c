@@ -2,6 +2,7 @@
 #include "forecast/track_internal.h"
 
 #include "forecast/blend.h"
+#include "forecast/job.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,7 +13,8 @@ const size_t track_promise_knot[TRACK_PROMISE_KNOTS] = {1, 2, 4, 5,
                                                         7}; /* 4, 12, 36, 48, 96 steps */
 static const int block_middle[TRACK_BLOCKS] = {6, 24, 48, 78};
 
-static const float trusted = 30.0f;     /* values after which losses count half */
+static const float trusted = 30.0f; /* values after which losses count half */
+enum { MODE_VOTES_MIN = 30, MODE_SCORED_MIN = 20 };
 static const float floor_share = 1e-5f; /* of the size of values: what losses do not tell apart */
 
 /* ---- the experts ---- */
@@ -103,7 +105,7 @@ static void say_stretch(const struct track *t, const struct track_fit *fit, stru
 void track_weigh_one(const struct track *t, float scale, size_t b, size_t q,
                      float weight[EXPERT_COUNT])
 {
-    static const float prior[EXPERT_COUNT] = {1, 1, 1, 1, 1, 1, 1, 1};
+    static const float prior[EXPERT_COUNT] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
     float mean[EXPERT_COUNT], most = 0.0f;
     for (size_t e = 0; e < EXPERT_COUNT; e++) {
         const float n = t->loss_count[e][b];
@@ -191,6 +193,23 @@ static void mix(struct track_words *words, const float otherwise[FORECAST_HORIZO
     }
 }
 
+/* Jobs, where they stand out by more than the band is wide: away from the bound, where there is
+ * one.
+ */
+static void expect_jobs(const struct track *t, const struct track_view *view,
+                        struct track_words *words)
+{
+    float *low = words->blend[0], *high = words->blend[2];
+    for (size_t i = 0; i < FORECAST_HORIZON; i++) {
+        const float width = high[i] - low[i], middle = words->blend[1][i];
+        const int64_t ahead = (int64_t)i + 1;
+        if (t->map.scale != SERIES_LOG_MIRRORED)
+            high[i] = fmaxf(high[i], middle + job_stands_out(&view->sums, ahead, 1.0f, width));
+        if (t->map.scale != SERIES_LOG)
+            low[i] = fminf(low[i], middle - job_stands_out(&view->sums, ahead, -1.0f, width));
+    }
+}
+
 void track_speak(const struct track *t, const struct track_view *view, struct track_words *words)
 {
     struct expert_parts parts = {0};
@@ -205,6 +224,10 @@ void track_speak(const struct track *t, const struct track_view *view, struct tr
     track_weigh(t, view->scale, &weights);
     normalise(&weights, words);
     mix(words, parts.base[EXPERT_PERSISTENCE]);
+    expect_jobs(t, view, words);
+    memcpy(words->unheld, words->blend, sizeof words->unheld);
+    words->at_mode = t->mode_votes >= MODE_VOTES_MIN &&
+                     view->sums.mapped[view->sums.newest[view->sums.n - 1]] == t->mode;
 }
 
 /* Draws each quantile of the blend towards the model's by its share; NaN: it says nothing. */
@@ -233,7 +256,20 @@ static void calibrate(const struct track *t, float out[3][FORECAST_HORIZON])
         }
 }
 
-void track_finish(const struct track *t, const struct track_words *words, const float *model,
+static void hold(const struct track *t, float out[3][FORECAST_HORIZON])
+{
+    size_t i = 0;
+    for (size_t b = 0; b < TRACK_BLOCKS; b++) {
+        const struct track_score *s = &t->score[b];
+        const size_t from = i, to = (size_t)forecast_block_end[b];
+        for (size_t q = 0; q < 3 && s->mode_count >= MODE_SCORED_MIN; q++)
+            for (i = from; i < to && s->mode[q] <= s->unheld[q]; i++)
+                out[q][i] = t->mode;
+        i = to;
+    }
+}
+
+void track_finish(const struct track *t, struct track_words *words, const float *model,
                   float *quantiles)
 {
     static const float most = 1e30f;
@@ -242,6 +278,9 @@ void track_finish(const struct track *t, const struct track_words *words, const 
     if (model != NULL)
         add_model(t, model, out);
     calibrate(t, out);
+    memcpy(words->unheld, out, sizeof out);
+    if (words->at_mode)
+        hold(t, out);
     series_back_all(&t->map, (size_t)3 * FORECAST_HORIZON, out[0], quantiles);
     for (size_t i = 0; i < (size_t)3 * FORECAST_HORIZON; i++) {
         const float value = quantiles[i];

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* What forecasters learn from, they learn while it is in the window. */
-enum { WINDOW_STEPS = 864, LEARN_STEPS = 12 };
+enum { WINDOW_STEPS = 864 };
 
 struct replay {
     const struct history *history;
@@ -197,7 +197,7 @@ enum fw_status replay_run(struct replay *r, replay_visit_fn visit, void *ctx, st
         if (status != FW_OK)
             status = fw_fail(err, status, "no memory to replay a history");
         const bool due = step == r->options.origins[next];
-        if (status != FW_OK || (!due && step % LEARN_STEPS != 0))
+        if (status != FW_OK || (!due && step % FORECAST_KEPT_STEPS != 0))
             continue;
         const struct forecast_set *previous = set;
         status = forecaster_run(r->forecaster, r->fleet, previous, &set, err);

@@ -175,7 +175,7 @@ static bool look(struct bench *bench, const struct schema_metric *metric, size_t
                                   metric};
     struct arena arena = arena_over(bench->scratch, series_scratch_bytes(WINDOW_STEPS));
     struct track_view view;
-    if (begin)
+    if (begin || track_outgrown(&bench->track, &series))
         track_init(&bench->track, &series, key);
     track_view(&bench->track, &series, first_step + (int64_t)origin, &arena, &view);
     track_learn(&bench->track, &view);

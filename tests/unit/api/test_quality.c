@@ -58,7 +58,8 @@ static void shown_where_they_belong(void **state)
         "\"persistence\":1.0,\"day_before\":0.4},\"pinball_p50\":{\"ours\":0.5,\"persistence\":1.0,"
         "\"day_before\":0.6},\"weights\":{\"persistence\":0.25,\"level\":0.0,\"day\":0.0,\"week\":"
         "0.0,"
-        "\"recent\":0.0,\"trend\":0.0,\"linear\":0.5,\"climate\":0.0,\"tft\":0.25}}]",
+        "\"recent\":0.0,\"trend\":0.0,\"linear\":0.5,\"yesterday\":0.0,\"climate\":0.0,\"tft\":0."
+        "25}}]",
         true);
     expect(&s, "/metrics",
            "\nforewarn_block_coverage_ratio{metric=\"cpu_user_pct\",horizon=\"13-36\"} 0.8\n",

@@ -149,7 +149,7 @@ static void names_are_all_different(void **state)
             CHECK_TRUE(names[i], strcmp(names[i], names[j]) != 0);
     }
     CHECK_STR("first", names[0], "fixed_0");
-    CHECK_STR("last", names[LADDER_INPUTS - 1], "ahead_15");
+    CHECK_STR("last", names[LADDER_INPUTS - 1], "ahead_16");
 }
 
 int main(void)

@@ -90,7 +90,7 @@ static void begin(struct fixture *f, struct forecaster **forecaster,
     *set = NULL;
     for (size_t t = 0; t < BEFORE; t++) {
         feed_step(f, t);
-        if (t % 12 == 0)
+        if ((T0 / STEP_MS + (int64_t)t) % FORECAST_KEPT_STEPS == 0)
             run(*forecaster, f, set);
     }
 }

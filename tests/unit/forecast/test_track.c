@@ -60,6 +60,20 @@ static void run_at(struct track *track, size_t newest, const float *model,
     track_remember(track, step, words, path->p10, model);
 }
 
+static bool kept(size_t step)
+{
+    return (FIRST_STEP + (int64_t)step) % FORECAST_KEPT_STEPS == 0;
+}
+
+/* The first step after a window whose forecasts are kept. */
+static size_t first_kept(void)
+{
+    size_t step = WINDOW;
+    while (!kept(step))
+        step++;
+    return step;
+}
+
 static void begin(struct track *track)
 {
     const struct series series = window_to(WINDOW - 1);
@@ -192,14 +206,14 @@ struct tally {
     size_t n, inside;
 };
 
-/* Runs every twelfth step over the values; errors are counted from `from` on. */
+/* Runs over the values; errors are counted from `from` on. */
 static struct tally replay(struct track *track, size_t from, const float *model)
 {
     struct tally tally = {0};
     struct track_words words;
     struct forecast_path path;
     begin(track);
-    for (size_t t = WINDOW; t + FORECAST_HORIZON < STEPS; t += 12) {
+    for (size_t t = first_kept(); t + FORECAST_HORIZON < STEPS; t += FORECAST_KEPT_STEPS) {
         run_at(track, t, model, &path, &words);
         size_t last = t;
         while (isnan(values[last]))
@@ -259,7 +273,7 @@ static void who_has_not_spoken_has_no_share(void **state)
     begin(&track);
     for (size_t b = 0; b < TRACK_BLOCKS; b++)
         CHECK_NEAR("before the first", shares(&track, b, &quality), 1.0, 1e-5);
-    for (size_t t = WINDOW; t < WINDOW + 2 * DAY; t += 12)
+    for (size_t t = first_kept(); t < WINDOW + 2 * DAY; t += FORECAST_KEPT_STEPS)
         run_at(&track, t, NULL, &path, &words);
     for (size_t b = 0; b < TRACK_BLOCKS; b++) {
         CHECK_NEAR("shares", shares(&track, b, &quality), 1.0, 1e-5);
@@ -305,7 +319,7 @@ static void a_model_is_believed_when_it_was_right(void **state)
     CHECK_NEAR("unknown: a third", track_model_share(&track), 1.0 / 3.0, 1e-5);
     struct track_words words;
     struct forecast_path path;
-    for (size_t t = WINDOW; t + FORECAST_HORIZON < STEPS; t += 12) {
+    for (size_t t = first_kept(); t + FORECAST_HORIZON < STEPS; t += FORECAST_KEPT_STEPS) {
         for (size_t h = 0; h < FORECAST_HORIZON; h++) {
             const float seen = values[t + 1 + h], truth = isnan(seen) ? 40.0f : seen;
             for (size_t q = 0; q < 3; q++)
@@ -314,6 +328,90 @@ static void a_model_is_believed_when_it_was_right(void **state)
         run_at(&track, t, model, &path, &words);
     }
     CHECK_TRUE("a good one has the say", track_model_share(&track) > 0.9f);
+}
+
+/* ---- what is not smooth ---- */
+
+/* A job that takes one step of a day, whichever: means of days and of half hours blunt it. */
+static void a_daily_job_is_foreseen(void **state)
+{
+    (void)state;
+    static struct track track;
+    struct track_words words;
+    struct forecast_path path;
+    for (size_t job = 130; job < 134; job++) {
+        make_daily(1.0, 20 + job);
+        for (size_t t = 0; t < STEPS; t++)
+            if (t % DAY == job)
+                values[t] = 95.0f;
+        begin(&track);
+        const size_t last = 20 * DAY + job - 40;
+        for (size_t t = WINDOW; t <= last; t++)
+            if (kept(t) || t == last)
+                run_at(&track, t, NULL, &path, &words);
+        CHECK_TRUE("it may run", path.p90[39] > 80.0f);
+        CHECK_TRUE("not before", path.p90[37] < 70.0f);
+        CHECK_TRUE("not after", path.p90[41] < 70.0f);
+    }
+}
+
+/* At 50 but for an excursion now and then, whenever. */
+static void make_constant_but_for(size_t one_in, uint64_t seed)
+{
+    struct fw_rng rng;
+    fw_rng_init(&rng, seed);
+    for (size_t t = 0; t < STEPS; t++)
+        values[t] =
+            fw_rng_below(&rng, one_in) == 0 ? (float)(50.0 + 30.0 * fw_rng_uniform(&rng)) : 50.0f;
+}
+
+static void what_rests_is_held_where_it_rests(void **state)
+{
+    (void)state;
+    static struct track track;
+    struct track_words words;
+    struct forecast_path path;
+    size_t exact = 0, asked = 0, away = 0, moved = 0;
+    make_constant_but_for(60, 30);
+    begin(&track);
+    for (size_t t = WINDOW; t < STEPS; t++) {
+        if (!kept(t) && t % 5 != 0)
+            continue;
+        run_at(&track, t, NULL, &path, &words);
+        if (t < 14 * DAY)
+            continue;
+        const bool rests = values[t] == 50.0f;
+        bool all = true;
+        for (size_t h = 0; h < FORECAST_HORIZON; h++)
+            all = all && path.p10[h] == path.p10[0] && path.p50[h] == path.p10[0];
+        asked += rests ? 1 : 0;
+        exact += rests && all && fabsf(path.p50[0] - 50.0f) < 1e-4f ? 1 : 0;
+        away += rests ? 0 : 1;
+        moved += !rests && !words.at_mode ? 1 : 0;
+    }
+    CHECK_TRUE("asked often", asked > 500 && away > 5);
+    CHECK_TRUE("held at it", exact > asked * 9 / 10);
+    CHECK_EQ("free away from it", moved, away);
+}
+
+static void a_constant_that_wakes_up_begins_again(void **state)
+{
+    (void)state;
+    static struct track track;
+    for (size_t t = 0; t < STEPS; t++)
+        values[t] = t < 2000 ? 0.0f : (float)(t % 7);
+    begin(&track);
+    const struct series asleep = window_to(1999), awake = window_to(2003);
+    CHECK_TRUE("asleep", !track_outgrown(&track, &asleep));
+    CHECK_TRUE("awake", track_outgrown(&track, &awake));
+    track_init(&track, &awake, 5);
+    CHECK_TRUE("once", !track_outgrown(&track, &awake));
+    assert_int_equal(track.map.scale, SERIES_LOG);
+    for (size_t t = 0; t < STEPS; t++)
+        values[t] = t < 2000 ? 40.0f : 41.0f;
+    begin(&track);
+    const struct series elsewhere = window_to(2003);
+    CHECK_TRUE("a constant that is no bound fits as it is", !track_outgrown(&track, &elsewhere));
 }
 
 static void holes_and_constants_are_survived(void **state)
@@ -367,17 +465,18 @@ static void an_open_step_teaches_nothing(void **state)
     struct forecast_path path;
     make_daily(2.0, 10);
     begin(&early);
-    for (size_t t = WINDOW; t < 3000; t += 12)
-        run_at(&early, t, NULL, &path, &words);
+    for (size_t t = WINDOW; t <= 3000; t++)
+        if (kept(t) || t == 3000)
+            run_at(&early, t, NULL, &path, &words);
     whole = early;
     for (size_t t = 3001; t < 3060; t++) {
         const float value = values[t];
-        if (t % 12 == 0)
+        if (kept(t))
             continue; /* its forecast is kept, and is another one */
         values[t] = 99.0f;
         run_at(&early, t, NULL, &path, &words);
         values[t] = value;
-        if (t % 12 == 11 || t == 3059) {
+        if (kept(t + 1) || t == 3059) {
             run_at(&early, t, NULL, &path, &words);
             run_at(&whole, t, NULL, &path, &words);
         }
@@ -425,6 +524,9 @@ int main(void)
         cmocka_unit_test(who_has_not_spoken_has_no_share),
         cmocka_unit_test(it_learns_that_there_is_no_day),
         cmocka_unit_test(a_model_is_believed_when_it_was_right),
+        cmocka_unit_test(a_daily_job_is_foreseen),
+        cmocka_unit_test(what_rests_is_held_where_it_rests),
+        cmocka_unit_test(a_constant_that_wakes_up_begins_again),
         cmocka_unit_test(holes_and_constants_are_survived),
         cmocka_unit_test(what_was_missed_is_learned_late),
         cmocka_unit_test(an_open_step_teaches_nothing),

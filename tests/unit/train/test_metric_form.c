@@ -273,7 +273,7 @@ static void it_learns_and_serves(void **state)
         f.clock.wall_now_ms = T0 + (int64_t)t * STEP_MS + 2000;
         add_row(&f, "ppweb1", T0 + (int64_t)t * STEP_MS + 1000, STATUS_HEALTHY, &value, 1);
         flush(&f);
-        if (t % 12 != 0 && t != 1499)
+        if ((T0 / STEP_MS + (int64_t)t) % FORECAST_KEPT_STEPS != 0 && t != 1499)
             continue;
         const struct forecast_set *previous = set;
         assert_int_equal(forecaster_run(forecaster, f.fleet, previous, &set, NULL), FW_OK);
