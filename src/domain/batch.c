@@ -56,6 +56,7 @@ void batch_free(struct sample_batch *batch)
     fw_free(batch->rows);
     fw_free(batch->values);
     fw_free(batch->name_table);
+    batch_labels_reset(batch, false);
     fw_free(batch);
 }
 
@@ -68,6 +69,7 @@ static size_t held_bytes(const struct sample_batch *batch)
 
 void batch_reset(struct sample_batch *batch)
 {
+    batch_labels_reset(batch, true);
     /* One block of name bytes is kept for the next names; the others go. */
     while (batch->texts != NULL && batch->texts->next != NULL) {
         struct batch_text *next = batch->texts->next;
@@ -81,7 +83,9 @@ void batch_reset(struct sample_batch *batch)
         fw_free(batch->rows);
         fw_free(batch->values);
         fw_free(batch->name_table);
-        *batch = (struct sample_batch){.texts = batch->texts};
+        *batch = (struct sample_batch){.texts = batch->texts,
+                                       .label_rules = batch->label_rules,
+                                       .label_bytes = batch->label_bytes};
         return;
     }
     if (batch->name_table != NULL)

@@ -7,6 +7,7 @@
 #define FW_DOMAIN_BATCH_H
 
 #include "domain/identity.h"
+#include "domain/labels.h"
 #include "domain/schema.h"
 
 #include <stdbool.h>
@@ -77,6 +78,9 @@ struct sample_batch {
     struct batch_text *texts; /* private: the names' bytes */
     uint32_t *name_table;     /* private: open addressing by keyed hash */
     size_t name_table_size;
+    const struct label_rules *label_rules; /* which labels are kept; NULL: none. Survives a reset */
+    size_t labels_dropped; /* that were to be kept: an impossible value, or no room for it */
+    struct batch_label_bytes *label_bytes; /* private */
 };
 
 /* An empty batch. NULL when out of memory. */
@@ -103,6 +107,23 @@ FW_MUST_CHECK enum fw_status batch_row_put(struct sample_batch *batch,
                                            const struct sample_value *values, size_t count);
 /* Forgets the row begun last. */
 void batch_row_drop(struct sample_batch *batch);
+
+/* ---- labels ----
+ *
+ * What a sender says of a server, beside its samples; neither journalled nor part of a row. What is
+ * not on the list of batch->label_rules is passed over, and what cannot be kept is counted: labels
+ * never cost a sample. The same said twice in a row is kept once. */
+enum { BATCH_LABELS_BYTES_MAX = 8 << 20, BATCH_LABELS_KEEP = 64 << 10 };
+/* False: none are kept, or there is no room; batch_label() must then not be called. */
+bool batch_labels_begin(struct sample_batch *batch, const char *server, size_t len);
+void batch_label(struct sample_batch *batch, const char *name, size_t name_len, const char *value,
+                 size_t value_len);
+void batch_labels_end(struct sample_batch *batch);
+/* One server after the other, as they came; *at begins as 0. `server` is not terminated. */
+bool batch_labels_next(const struct sample_batch *batch, size_t *at, const char **server,
+                       size_t *len, struct label_set *set);
+/* Used by batch_reset() and batch_free(). */
+void batch_labels_reset(struct sample_batch *batch, bool keep);
 
 /* Counts a refusal of a whole record and keeps its text while there is room. `field` and
  * `server_name` may be NULL. */

@@ -1,0 +1,124 @@
+/* What a request says of servers beside samples: labels that are kept, in the order they came. */
+#include "base/alloc.h"
+#include "domain/batch.h"
+
+#include <string.h>
+
+/* An entry: length of the server's name, the name, number of labels; of each the rule's number,
+ * the value's length, the value. All numbers are single bytes. */
+struct batch_label_bytes {
+    size_t used, cap;
+    size_t entry;    /* where the open entry begins */
+    size_t before;   /* where the one before it begins; SIZE_MAX: there is none */
+    size_t count_at; /* of the open entry: where its number of labels stands */
+    unsigned char bytes[];
+};
+
+static bool grow(struct sample_batch *batch, size_t more)
+{
+    struct batch_label_bytes *have = batch->label_bytes;
+    const size_t used = have != NULL ? have->used : 0, cap = have != NULL ? have->cap : 0;
+    if (cap - used >= more)
+        return true;
+    if (used + more > BATCH_LABELS_BYTES_MAX)
+        return false;
+    size_t wanted = cap == 0 ? 1024 : 2 * cap;
+    while (wanted < used + more)
+        wanted *= 2;
+    struct batch_label_bytes *grown = fw_realloc(have, sizeof *grown + wanted);
+    if (grown == NULL)
+        return false;
+    if (have == NULL)
+        *grown = (struct batch_label_bytes){.before = SIZE_MAX};
+    grown->cap = wanted;
+    batch->label_bytes = grown;
+    return true;
+}
+
+bool batch_labels_begin(struct sample_batch *batch, const char *server, size_t len)
+{
+    if (batch->label_rules == NULL || batch->label_rules->count == 0)
+        return false;
+    if (!grow(batch, len + 2)) {
+        batch->labels_dropped++;
+        return false;
+    }
+    struct batch_label_bytes *l = batch->label_bytes;
+    l->entry = l->used;
+    l->bytes[l->used++] = (unsigned char)len;
+    memcpy(l->bytes + l->used, server, len);
+    l->used += len;
+    l->count_at = l->used;
+    l->bytes[l->used++] = 0;
+    return true;
+}
+
+void batch_label(struct sample_batch *batch, const char *name, size_t name_len, const char *value,
+                 size_t value_len)
+{
+    const char *rule = label_rules_find(batch->label_rules, name, name_len);
+    if (rule == NULL || value_len == 0)
+        return;
+    if (!label_value_valid(value, value_len) ||
+        batch->label_bytes->bytes[batch->label_bytes->count_at] == LABELS_MAX ||
+        !grow(batch, value_len + 2)) {
+        batch->labels_dropped++;
+        return;
+    }
+    struct batch_label_bytes *l = batch->label_bytes;
+    const size_t index =
+        (size_t)(rule - batch->label_rules->names[0]) / sizeof batch->label_rules->names[0];
+    l->bytes[l->count_at]++;
+    l->bytes[l->used++] = (unsigned char)index;
+    l->bytes[l->used++] = (unsigned char)value_len;
+    memcpy(l->bytes + l->used, value, value_len);
+    l->used += value_len;
+}
+
+void batch_labels_end(struct sample_batch *batch)
+{
+    struct batch_label_bytes *l = batch->label_bytes;
+    const size_t size = l->used - l->entry;
+    const bool again = l->before != SIZE_MAX && l->entry - l->before == size &&
+                       memcmp(l->bytes + l->before, l->bytes + l->entry, size) == 0;
+    if (again || l->bytes[l->count_at] == 0)
+        l->used = l->entry;
+    else
+        l->before = l->entry;
+}
+
+bool batch_labels_next(const struct sample_batch *batch, size_t *at, const char **server,
+                       size_t *len, struct label_set *set)
+{
+    const struct batch_label_bytes *l = batch->label_bytes;
+    label_set_clear(set);
+    if (l == NULL || *at >= l->used)
+        return false;
+    const unsigned char *next = l->bytes + *at;
+    *len = *next++;
+    *server = (const char *)next;
+    next += *len;
+    for (unsigned n = *next++; n > 0; n--) {
+        const char *name = batch->label_rules->names[next[0]];
+        /* What does not fit in all is left out; the sender's order decides. */
+        (void)label_set_put(set, name, strlen(name), (const char *)next + 2, next[1]);
+        next += 2 + next[1];
+    }
+    *at = (size_t)(next - l->bytes);
+    return true;
+}
+
+void batch_labels_reset(struct sample_batch *batch, bool keep)
+{
+    struct batch_label_bytes *l = batch->label_bytes;
+    batch->labels_dropped = 0;
+    if (l == NULL)
+        return;
+    if (keep && l->cap <= BATCH_LABELS_KEEP) {
+        l->used = 0;
+        l->before = SIZE_MAX;
+        return;
+    }
+    fw_free(l);
+    batch->label_bytes = NULL;
+}
