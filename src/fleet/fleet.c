@@ -106,6 +106,7 @@ void fleet_free(struct fleet *fleet)
         struct fleet_place *chunk = atomic_load(&fleet->chunks[i]);
         for (size_t k = 0; chunk != NULL && k < FLEET_CHUNK; k++) {
             window_fini(&chunk[k].window, &fleet->shape);
+            fleet_labels_drop(fleet, &chunk[k]);
             pthread_mutex_destroy(&chunk[k].lock);
         }
         fw_free(chunk);
@@ -595,6 +596,7 @@ static void forget(struct fleet *fleet, struct fleet_place *place, uint32_t slot
     const struct fleet_tally before = fleet_tally_take(place);
     window_fini(&place->window, &fleet->shape);
     fleet_tally_settle(fleet, place, before);
+    fleet_labels_drop(fleet, place);
     if (atomic_load(&place->revision) != 0)
         atomic_fetch_sub(&fleet->servers, 1);
     atomic_store(&place->revision, 0);

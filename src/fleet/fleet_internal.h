@@ -29,8 +29,9 @@ struct fleet_place {
     uint32_t next_free;
     bool taken;
     uint8_t name_len, status;
-    uint8_t own_profile;  /* as records name it; PROFILE_UNKNOWN when none does */
-    uint8_t rule_profile; /* by the rules */
+    uint8_t own_profile;         /* as records name it; PROFILE_UNKNOWN when none does */
+    uint8_t rule_profile;        /* by the rules */
+    struct fleet_labels *labels; /* labels.c's; NULL: none */
     char name[SERVER_NAME_MAX + 1];
 };
 
@@ -61,6 +62,8 @@ struct fleet {
     _Atomic size_t servers, ready, bytes;
     _Atomic uint64_t records;
     _Atomic uint64_t rows;
+    _Atomic uint64_t label_revisions;
+    _Atomic size_t labelled; /* places with labels */
 
     uint64_t seq, batches; /* under shared->position_lock */
 };
@@ -81,6 +84,8 @@ struct fleet_tally fleet_tally_take(const struct fleet_place *place);
 void fleet_tally_settle(struct fleet *fleet, struct fleet_place *place, struct fleet_tally before);
 /* Under the place's lock: marks the window as changed. */
 void fleet_place_changed(struct fleet *fleet, struct fleet_place *place);
+/* Under the place's lock: its labels go. */
+void fleet_labels_drop(struct fleet *fleet, struct fleet_place *place);
 /* The monotonic time at which a server counts as heard when its news came at `received_ms`. */
 int64_t fleet_heard_ms(const struct fleet *fleet, int64_t received_ms);
 

@@ -1,0 +1,38 @@
+/* Labels of servers: what senders said last, within the bounds of domain/labels.h.
+ *
+ * A label keeps its value for as long as somebody sends that value: two exporters of a server that
+ * disagree ("job") would otherwise make it come and go. Another value is taken once the old one was
+ * not sent for FLEET_LABEL_HOLD_MS; a label that nobody sends for FLEET_LABEL_FORGET_MS goes when
+ * the server is next heard of with labels. Times are monotonic and begin anew with each start.
+ *
+ * A server without labels costs nothing, others at most 1.2 KiB. Labels go with their server.
+ * Threads: any. */
+#ifndef FW_FLEET_LABELS_H
+#define FW_FLEET_LABELS_H
+
+#include "fleet/fleet.h"
+
+#define FLEET_LABEL_HOLD_MS (INT64_C(15) * 60 * 1000)
+#define FLEET_LABEL_FORGET_MS (INT64_C(24) * 3600 * 1000)
+
+/* Takes what a batch says of servers that the fleet has; others are passed over. Returns how many
+ * labels found no room or no memory. */
+size_t fleet_labels_take(struct fleet *fleet, const struct sample_batch *batch);
+/* Sets all labels of a server, as read from the store. False: no such server, or no memory. */
+bool fleet_labels_put(struct fleet *fleet, const char *name, size_t len,
+                      const struct label_set *set);
+
+/* False: an empty slot, or no labels; *out is then empty. */
+bool fleet_labels_read(const struct fleet *fleet, size_t slot, struct label_set *out);
+/* The same by name, as a label_source whose context is the fleet. */
+bool fleet_labels_find(void *fleet, const char *server, struct label_set *out);
+
+/* Grows with every change. */
+uint64_t fleet_labels_revision(const struct fleet *fleet);
+/* As fleet_labels_read(), with the server's name, and only what changed after `revision`. */
+bool fleet_labels_changed(const struct fleet *fleet, size_t slot, uint64_t revision,
+                          char name[SERVER_NAME_MAX + 1], struct label_set *out);
+/* Servers that have labels. */
+size_t fleet_labels_count(const struct fleet *fleet);
+
+#endif
