@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static const char *const own_names[] = {"server_name", "timestamp", "status", "profile"};
+static const char *const own_names[] = {"server_name", "timestamp", "status", "profile", "labels"};
 
 const char *ingest_field_name(const struct ingest_fields *fields, int field)
 {
@@ -42,8 +42,8 @@ void ingest_fields_init(struct ingest_fields *fields, const struct schema *schem
     fields->schema = schema;
     for (size_t i = 0; i < FIELD_SLOTS; i++)
         fields->slots[i].field = FIELD_NONE;
-    /* The four first: a metric cannot take their names away. */
-    for (int field = FIELD_SERVER_NAME; field <= FIELD_PROFILE; field++)
+    /* The five first: a metric cannot take their names away. */
+    for (int field = FIELD_SERVER_NAME; field <= FIELD_LABELS; field++)
         add(fields, field);
     for (size_t i = 0; i < schema->count; i++)
         add(fields, (int)i);

@@ -11,6 +11,7 @@ enum {
     FIELD_TIMESTAMP,
     FIELD_STATUS,
     FIELD_PROFILE,
+    FIELD_LABELS,
     FIELD_SLOTS = 256,
 };
 

@@ -28,6 +28,8 @@ struct reading {
     uint32_t seen; /* bit per own field: it was there, even as null */
     int64_t time_ms;
     uint8_t status, profile;
+    bool has_labels;
+    struct fw_json_value labels;
     uint64_t mask;
     float values[SCHEMA_METRICS_MAX];
 
@@ -167,6 +169,33 @@ static void read_word(struct reading *r, int field, struct fw_json_value value)
         r->profile = (uint8_t)profile_parse(text, len);
 }
 
+/* Text by text: numbers and the like are no labels, and none is worth a record. */
+static void read_labels(struct reading *r, struct fw_json_value value)
+{
+    if (fw_json_type(value) == FW_JSON_NULL)
+        return;
+    if (fw_json_type(value) != FW_JSON_OBJECT) {
+        blame_type(r, BATCH_BAD_RECORD, FIELD_LABELS, value);
+        return;
+    }
+    r->has_labels = true;
+    r->labels = value;
+}
+
+static void put_labels(const struct reading *r, struct sample_batch *batch)
+{
+    struct fw_json_iter members = fw_json_walk(r->labels);
+    struct fw_json_value value;
+    const char *key, *text;
+    size_t key_len, len;
+    if (!batch_labels_begin(batch, r->name, r->name_len))
+        return;
+    while (fw_json_next_member(&members, &key, &key_len, &value))
+        if ((text = fw_json_string(value, &len)) != NULL)
+            batch_label(batch, key, key_len, text, len);
+    batch_labels_end(batch);
+}
+
 static void read_own(struct reading *r, int field, struct fw_json_value value)
 {
     const uint32_t bit = (uint32_t)1 << (field - FIELD_SERVER_NAME);
@@ -181,6 +210,9 @@ static void read_own(struct reading *r, int field, struct fw_json_value value)
         return;
     case FIELD_TIMESTAMP:
         read_time(r, value);
+        return;
+    case FIELD_LABELS:
+        read_labels(r, value);
         return;
     default:
         read_word(r, field, value);
@@ -220,6 +252,7 @@ static void reject(const struct reading *r, size_t index, struct sample_batch *b
         batch_reject(batch, index, r->reason, field, r->name, r->name_len, "%s expected, not %s",
                      r->field < FIELD_SERVER_NAME  ? "a number"
                      : r->field == FIELD_TIMESTAMP ? "a date and time"
+                     : r->field == FIELD_LABELS    ? "an object of texts"
                                                    : "a string",
                      fw_json_type_name(r->found));
         return;
@@ -259,6 +292,8 @@ static enum fw_status add_row(const struct reading *r, size_t index, struct samp
         const int metric = __builtin_ctzll(bits);
         values[n++] = (struct sample_value){(uint16_t)metric, r->values[metric]};
     }
+    if (r->has_labels)
+        put_labels(r, batch);
     return batch_row_put(batch, &head, values, n);
 }
 
@@ -269,7 +304,7 @@ enum fw_status ingest_record(const struct ingest_fields *fields, struct fw_json_
     r.fields = fields;
     r.name = NULL;
     r.name_len = 0;
-    r.has_time = false;
+    r.has_time = r.has_labels = false;
     r.seen = 0;
     r.time_ms = 0;
     r.status = STATUS_UNKNOWN;

@@ -279,6 +279,22 @@ static bool begin_reading(struct series_gather *g, const struct raw_series *id,
     return server_index(g, server, server_len, &r->sample.server);
 }
 
+/* Series of one target stand together and share its labels: one of them is looked at. */
+static void take_labels(struct series_gather *g, const struct raw_series *id,
+                        const struct reading *r)
+{
+    if (r->sample.target == g->labelled)
+        return;
+    g->labelled = r->sample.target;
+    if (!batch_labels_begin(g->batch, r->server, r->server_len))
+        return;
+    for (size_t i = 0; i < id->label_count; i++) {
+        const struct raw_label *label = &id->labels[i];
+        batch_label(g->batch, label->name, label->name_len, label->value, label->value_len);
+    }
+    batch_labels_end(g->batch);
+}
+
 static enum fw_status refuse_series(struct series_gather *g,
                                     const struct remote_write_series *series)
 {
@@ -311,6 +327,7 @@ static enum fw_status take_series(void *ctx, const struct remote_write_series *s
     if (!begin_reading(g, &series->id, &meaning, server, server_len, &r))
         return FW_ENOMEM;
     r.sample.target = target_of(&series->id, server, server_len);
+    take_labels(g, &series->id, &r);
     struct remote_write_sample in;
     for (const unsigned char *at = NULL; status == FW_OK && remote_write_next(series, &at, &in);)
         status = take_sample(g, &r, in.time_ms, in.value);
@@ -360,6 +377,7 @@ enum fw_status series_gather_put(struct series_gather *gather, const struct raw_
     r.sample.loose = source->loose;
     const uint64_t both[2] = {fw_hash_keyed(server, source->server_len), source->target};
     r.sample.target = fw_hash_keyed(both, sizeof both);
+    take_labels(gather, id, &r);
     return take_sample(gather, &r, time_ms, value);
 }
 

@@ -59,6 +59,7 @@ struct series_gather {
     /* samples that went no further, by why */
     uint64_t unmapped, ignored, stale, not_finite, no_server;
     uint64_t repeated;  /* set by series_book_take(): had come before */
+    uint64_t labelled;  /* private: the target whose labels were looked at last */
     struct fw_buf body; /* the decoder's, for what it unpacks and samples point into */
 };
 
@@ -66,6 +67,9 @@ struct series_gather {
 void series_gather_init(struct series_gather *gather, const struct series_rules *rules,
                         const struct schema *schema, struct sample_batch *batch);
 void series_gather_fini(struct series_gather *gather);
+
+/* The labels of a target's series say something of its server: those that batch->label_rules keeps
+ * go into the batch, from each target's first series that means something. */
 
 /* Reads an unpacked body, which must live as long as *gather is used. A series with a fault, and a
  * sample with an impossible time or value, is a refusal in the batch; others are taken all the

@@ -286,6 +286,61 @@ static void test_times(void **state)
     }
 }
 
+/* {server: first label's value}; "" when nothing is said. */
+static const char *said(const char *server)
+{
+    static struct label_set set;
+    size_t at = 0, len;
+    const char *name, *label, *value, *found = "";
+    while (batch_labels_next(batch, &at, &name, &len, &set)) {
+        size_t first = 0;
+        if (len == strlen(server) && memcmp(name, server, len) == 0 &&
+            label_set_next(&set, &first, &label, &value))
+            found = value;
+    }
+    return found;
+}
+
+static void test_labels(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *labels, *said;
+        size_t rows;
+    } rows[] = {
+        {"one",           "{\"dc\":\"fra\"}",                "fra", 1},
+        {"the last wins", "{\"dc\":\"fra\",\"dc\":\"ams\"}", "ams", 1},
+        {"escapes",       "{\"dc\":\"\\u0066ra\"}",          "fra", 1},
+        {"another",       "{\"colour\":\"red\"}",            "",    1},
+        {"a number",      "{\"dc\":7}",                      "",    1},
+        {"empty",         "{}",                              "",    1},
+        {"null",          "null",                            "",    1},
+        {"control bytes", "{\"dc\":\"a\\u0000b\"}",          "",    1},
+        {"a list",        "[\"dc\"]",                        "",    0},
+        {"a text",        "\"dc=fra\"",                      "",    0},
+    };
+    struct label_rules rules;
+    assert_int_equal(label_rules_parse(&rules, "dc", NULL), FW_OK);
+    batch->label_rules = &rules;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char body[256];
+        snprintf(body, sizeof body,
+                 "[{\"labels\":%s,\"server_name\":\"a\",\"timestamp\":0,\"load_average\":1}]",
+                 rows[i].labels);
+        CHECK_EQ(rows[i].name, decode(body, INGEST_JSON_ANY), FW_OK);
+        CHECK_EQ(rows[i].name, batch->row_count, rows[i].rows);
+        CHECK_STR(rows[i].name, said("a"), rows[i].said);
+        if (rows[i].rows == 0)
+            CHECK_STR(rows[i].name, batch->errors[0].field, "labels");
+    }
+    /* A refused record says nothing either. */
+    assert_int_equal(decode("[{\"labels\":{\"dc\":\"fra\"},\"server_name\":\"a\",\"timestamp\":0}]",
+                            INGEST_JSON_ANY),
+                     FW_OK);
+    CHECK_STR("refused", said("a"), "");
+    batch->label_rules = NULL;
+}
+
 static void test_every_metric_by_name(void **state)
 {
     (void)state;
@@ -470,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_whole_bodies),
         cmocka_unit_test(test_records),
         cmocka_unit_test(test_times),
+        cmocka_unit_test(test_labels),
         cmocka_unit_test(test_every_metric_by_name),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_too_many_records),

@@ -742,6 +742,43 @@ static void test_allocations_fail(void **state)
     }
 }
 
+/* Labels of a target's series are said of its server: by each target once a request, whether its
+ * series mean something at once or not, and by none that mean nothing. */
+static void test_labels(void **state)
+{
+    (void)state;
+    static const char *const expected[] = {"db1 dc=fra job=node", "db1 job=java rack=r1",
+                                           "db2 dc=ams"};
+    struct stage s;
+    struct label_rules rules;
+    stage_open(&s, &(struct series_book_options){0});
+    assert_int_equal(label_rules_parse(&rules, "dc, job, rack, cpu", NULL), FW_OK);
+    s.batch->label_rules = &rules;
+    pb_put(&s.request, "node_load1{dc=\"fra\",instance=\"db1:9100\",job=\"node\"}", 1, BEGIN_MS);
+    pb_put(&s.request, "node_load1{dc=\"fra\",instance=\"db1:9100\",job=\"node\"}", 2,
+           BEGIN_MS + 1);
+    pb_put(&s.request, "nobody_knows{dc=\"fra\",instance=\"db9:9100\"}", 1, BEGIN_MS);
+    pb_put(&s.request, "process_cpu_seconds_total{instance=\"db1:9200\",job=\"java\",rack=\"r1\"}",
+           1, BEGIN_MS);
+    pb_put(&s.request,
+           "node_network_receive_bytes_total{dc=\"ams\",device=\"eth0\",instance=\"db2:9100\"}", 1,
+           BEGIN_MS);
+    send(&s);
+    size_t at = 0, n = 0, len;
+    const char *server, *name, *value;
+    struct label_set set;
+    while (batch_labels_next(s.batch, &at, &server, &len, &set)) {
+        char text[128];
+        int used = snprintf(text, sizeof text, "%.*s", (int)len, server);
+        for (size_t i = 0; label_set_next(&set, &i, &name, &value);)
+            used += snprintf(text + used, sizeof text - (size_t)used, " %s=%s", name, value);
+        assert_true(n < COUNT_OF(expected));
+        CHECK_STR("said", text, expected[n++]);
+    }
+    assert_int_equal(n, COUNT_OF(expected));
+    stage_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -766,6 +803,7 @@ int main(void)
         cmocka_unit_test(test_parts_are_bounded),
         cmocka_unit_test(test_parts_come_and_go),
         cmocka_unit_test(test_names_are_bounded),
+        cmocka_unit_test(test_labels),
         cmocka_unit_test(test_allocations_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
