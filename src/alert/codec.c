@@ -61,6 +61,22 @@ bool alert_get_text(struct fw_json_value object, const char *key, char *out, siz
     return true;
 }
 
+bool alert_get_labels(struct fw_json_value root, struct label_set *labels)
+{
+    struct fw_json_value object, value;
+    const char *key, *text;
+    size_t key_len, len;
+    label_set_clear(labels);
+    if (!fw_json_get(root, "labels", &object))
+        return true;
+    struct fw_json_iter members = fw_json_walk(object);
+    while (fw_json_next_member(&members, &key, &key_len, &value))
+        if ((text = fw_json_string(value, &len)) == NULL ||
+            !label_set_put(labels, key, key_len, text, len))
+            return false;
+    return true;
+}
+
 bool alert_get_members(struct fw_json_value root, struct alert *a,
                        char metric[SCHEMA_METRIC_NAME_MAX + 1])
 {

@@ -7,6 +7,7 @@
 #define FW_ALERT_CONTROL_H
 
 #include "alert/alert.h"
+#include "domain/labels.h"
 
 enum {
     ALERT_SILENCES_MAX = 1000,
@@ -15,6 +16,7 @@ enum {
     ALERT_PERSON_MAX = 64,
     ALERT_COMMENT_MAX = 512,
     ALERT_SILENCE_ID_SIZE = 17, /* 16 hex digits */
+    ALERT_SILENCE_LABELS_MAX = 8,
 };
 
 /* Which alerts, when, and why. Patterns are globs; "" fits everything. */
@@ -22,9 +24,10 @@ struct alert_silence {
     char id[ALERT_SILENCE_ID_SIZE];
     char server[ALERT_PATTERN_MAX + 1];
     char metric[SCHEMA_METRIC_NAME_MAX + 1]; /* a glob as well; "server_silent" is a metric here */
-    enum profile profile;                    /* PROFILE_UNKNOWN: any */
-    int severity;                            /* enum alert_severity; -1: any */
-    int64_t starts_ms, ends_ms;              /* ends_ms INT64_MAX: until somebody ends it */
+    struct label_set labels;    /* of the server; values are globs, all must be there */
+    enum profile profile;       /* PROFILE_UNKNOWN: any */
+    int severity;               /* enum alert_severity; -1: any */
+    int64_t starts_ms, ends_ms; /* ends_ms INT64_MAX: until somebody ends it */
     /* Recurring: only on these days of the week (bit 0: Monday), from so many minutes after
      * midnight for so long, in a zone so far from UTC. days 0: all the time. */
     uint8_t days;
@@ -38,9 +41,9 @@ struct alert_silence {
 
 /* Whether the silence holds at that moment, and when that changes next (INT64_MAX: never). Pure. */
 bool alert_silence_holds(const struct alert_silence *silence, int64_t now_ms, int64_t *changes_ms);
-/* Whether it is about the alert. Pure. */
+/* Whether it is about the alert, whose server has these labels. Pure. */
 bool alert_silence_fits(const struct alert_silence *silence, const struct schema *schema,
-                        const struct alert *alert);
+                        const struct alert *alert, const struct label_set *labels);
 /* FW_EINVAL: nothing is chosen, no such days, ends before it starts, a recurring one without a
  * length; err names the field as the API has it. */
 FW_MUST_CHECK enum fw_status alert_silence_check(const struct alert_silence *silence,
@@ -63,7 +66,8 @@ static inline bool alert_mark_suppressed(const struct alert_mark *mark)
 struct alert_control;
 struct alert_control_options {
     const struct schema *schema;
-    struct store_state *state; /* NULL: nothing is kept */
+    struct store_state *state;  /* NULL: nothing is kept */
+    struct label_source labels; /* of servers, for silences that choose by them */
     bool inhibit; /* warnings wait while a critical alert of the server, or its silence, fires */
     /* Called after every change, on the changer's thread. May be NULL. */
     void (*changed)(void *ctx);

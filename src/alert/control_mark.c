@@ -74,8 +74,11 @@ static void mark_inhibited(const struct alert_list *list, struct alert_mark *mar
 static void mark_one(const struct alert_control *control, const struct alert *alert,
                      const struct alert_silence *const *holding, size_t n, struct alert_mark *mark)
 {
+    struct label_set labels;
+    if (n > 0)
+        (void)label_source_read(&control->options.labels, alert->server, &labels);
     for (size_t i = 0; i < n; i++) {
-        if (!alert_silence_fits(holding[i], control->options.schema, alert))
+        if (!alert_silence_fits(holding[i], control->options.schema, alert, &labels))
             continue;
         memcpy(mark->silenced_by, holding[i]->id, sizeof mark->silenced_by);
         break;

@@ -28,6 +28,9 @@ void alert_silence_put(struct fw_buf *out, const struct alert_silence *s)
     alert_put_text(out, "id", s->id);
     alert_put_text(out, "server", s->server);
     alert_put_text(out, "metric", s->metric);
+    fw_buf_puts(out, ",\"labels\":{");
+    label_set_put_members(out, &s->labels);
+    fw_buf_putc(out, '}');
     put_int(out, "profile", s->profile);
     put_int(out, "severity", s->severity);
     put_int(out, "starts", s->starts_ms);
@@ -50,6 +53,7 @@ bool alert_silence_get(struct fw_json_value root, struct alert_silence *s)
         !alert_get_text(root, "id", s->id, sizeof s->id) ||
         !alert_get_text(root, "server", s->server, sizeof s->server) ||
         !alert_get_text(root, "metric", s->metric, sizeof s->metric) ||
+        !alert_get_labels(root, &s->labels) ||
         !alert_get_int(root, "profile", 0, PROFILE_UNKNOWN, &profile) ||
         !alert_get_int(root, "severity", -1, ALERT_CRITICAL, &severity) ||
         !alert_get_int(root, "starts", INT64_MIN, INT64_MAX, &s->starts_ms) ||

@@ -62,21 +62,36 @@ static bool pattern_fits(const char *pattern, const char *text)
     return pattern[0] == '\0' || fw_glob_match(pattern, text);
 }
 
+static bool labels_fit(const struct label_set *wanted, const struct label_set *labels)
+{
+    const char *name, *pattern;
+    for (size_t at = 0; label_set_next(wanted, &at, &name, &pattern);) {
+        const char *value = label_set_get(labels, name);
+        if (value == NULL || !fw_glob_match(pattern, value))
+            return false;
+    }
+    return true;
+}
+
 bool alert_silence_fits(const struct alert_silence *s, const struct schema *schema,
-                        const struct alert *alert)
+                        const struct alert *alert, const struct label_set *labels)
 {
     return (s->profile == PROFILE_UNKNOWN || s->profile == alert->profile) &&
            (s->severity < 0 || s->severity == (int)alert->severity) &&
            pattern_fits(s->server, alert->server) &&
-           pattern_fits(s->metric, alert_metric_name(schema, alert->metric));
+           pattern_fits(s->metric, alert_metric_name(schema, alert->metric)) &&
+           labels_fit(&s->labels, labels);
 }
 
 enum fw_status alert_silence_check(const struct alert_silence *s, struct fw_error *err)
 {
     if (s->server[0] == '\0' && s->metric[0] == '\0' && s->profile == PROFILE_UNKNOWN &&
-        s->severity < 0)
-        return fw_fail(err, FW_EINVAL,
-                       "server: give server, metric, profile or severity; \"*\" is every server");
+        s->severity < 0 && s->labels.count == 0)
+        return fw_fail(
+            err, FW_EINVAL,
+            "server: give server, labels, metric, profile or severity; \"*\" is every server");
+    if (s->labels.count > ALERT_SILENCE_LABELS_MAX)
+        return fw_fail(err, FW_EINVAL, "labels: more than %d", ALERT_SILENCE_LABELS_MAX);
     if (s->starts_ms >= s->ends_ms)
         return fw_fail(err, FW_EINVAL, "ends_at: does not lie behind starts_at");
     if (s->days > 127)

@@ -59,6 +59,8 @@ static void test_when_it_holds(void **state)
     }
 }
 
+static const struct label_set no_labels;
+
 static struct alert_silence plain(void)
 {
     struct alert_silence s = {.profile = PROFILE_UNKNOWN,
@@ -97,7 +99,37 @@ static void test_whom_it_fits(void **state)
         struct alert_silence s = {.profile = rows[i].profile, .severity = rows[i].severity};
         snprintf(s.server, sizeof s.server, "%s", rows[i].server);
         snprintf(s.metric, sizeof s.metric, "%s", rows[i].metric);
-        CHECK_EQ(rows[i].name, alert_silence_fits(&s, &schema, &alert), rows[i].fits);
+        CHECK_EQ(rows[i].name, alert_silence_fits(&s, &schema, &alert, &no_labels), rows[i].fits);
+    }
+}
+
+static void test_whom_it_fits_by_label(void **state)
+{
+    (void)state;
+    schema_default(&schema);
+    static const struct {
+        const char *name, *label, *pattern;
+        bool fits;
+    } rows[] = {
+        {"value",         "dc",   "fra1", true },
+        {"pattern",       "dc",   "fra*", true },
+        {"another value", "dc",   "ams1", false},
+        {"not there",     "team", "*",    false},
+        {"case",          "dc",   "FRA1", false},
+    };
+    struct alert alert = {.metric = METRIC_DISK_USAGE};
+    struct label_set labels = {0};
+    assert_true(label_set_put(&labels, "dc", 2, "fra1", 4));
+    assert_true(label_set_put(&labels, "rack", 4, "r7", 2));
+    snprintf(alert.server, sizeof alert.server, "db-1");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct alert_silence s = {.profile = PROFILE_UNKNOWN, .severity = -1};
+        assert_true(label_set_put(&s.labels, rows[i].label, strlen(rows[i].label), rows[i].pattern,
+                                  strlen(rows[i].pattern)));
+        CHECK_EQ(rows[i].name, alert_silence_fits(&s, &schema, &alert, &labels), rows[i].fits);
+        /* All that is given must fit. */
+        assert_true(label_set_put(&s.labels, "rack", 4, "r8", 2));
+        CHECK_EQ(rows[i].name, alert_silence_fits(&s, &schema, &alert, &labels), false);
     }
 }
 
@@ -327,10 +359,15 @@ static void test_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_when_it_holds), cmocka_unit_test(test_whom_it_fits),
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_silencing),
-        cmocka_unit_test(test_acknowledging), cmocka_unit_test(test_inhibition),
-        cmocka_unit_test(test_failing_store), cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_when_it_holds),
+        cmocka_unit_test(test_whom_it_fits),
+        cmocka_unit_test(test_whom_it_fits_by_label),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_silencing),
+        cmocka_unit_test(test_acknowledging),
+        cmocka_unit_test(test_inhibition),
+        cmocka_unit_test(test_failing_store),
+        cmocka_unit_test(test_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
