@@ -15,10 +15,27 @@ void notify_ledger_init(struct notify_ledger *ledger, const struct notify_rules 
 void notify_ledger_fini(struct notify_ledger *ledger)
 {
     for (size_t i = 0; i < ledger->count; i++)
-        fw_free(ledger->entries[i]);
+        notify_entry_free(ledger->entries[i]);
     fw_free(ledger->entries);
     ledger->entries = NULL;
     ledger->count = ledger->cap = 0;
+}
+
+void notify_entry_free(struct notify_entry *entry)
+{
+    if (entry != NULL)
+        fw_free(entry->labels);
+    fw_free(entry);
+}
+
+bool notify_entry_label(struct notify_entry *entry, const struct label_set *labels)
+{
+    if (labels->count == 0)
+        return true;
+    entry->labels = fw_malloc(label_set_size(labels));
+    if (entry->labels != NULL)
+        label_set_copy(entry->labels, labels);
+    return entry->labels != NULL;
 }
 
 static bool to_alertmanager(const struct notify_ledger *ledger)
@@ -58,7 +75,7 @@ bool notify_ledger_add(struct notify_ledger *ledger, struct notify_entry *entry)
         const size_t cap = ledger->cap == 0 ? 16 : 2 * ledger->cap;
         void *grown = fw_realloc_array(ledger->entries, cap, sizeof(struct notify_entry *));
         if (grown == NULL) {
-            fw_free(entry);
+            notify_entry_free(entry);
             return false;
         }
         ledger->entries = grown;
@@ -150,8 +167,12 @@ static bool begin(struct notify_ledger *ledger, const struct alert *alert,
         return true;
     }
     struct notify_entry *entry = fw_calloc(1, sizeof *entry);
-    if (entry == NULL)
+    struct label_set labels;
+    (void)label_source_read(&ledger->labels, alert->server, &labels);
+    if (entry == NULL || !notify_entry_label(entry, &labels)) {
+        notify_entry_free(entry);
         return false;
+    }
     entry->alert = *alert;
     entry->alert.starts_ms = starts_ms;
     const char *metric = alert_metric_name(ledger->schema, alert->metric);
@@ -230,7 +251,7 @@ static void purge(struct notify_ledger *ledger)
         return;
     for (size_t i = 0; i < ledger->count; i++) {
         if (ledger->entries[i]->gone)
-            fw_free(ledger->entries[i]);
+            notify_entry_free(ledger->entries[i]);
         else
             ledger->entries[kept++] = ledger->entries[i];
     }
@@ -380,7 +401,7 @@ void notify_ledger_sweep(struct notify_ledger *ledger)
         struct notify_entry *e = ledger->entries[i];
         e->dirty = false;
         if (e->gone)
-            fw_free(e);
+            notify_entry_free(e);
         else
             ledger->entries[kept++] = e;
     }

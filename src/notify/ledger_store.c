@@ -22,18 +22,25 @@ static void encode(const struct notify_entry *e, struct fw_buf *out)
         out, "{\"v\":%d,\"over\":%d,\"over_at\":%" PRId64 ",\"told\":%d,\"told_at\":%" PRId64 ",",
         ENTRY_VERSION, e->over, e->over_ms, (int)e->told, e->told_ms);
     alert_put_members(out, &e->alert, e->metric);
+    if (e->labels != NULL) {
+        fw_buf_puts(out, ",\"labels\":{");
+        label_set_put_members(out, e->labels);
+        fw_buf_putc(out, '}');
+    }
     fw_buf_putc(out, '}');
 }
 
 static bool decode(struct fw_json_value root, const struct schema *schema, struct notify_entry *e)
 {
     int64_t version, over, told;
+    struct label_set labels;
     if (!alert_get_int(root, "v", ENTRY_VERSION, ENTRY_VERSION, &version) ||
         !alert_get_int(root, "over", 0, 1, &over) ||
         !alert_get_int(root, "over_at", INT64_MIN, INT64_MAX, &e->over_ms) ||
         !alert_get_int(root, "told", NOTIFY_NOTHING, NOTIFY_RESOLVED, &told) ||
         !alert_get_int(root, "told_at", INT64_MIN, INT64_MAX, &e->told_ms) ||
-        !alert_get_members(root, &e->alert, e->metric))
+        !alert_get_members(root, &e->alert, e->metric) || !alert_get_labels(root, &labels) ||
+        !notify_entry_label(e, &labels))
         return false;
     e->over = over != 0;
     e->told = (enum notify_told)told;
@@ -65,7 +72,7 @@ static bool load_entry(void *ctx, const char *key, const void *data, size_t len)
     if (data == NULL || fw_json_parse(loading->parser, data, len, &root, NULL) != FW_OK ||
         !decode(root, loading->ledger->schema, entry)) {
         loading->unreadable++;
-        fw_free(entry);
+        notify_entry_free(entry);
         return true;
     }
     loading->out_of_memory = !notify_ledger_add(loading->ledger, entry);

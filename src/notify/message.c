@@ -45,14 +45,26 @@ static const char *alert_name(const struct notify_entry *e)
     return is_silence(e) ? "ForewarnServerSilent" : "ForewarnThresholdForecast";
 }
 
+/* The server's, and of the constant ones those that it does not have itself. */
+static void put_other_labels(struct fw_buf *out, const struct notify_context *context,
+                             const struct label_set *labels)
+{
+    for (size_t i = 0; i < context->labels->count; i++)
+        if (labels == NULL || label_set_get(labels, context->labels->items[i].name) == NULL)
+            put_member(out, context->labels->items[i].name, context->labels->items[i].value);
+    if (labels != NULL) {
+        fw_buf_putc(out, ',');
+        label_set_put_members(out, labels);
+    }
+}
+
 /* What identifies an alert; nothing in it changes while the alert lives. */
 static void put_labels(struct fw_buf *out, const struct notify_context *context,
                        const struct notify_entry *e)
 {
     fw_buf_putc(out, '{');
     put_text(out, "alertname", alert_name(e));
-    for (size_t i = 0; i < context->labels->count; i++)
-        put_member(out, context->labels->items[i].name, context->labels->items[i].value);
+    put_other_labels(out, context, e->labels);
     put_member(out, "metric", e->metric);
     put_member(out, "profile", profile_name(e->alert.profile));
     put_member(out, "server", e->alert.server);
@@ -225,20 +237,29 @@ static void put_webhook_alert(struct fw_buf *out, const struct notify_context *c
     fw_buf_putc(out, '}');
 }
 
+/* What the server was labelled when each of the alerts began. */
+static bool labelled_alike(const struct notify_entry *a, const struct notify_entry *b)
+{
+    if (a->labels == NULL || b->labels == NULL)
+        return a->labels == b->labels;
+    return label_set_equal(a->labels, b->labels);
+}
+
 /* The labels that all alerts of the batch share. */
 static void put_common_labels(struct fw_buf *out, const struct notify_context *context,
                               struct notify_entry *const *batch, size_t n)
 {
-    bool name = true, metric = true, severity = true;
+    bool name = true, metric = true, severity = true, alike = true;
     for (size_t i = 1; i < n; i++) {
         name = name && strcmp(alert_name(batch[i]), alert_name(batch[0])) == 0;
+        alike = alike && labelled_alike(batch[i], batch[0]);
         metric = metric && strcmp(batch[i]->metric, batch[0]->metric) == 0;
         severity = severity && batch[i]->alert.severity == batch[0]->alert.severity;
     }
     fw_buf_putc(out, '{');
     put_text(out, "server", batch[0]->alert.server);
-    for (size_t i = 0; i < context->labels->count; i++)
-        put_member(out, context->labels->items[i].name, context->labels->items[i].value);
+    if (alike)
+        put_other_labels(out, context, batch[0]->labels);
     if (name)
         put_member(out, "alertname", alert_name(batch[0]));
     if (metric)

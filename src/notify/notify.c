@@ -58,6 +58,7 @@ static enum fw_status add_receiver(struct notifier *notifier,
     else
         snprintf(receiver->url, sizeof receiver->url, "%s", url);
     notify_ledger_init(&receiver->ledger, &rules, notifier->options.schema);
+    receiver->ledger.labels = notifier->options.labels;
     notifier->receivers[notifier->receiver_count++] = receiver;
     return notify_ledger_load(&receiver->ledger, notifier->options.state, name, err);
 }

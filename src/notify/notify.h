@@ -20,6 +20,7 @@ struct notifier_options {
     const struct notify_settings *settings; /* outlives the notifier */
     const struct schema *schema;            /* likewise */
     struct store_state *state;              /* likewise; NULL: nothing is kept */
+    struct label_source labels;             /* of servers */
     struct alert_control *control;          /* likewise; NULL: nothing is silenced */
     const struct fw_clock *clock;
     const char *external_url; /* used where the settings have none; copied */

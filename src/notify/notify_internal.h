@@ -21,6 +21,7 @@ enum notify_told { NOTIFY_NOTHING, NOTIFY_FIRING, NOTIFY_RESOLVED };
 struct notify_entry {
     struct alert alert; /* as seen last; what becomes a label stays as it was first seen */
     char metric[SCHEMA_METRIC_NAME_MAX + 1];
+    struct label_set *labels; /* of the server when it was first seen; NULL: none */
     bool over;
     int64_t over_ms;
     enum notify_told told; /* what the receiver has accepted */
@@ -45,6 +46,7 @@ enum { NOTIFY_RESOLVE_KEEP_MS = 15 * 60 * 1000, NOTIFY_BATCH_MAX = 100 };
 struct notify_ledger {
     struct notify_rules rules;
     const struct schema *schema;
+    struct label_source labels;    /* of servers; set after notify_ledger_init() */
     struct notify_entry **entries; /* by alert id, then severity */
     size_t count, cap;
     uint64_t dropped;
@@ -72,6 +74,10 @@ size_t notify_ledger_waiting(const struct notify_ledger *ledger);
 void notify_ledger_sweep(struct notify_ledger *ledger);
 /* Takes over `entry`. False: out of memory, and it is freed. */
 bool notify_ledger_add(struct notify_ledger *ledger, struct notify_entry *entry);
+/* With what it holds; NULL does nothing. */
+void notify_entry_free(struct notify_entry *entry);
+/* Gives an entry a copy of its labels. False: out of memory. */
+bool notify_entry_label(struct notify_entry *entry, const struct label_set *labels);
 
 /* ledger_store.c. Entries are blobs of namespace "notify", key "<receiver>/<id>-<severity>". */
 #define NOTIFY_NAMESPACE "notify"

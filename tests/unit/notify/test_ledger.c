@@ -293,6 +293,48 @@ static void test_restart(void **state)
     free(l.list);
 }
 
+static bool labels_of_rack(void *ctx, const char *server, struct label_set *out)
+{
+    const char *rack = ctx;
+    label_set_clear(out);
+    return strcmp(server, "db1") == 0 && label_set_put(out, "rack", 4, rack, strlen(rack));
+}
+
+/* What an alert was labelled when it began goes with it to its end, over a restart as well. */
+static void test_labels_stay(void **state)
+{
+    (void)state;
+    char path[64], first[] = "r1", later[] = "r2";
+    struct store_state *store = NULL;
+    struct store_state_report report;
+    snprintf(path, sizeof path, "/tmp/forewarn-ledger-labels-%ld.db", (long)getpid());
+    assert_int_equal(store_state_open(path, NULL, &report, &store, NULL), FW_OK);
+    const struct notify_rules rules = rules_of(NOTIFY_ALERTMANAGER);
+    struct notify_ledger ledger = open_ledger(&rules);
+    ledger.labels = (struct label_source){labels_of_rack, first};
+    struct list l = make();
+    add(&l, 1, "db1", ALERT_FIRING, ALERT_WARNING);
+    add(&l, 2, "db2", ALERT_FIRING, ALERT_WARNING);
+    assert_true(notify_ledger_sync(&ledger, l.list, l.marks, base_ms));
+    assert_null(ledger.entries[1]->labels);
+    assert_int_equal(notify_ledger_save(&ledger, store, "am", NULL), FW_OK);
+    notify_ledger_fini(&ledger);
+    ledger = open_ledger(&rules);
+    ledger.labels = (struct label_source){labels_of_rack, later};
+    assert_int_equal(notify_ledger_load(&ledger, store, "am", NULL), FW_OK);
+    assert_true(notify_ledger_sync(&ledger, l.list, l.marks, base_ms + 1));
+    assert_int_equal(ledger.count, 2);
+    CHECK_STR("as it began", label_set_get(ledger.entries[0]->labels, "rack"), "r1");
+    assert_null(ledger.entries[1]->labels);
+    add(&l, 3, "db1", ALERT_FIRING, ALERT_WARNING); /* a new alert is labelled as the server is */
+    assert_true(notify_ledger_sync(&ledger, l.list, l.marks, base_ms + 2));
+    CHECK_STR("a new one", label_set_get(ledger.entries[2]->labels, "rack"), "r2");
+    notify_ledger_fini(&ledger);
+    store_state_close(store);
+    unlink(path);
+    free(l.list);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -323,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_groups_by_server),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_labels_stay),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

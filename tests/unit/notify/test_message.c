@@ -155,6 +155,51 @@ static void test_labels_and_annotations(void **state)
     done(&p);
 }
 
+/* The server's own labels are part of an alert's identity; a constant one gives way to them. */
+static void test_server_labels(void **state)
+{
+    (void)state;
+    struct label_set set = {0}, other = {0};
+    assert_true(label_set_put(&set, "dc", 2, "ams", 3) &&
+                label_set_put(&set, "rack", 4, "r\"1", 3));
+    assert_true(label_set_put(&other, "dc", 2, "ams", 3));
+    struct notify_entry e = make("db1", "disk_usage_pct"), f = make("db1", "mem_used_pct");
+    e.labels = &set;
+    struct parsed p = alertmanager(&e, base_ms);
+    CHECK_STR("its own", text_at(p.root, "labels.dc"), "ams");
+    CHECK_STR("quoted", text_at(p.root, "labels.rack"), "r\"1");
+    CHECK_STR("constant", text_at(p.root, "labels.env"), "test \"quoted\"");
+    struct fw_json_value all;
+    assert_true(fw_json_get(p.root, "labels", &all));
+    assert_int_equal(fw_json_count(all), 8);
+    done(&p);
+    const struct {
+        const char *name;
+        const struct label_set *labels;
+        const char *dc; /* of commonLabels */
+    } rows[] = {
+        {"alike",         &set,   "ams"},
+        {"changed since", &other, NULL },
+        {"without",       NULL,   NULL },
+    };
+    struct notify_entry *batch[] = {&e, &f};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct label_set copy = {0};
+        if (rows[i].labels != NULL)
+            label_set_copy(&copy, rows[i].labels);
+        f.labels = rows[i].labels != NULL ? &copy : NULL;
+        fw_buf_init(&p.buf, 1 << 20);
+        notify_put_webhook(&p.buf, &context, batch, 2);
+        parse(&p);
+        const char *dc = text_at(p.root, "commonLabels.dc");
+        if (rows[i].dc == NULL)
+            assert_null(dc);
+        else
+            CHECK_STR(rows[i].name, dc, rows[i].dc);
+        done(&p);
+    }
+}
+
 static void test_silent_server(void **state)
 {
     (void)state;
@@ -241,8 +286,11 @@ static void test_webhook(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names_are_data), cmocka_unit_test(test_labels_and_annotations),
-        cmocka_unit_test(test_silent_server),  cmocka_unit_test(test_times),
+        cmocka_unit_test(test_server_labels),
+        cmocka_unit_test(test_names_are_data),
+        cmocka_unit_test(test_labels_and_annotations),
+        cmocka_unit_test(test_silent_server),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_webhook),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
