@@ -119,7 +119,7 @@ static size_t put_items(struct fw_buf *items, struct api *api, const struct outl
             continue;
         if ((*shown)++ > 0)
             fw_buf_putc(items, ',');
-        api_render_alert(items, outlook, alert, mark, &filter->zone);
+        api_render_alert(items, outlook, alert, mark, &api->labels, &filter->zone);
     }
     fw_free(marks);
     return total;

@@ -159,6 +159,7 @@ void api_attach(struct api *api, const struct api_parts *parts)
     assert(!api->attached && parts->fleet != NULL && parts->board != NULL &&
            parts->journal != NULL);
     api->parts = *parts;
+    api->labels = (struct label_source){fleet_labels_find, parts->fleet};
     struct fleet_counts counts;
     fleet_counts(parts->fleet, &counts);
     api->warm = counts.ready > 0; /* it was before the restart */

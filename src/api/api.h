@@ -69,22 +69,23 @@ struct api_history {
 
 /* Zero means the default in brackets. Strings and pointers outlive the api. */
 struct api_options {
-    const struct schema *schema;  /* not NULL */
-    const struct fw_clock *clock; /* [the system's] */
-    const char *service;          /* `service` of /health ["tft_inference_daemon"] */
-    const char *mapping;          /* file of a mapping of raw series [none]; docs/mapping.md */
-    const char *models_dir;       /* the registry's directory, for people ["models"] */
-    const char *zone;             /* of times, as ?tz= takes it ["naive"] */
-    size_t body_bytes_max;        /* of a feed, decoded [64 MiB] */
-    size_t records_max;           /* of a feed [100,000] */
-    size_t inline_bytes_max;      /* larger feeds are decoded by the ingest workers [512 KiB] */
-    unsigned ingest_threads;      /* [2] */
-    size_t ingest_queue_max;      /* large feeds waiting; beyond it 503 [32] */
-    size_t eager_servers_max;     /* larger fleets are rendered when somebody asks [2000] */
-    size_t answer_bytes_max;      /* the longest answer; predictions beyond it are cut and say so
-                                     [512 MiB] */
-    size_t event_clients_max;     /* that follow /api/v1/events at once [2000] */
-    size_t past_bytes_max;        /* of what was forecast before, for charts [256 MiB] */
+    const struct schema *schema;      /* not NULL */
+    const struct fw_clock *clock;     /* [the system's] */
+    const char *service;              /* `service` of /health ["tft_inference_daemon"] */
+    const struct label_rules *labels; /* that are kept of servers [none] */
+    const char *mapping;              /* file of a mapping of raw series [none]; docs/mapping.md */
+    const char *models_dir;           /* the registry's directory, for people ["models"] */
+    const char *zone;                 /* of times, as ?tz= takes it ["naive"] */
+    size_t body_bytes_max;            /* of a feed, decoded [64 MiB] */
+    size_t records_max;               /* of a feed [100,000] */
+    size_t inline_bytes_max;          /* larger feeds are decoded by the ingest workers [512 KiB] */
+    unsigned ingest_threads;          /* [2] */
+    size_t ingest_queue_max;          /* large feeds waiting; beyond it 503 [32] */
+    size_t eager_servers_max;         /* larger fleets are rendered when somebody asks [2000] */
+    size_t answer_bytes_max;   /* the longest answer; predictions beyond it are cut and say so
+                                  [512 MiB] */
+    size_t event_clients_max;  /* that follow /api/v1/events at once [2000] */
+    size_t past_bytes_max;     /* of what was forecast before, for charts [256 MiB] */
     size_t filtered_bytes_max; /* of answers to filtered queries kept for the next one [64 MiB] */
 };
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/histogram.h"
 #include "fleet/fleet.h"
+#include "fleet/labels.h"
 #include "outlook/outlook.h"
 #include "store/journal.h"
 
@@ -26,7 +27,8 @@ struct api_counts {
     _Atomic uint64_t records[API_PROTOCOLS];
     _Atomic uint64_t rejected[API_PROTOCOLS][BATCH_REASON_COUNT];
     _Atomic uint64_t batches[API_PROTOCOLS];
-    _Atomic uint64_t duplicates, overwritten, late, sealed, outrun;  /* values */
+    _Atomic uint64_t duplicates, overwritten, late, sealed, outrun; /* values */
+    _Atomic uint64_t labels_dropped;
     _Atomic uint64_t refused_journal, refused_queue, refused_memory; /* batches */
 };
 
@@ -49,7 +51,8 @@ struct api {
     struct api_options options;
     const struct fw_clock *clock;
     struct api_zone zone;
-    uint64_t boot; /* in ETags: run numbers begin anew with each process */
+    struct label_source labels; /* of servers, once `attached` */
+    uint64_t boot;              /* in ETags: run numbers begin anew with each process */
     int64_t started_ms, started_ns;
     struct api_parts parts; /* valid once `attached` */
     atomic_bool attached;

@@ -75,7 +75,7 @@ static void put_alerts(struct fw_buf *buf, const struct api_body_plan *plan)
             fw_buf_putc(buf, ',');
         first = false;
         api_render_alert(buf, plan->outlook, alert, plan->marks != NULL ? &plan->marks[i] : NULL,
-                         &plan->view.zone);
+                         &plan->labels, &plan->view.zone);
     }
     fw_buf_putc(buf, ']');
 }
@@ -120,7 +120,7 @@ static void put_server(struct fw_buf *buf, const struct api_body_plan *plan, siz
         return;
     }
     fw_buf_json_key(buf, forecast->name);
-    api_render_server(buf, plan->outlook, index, &plan->view);
+    api_render_server(buf, plan->outlook, index, &plan->labels, &plan->view);
 }
 
 /* True when the server went in whole; otherwise the buffer is as it was. */

@@ -138,7 +138,7 @@ static void reply_alert(struct api *api, struct http_request *request,
     struct alert_mark *marks = api_marks(api, outlook->alerts);
     fw_buf_init(&buf, 65536);
     api_render_alert(&buf, outlook, &outlook->alerts->items[index],
-                     marks != NULL ? &marks[index] : NULL, &api->zone);
+                     marks != NULL ? &marks[index] : NULL, &api->labels, &api->zone);
     fw_free(marks);
     api_reply_buf(request, &buf);
 }

@@ -255,6 +255,8 @@ static void take(struct feed *feed)
 {
     struct sample_batch *batch = batch_new();
     struct ingest_request_errors errors = {0};
+    if (batch != NULL)
+        batch->label_rules = feed->api->options.labels;
     const enum fw_status status = batch == NULL ? FW_ENOMEM : decode(feed, batch, &errors);
     if (status == FW_OK && batch->records > 0 && batch->records <= feed->api->options.records_max) {
         if (feed->large)

@@ -52,7 +52,7 @@ static void tell_alert(struct api_feed_events *feed, const struct outlook *outlo
 {
     struct fw_buf data;
     fw_buf_init(&data, EVENT_MAX);
-    api_render_alert_open(&data, outlook, alert, mark, &feed->api->zone);
+    api_render_alert_open(&data, outlook, alert, mark, &feed->api->labels, &feed->api->zone);
     fw_buf_putc(&data, ',');
     api_put_text(&data, "transition", api_alert_state(alert, mark));
     fw_buf_putc(&data, '}');

@@ -131,6 +131,10 @@ static void put_fleet(struct exposition *w, const struct api *api)
     exposition_sample(w, "state=\"stale\"", (double)counts.stale);
     exposition_gauge(w, "forewarn_servers_ready", "", "Servers with at least 150 steps.",
                      (double)counts.ready);
+    exposition_gauge(w, "forewarn_servers_labelled", "", "Servers of which labels are kept.",
+                     (double)fleet_labels_count(api->parts.fleet));
+    exposition_counter(w, "forewarn_labels_dropped", "",
+                       "Labels that were to be kept and could not be.", api->counts.labels_dropped);
     exposition_gauge(w, "forewarn_window_bytes", "bytes", "Memory of windows and names.",
                      (double)counts.bytes);
     exposition_gauge(w, "forewarn_window_steps_held", "",

@@ -190,6 +190,16 @@ static void put_crossings(struct exposition *w, struct fw_buf *labels, const str
                                           wanted->horizons[h].steps));
 }
 
+static void put_server(struct fw_buf *labels, const struct api *api, const char *server)
+{
+    struct label_set set;
+    const char *name, *value;
+    exposition_label(labels, "server", server);
+    (void)label_source_read(&api->labels, server, &set);
+    for (size_t at = 0; label_set_next(&set, &at, &name, &value);)
+        exposition_label(labels, name, value);
+}
+
 static void put_family(struct exposition *w, const struct wanted *wanted, int family)
 {
     static const char *const names[FAMILIES] = {"forewarn_forecast", "forewarn_forecast_max",
@@ -209,7 +219,7 @@ static void put_family(struct exposition *w, const struct wanted *wanted, int fa
         if (!api_selected(&wanted->servers, forecast->name))
             continue;
         fw_buf_reset(&labels);
-        exposition_label(&labels, "server", forecast->name);
+        put_server(&labels, wanted->api, forecast->name);
         const size_t server_len = labels.len;
         if (family == FAMILY_RISK) {
             fw_buf_putc(&labels, '\0');

@@ -84,6 +84,7 @@ static void plan_default(const struct api *api, const struct outlook *outlook,
                          struct api_body_plan *plan)
 {
     *plan = (struct api_body_plan){.outlook = outlook,
+                                   .labels = api->labels,
                                    .records = outlook->records,
                                    .fields = API_FIELDS,
                                    .count = outlook->set->count,

@@ -31,6 +31,7 @@ struct api_body_plan {
     bool paged;            /* with a `page` object: */
     size_t total, offset, limit;
     const uint32_t *alert_servers;  /* (count) ascending: alerts of these alone; NULL: all */
+    struct label_source labels;     /* of the alerts' servers */
     const struct alert_mark *marks; /* parallel to the outlook's alerts; NULL: none */
     const char *model_dir;
     /* Where servers that have not changed can be copied from; may be NULL. */

@@ -43,7 +43,8 @@ bool prom_family(const struct api *api, size_t index, struct prom_family_text *t
 /* Values of a label over all series, by index. */
 bool prom_label_value(struct prom_reader *reader, const char *label, size_t index,
                       const char **value);
-/* Label names, ascending; NULL ends them. */
+/* Names of labels that are not the servers' own, ascending; NULL ends them. */
+enum { PROM_LABELS_MAX = 16 };
 extern const char *const prom_labels[];
 
 /* ---- requests ---- */

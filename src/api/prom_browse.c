@@ -111,22 +111,6 @@ static bool has_label(const struct query_set *set, const char *label)
     return false;
 }
 
-static void put_labels_list(struct fw_buf *buf, const struct prom_request *r,
-                            struct prom_reader *reader, const struct query_set *set, bool matched,
-                            size_t limit)
-{
-    size_t n = 0;
-    (void)r;
-    (void)reader;
-    fw_buf_putc(buf, '[');
-    for (size_t i = 0; prom_labels[i] != NULL && n < limit; i++) {
-        if (matched && !has_label(set, prom_labels[i]))
-            continue;
-        fw_buf_printf(buf, n++ > 0 ? ",\"%s\"" : "\"%s\"", prom_labels[i]);
-    }
-    fw_buf_putc(buf, ']');
-}
-
 static int by_text(const void *a, const void *b)
 {
     const char *const *x = a, *const *y = b;
@@ -150,6 +134,64 @@ static void put_texts(struct fw_buf *buf, const char **texts, size_t n, size_t l
     fw_buf_putc(buf, ']');
 }
 
+/* Values that servers have of a label of theirs, ended by NUL each; "" for one without. */
+static size_t collect_values(struct api *api, const char *label, struct fw_buf *values)
+{
+    struct label_set set;
+    size_t n = 0;
+    for (size_t slot = 0; slot < fleet_slots(api->parts.fleet); slot++) {
+        const char *value =
+            fleet_labels_read(api->parts.fleet, slot, &set) ? label_set_get(&set, label) : NULL;
+        if (value == NULL)
+            continue;
+        fw_buf_put(values, value, strlen(value) + 1);
+        n++;
+    }
+    return n;
+}
+
+static void put_server_values(struct fw_buf *buf, struct api *api, const char *label, size_t limit)
+{
+    struct fw_buf values;
+    fw_buf_init(&values, PROM_SET_BYTES_MAX);
+    const size_t n = collect_values(api, label, &values);
+    const char **texts = fw_calloc(n + 1, sizeof *texts);
+    size_t at = 0;
+    for (size_t i = 0; i < n && texts != NULL && !values.failed; i++) {
+        texts[i] = values.data + at;
+        at += strlen(texts[i]) + 1;
+    }
+    if (texts != NULL && !values.failed)
+        put_texts(buf, texts, n, limit);
+    else
+        buf->failed = true;
+    fw_free(texts);
+    fw_buf_fini(&values);
+}
+
+/* Our own labels' names, and of those that are kept of servers the ones that some server has. */
+static void put_labels_list(struct fw_buf *buf, const struct prom_request *r,
+                            struct prom_reader *reader, const struct query_set *set, bool matched,
+                            size_t limit)
+{
+    const char *texts[PROM_LABELS_MAX + LABEL_RULES_MAX];
+    const struct label_rules *rules = r->api->options.labels;
+    struct fw_buf values;
+    size_t n = 0;
+    (void)reader;
+    for (size_t i = 0; prom_labels[i] != NULL; i++)
+        if (!matched || has_label(set, prom_labels[i]))
+            texts[n++] = prom_labels[i];
+    for (size_t i = 0; rules != NULL && i < rules->count; i++) {
+        fw_buf_init(&values, PROM_SET_BYTES_MAX);
+        if (matched ? has_label(set, rules->names[i])
+                    : collect_values(r->api, rules->names[i], &values) > 0)
+            texts[n++] = rules->names[i];
+        fw_buf_fini(&values);
+    }
+    put_texts(buf, texts, n, limit);
+}
+
 /* Values of the label in the path: of what was chosen, or of everything. */
 static void put_values(struct fw_buf *buf, const struct prom_request *r, struct prom_reader *reader,
                        const struct query_set *set, bool matched, size_t limit)
@@ -165,6 +207,11 @@ static void put_values(struct fw_buf *buf, const struct prom_request *r, struct 
         else
             buf->failed = true;
         fw_free(texts);
+        return;
+    }
+    if (r->api->options.labels != NULL &&
+        label_rules_find(r->api->options.labels, label, strlen(label)) != NULL) {
+        put_server_values(buf, r->api, label, limit);
         return;
     }
     fw_buf_putc(buf, '[');

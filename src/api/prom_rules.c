@@ -33,8 +33,9 @@ static void put_pair(struct fw_buf *buf, const char *key, const char *value, boo
 }
 
 static void put_alert(struct fw_buf *buf, const struct schema *schema, const struct alert *alert,
-                      const char *rule)
+                      const struct label_source *labels, const char *rule)
 {
+    struct label_set set;
     char since[FW_TIME_SIZE], text[SERVER_NAME_MAX + SCHEMA_METRIC_NAME_MAX + 96];
     const char *metric = alert_metric_name(schema, alert->metric);
     const double value =
@@ -47,6 +48,10 @@ static void put_alert(struct fw_buf *buf, const struct schema *schema, const str
                  (double)alert->current, (double)alert->threshold);
     fw_buf_puts(buf, "{\"labels\":{");
     put_pair(buf, "alertname", rule, true);
+    if (label_source_read(labels, alert->server, &set)) {
+        label_set_put_members(buf, &set);
+        fw_buf_putc(buf, ',');
+    }
     put_pair(buf, "metric", metric, true);
     put_pair(buf, "server", alert->server, true);
     put_pair(buf, "severity", alert_severity_name(alert->severity), false);
@@ -59,7 +64,8 @@ static void put_alert(struct fw_buf *buf, const struct schema *schema, const str
 }
 
 /* "firing" when one of its alerts is, "pending" when one is that, "inactive" without any. */
-static const char *put_alerts(struct fw_buf *buf, const struct outlook *outlook, int rule)
+static const char *put_alerts(struct fw_buf *buf, const struct outlook *outlook,
+                              const struct label_source *labels, int rule)
 {
     const char *state = "inactive";
     bool any = false;
@@ -70,7 +76,7 @@ static const char *put_alerts(struct fw_buf *buf, const struct outlook *outlook,
             continue;
         fw_buf_puts(buf, any ? "," : "");
         any = true;
-        put_alert(buf, outlook->schema, alert, rules[rule].name);
+        put_alert(buf, outlook->schema, alert, labels, rules[rule].name);
         if (alert->state == ALERT_FIRING || strcmp(state, "inactive") == 0)
             state = alert_state_name(alert->state);
     }
@@ -97,7 +103,7 @@ void prom_answer_rules(struct prom_request *r)
         fw_buf_puts(&buf, "\"duration\":0,\"labels\":{},\"annotations\":{");
         put_pair(&buf, "summary", rules[i].summary, false);
         fw_buf_puts(&buf, "},");
-        const char *state = put_alerts(&buf, outlook, i);
+        const char *state = put_alerts(&buf, outlook, &r->api->labels, i);
         put_pair(&buf, "state", state, true);
         fw_buf_printf(&buf,
                       "\"health\":\"ok\",\"evaluationTime\":0,\"lastEvaluation\":\"%s\","

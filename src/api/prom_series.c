@@ -168,6 +168,7 @@ struct selecting {
     struct query_set *set;
     struct fw_error *err;
     const struct family *family;
+    struct label_set labels; /* of the server at hand */
     char name[SCHEMA_METRIC_NAME_MAX + 16];
     struct prom_filling filling;
 };
@@ -181,8 +182,11 @@ static bool fits(const struct selecting *s, const char *label, const char *value
 static bool fits_rest(const struct selecting *s)
 {
     const struct family *f = s->family;
-    const char *known[6] = {"__name__", "server", "profile"};
+    const struct label_rules *rules = s->reader->api->options.labels;
+    const char *known[6 + LABEL_RULES_MAX] = {"__name__", "server", "profile"};
     size_t n = 3;
+    for (size_t i = 0; rules != NULL && i < rules->count; i++)
+        known[n++] = rules->names[i];
     if (f->metric_label != NULL)
         known[n++] = f->metric_label;
     if (f->first != NULL)
@@ -190,6 +194,18 @@ static bool fits_rest(const struct selecting *s)
     if (f->second != NULL)
         known[n++] = f->second->label;
     return query_selector_fits_rest(s->selector, known, n);
+}
+
+/* Whether the server's own labels fit, those that it does not have as "". */
+static bool fits_labels(const struct selecting *s)
+{
+    const struct label_rules *rules = s->reader->api->options.labels;
+    for (size_t i = 0; rules != NULL && i < rules->count; i++) {
+        const char *value = label_set_get(&s->labels, rules->names[i]);
+        if (!fits(s, rules->names[i], value != NULL ? value : ""))
+            return false;
+    }
+    return true;
 }
 
 static void use_dimension(struct prom_filling *f, const struct dimension *dimension, size_t index)
@@ -207,7 +223,9 @@ static void use_dimension(struct prom_filling *f, const struct dimension *dimens
 static enum fw_status add_series(struct selecting *s, const char *first, const char *second)
 {
     const struct family *f = s->family;
-    struct query_label labels[6] = {
+    const struct label_rules *rules = s->reader->api->options.labels;
+    const char *name, *value;
+    struct query_label labels[6 + LABELS_MAX] = {
         {"__name__", s->name                                   },
         {"server",   s->filling.forecast->name                 },
         {"profile",  profile_name(s->filling.forecast->profile)}
@@ -220,6 +238,9 @@ static enum fw_status add_series(struct selecting *s, const char *first, const c
         labels[n++] = (struct query_label){f->first->label, first};
     if (second != NULL)
         labels[n++] = (struct query_label){f->second->label, second};
+    for (size_t at = 0; label_set_next(&s->labels, &at, &name, &value);)
+        if ((name = label_rules_find(rules, name, strlen(name))) != NULL) /* outlives the set */
+            labels[n++] = (struct query_label){name, value};
     s->filling.values = query_set_add(s->set, labels, n);
     if (s->filling.values == NULL)
         return fw_fail(s->err, FW_ELIMIT,
@@ -315,6 +336,9 @@ static enum fw_status select_family(struct selecting *s)
         if (!fits(s, "server", forecast->name) ||
             !fits(s, "profile", profile_name(forecast->profile)))
             continue;
+        (void)label_source_read(&s->reader->api->labels, forecast->name, &s->labels);
+        if (!fits_labels(s))
+            continue;
         s->reader->viewed = false;
         s->filling = (struct prom_filling){
             .times = s->times, .forecast = forecast, .risk = &outlook->risks[i]};
@@ -327,6 +351,7 @@ static enum fw_status select_series(void *ctx, const struct query_selector *sele
                                     const struct query_times *times, struct query_set *set,
                                     struct fw_error *err)
 {
+    static_assert(6 + LABELS_MAX <= QUERY_LABELS_MAX, "a series' labels fit");
     struct selecting s = {
         .reader = ctx, .selector = selector, .times = times, .set = set, .err = err};
     enum fw_status status = FW_OK;

@@ -240,7 +240,7 @@ static void put_forecast(struct fw_buf *buf, const struct outlook *outlook,
 }
 
 static void put_identity(struct fw_buf *buf, const struct forecast *forecast,
-                         const struct api_view *view)
+                         const struct label_source *labels, const struct api_view *view)
 {
     const size_t name_len = strlen(forecast->name);
     fw_buf_puts(buf, "\"server_name\":");
@@ -253,7 +253,9 @@ static void put_identity(struct fw_buf *buf, const struct forecast *forecast,
     api_put_bool(buf, "stale", forecast->stale);
     fw_buf_putc(buf, ',');
     api_put_time_pair(buf, "last_seen", forecast->last_seen_ms, &view->zone);
-    fw_buf_puts(buf, ",\"labels\":{},\"warmup\":{");
+    fw_buf_putc(buf, ',');
+    api_put_labels(buf, labels, forecast->name);
+    fw_buf_puts(buf, "\"warmup\":{");
     api_put_bool(buf, "ready", forecast->steps_held >= API_READY_STEPS);
     fw_buf_putc(buf, ',');
     api_put_int(buf, "have", forecast->steps_held);
@@ -263,7 +265,7 @@ static void put_identity(struct fw_buf *buf, const struct forecast *forecast,
 }
 
 void api_render_server(struct fw_buf *buf, const struct outlook *outlook, size_t index,
-                       const struct api_view *view)
+                       const struct label_source *labels, const struct api_view *view)
 {
     const struct forecast *forecast = outlook->set->items[index];
     const struct risk *risk = &outlook->risks[index];
@@ -291,7 +293,7 @@ void api_render_server(struct fw_buf *buf, const struct outlook *outlook, size_t
     fw_buf_puts(buf, ",\"crossing_probability_8h\":");
     api_put_number(buf, (double)risk->crossing_8h, 4);
     fw_buf_putc(buf, ',');
-    put_identity(buf, forecast, view);
+    put_identity(buf, forecast, labels, view);
     fw_buf_putc(buf, '}');
 }
 

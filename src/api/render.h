@@ -36,9 +36,10 @@ struct api_view {
 void api_view_default(struct api_view *view);
 
 /* The ServerPrediction object of set->items[index]. Depends on nothing but the forecast, its risk,
- * the schema, the step and the view. */
+ * the schema, the step, the view, and the server's labels: in bodies that are kept these are as old
+ * as the forecast. */
 void api_render_server(struct fw_buf *buf, const struct outlook *outlook, size_t index,
-                       const struct api_view *view);
+                       const struct label_source *labels, const struct api_view *view);
 
 /* {"p50":[...],...,"current":..,...}: one metric. */
 void api_render_path(struct fw_buf *buf, const struct schema *schema,
@@ -67,13 +68,16 @@ const char *api_server_method(const struct forecast *forecast);
 /* The place of a server in outlook->set, or -1. */
 int64_t api_outlook_find(const struct outlook *outlook, const char *name);
 
-/* One AlertItem of contract 5. `mark` is what people said to it, NULL: nothing. The first leaves
- * the object open, behind its last member, for more. */
+/* One AlertItem of contract 5. `mark` is what people said to it, NULL: nothing; `labels` knows
+ * the server's. The first leaves the object open, behind its last member, for more. */
 void api_render_alert_open(struct fw_buf *buf, const struct outlook *outlook,
                            const struct alert *alert, const struct alert_mark *mark,
-                           const struct api_zone *zone);
+                           const struct label_source *labels, const struct api_zone *zone);
 void api_render_alert(struct fw_buf *buf, const struct outlook *outlook, const struct alert *alert,
-                      const struct alert_mark *mark, const struct api_zone *zone);
+                      const struct alert_mark *mark, const struct label_source *labels,
+                      const struct api_zone *zone);
+/* "labels":{...}, with the comma. */
+void api_put_labels(struct fw_buf *buf, const struct label_source *labels, const char *server);
 /* "pending", "firing", "acknowledged", "silenced" or "resolved". */
 const char *api_alert_state(const struct alert *alert, const struct alert_mark *mark);
 /* The reference's own item, without identity or life. */

@@ -162,7 +162,16 @@ static void put_mark(struct fw_buf *buf, const struct alert_mark *mark, const st
     put_text_or_null(buf, "silenced_by", mark != NULL ? mark->silenced_by : "");
     fw_buf_putc(buf, ',');
     put_text_or_null(buf, "inhibited_by", cause);
-    fw_buf_puts(buf, ",\"labels\":{},");
+    fw_buf_putc(buf, ',');
+}
+
+void api_put_labels(struct fw_buf *buf, const struct label_source *labels, const char *server)
+{
+    struct label_set set;
+    (void)label_source_read(labels, server, &set);
+    fw_buf_puts(buf, "\"labels\":{");
+    label_set_put_members(buf, &set);
+    fw_buf_puts(buf, "},");
 }
 
 static void put_life(struct fw_buf *buf, const struct alert *alert, const struct alert_mark *mark,
@@ -190,7 +199,7 @@ static void put_life(struct fw_buf *buf, const struct alert *alert, const struct
 
 void api_render_alert_open(struct fw_buf *buf, const struct outlook *outlook,
                            const struct alert *alert, const struct alert_mark *mark,
-                           const struct api_zone *zone)
+                           const struct label_source *labels, const struct api_zone *zone)
 {
     const char *metric = alert_metric_name(outlook->schema, alert->metric);
     const char *severity = alert_severity_name(alert->severity);
@@ -224,6 +233,7 @@ void api_render_alert_open(struct fw_buf *buf, const struct outlook *outlook,
     fw_buf_putc(buf, ',');
     put_value(buf, "probability", alert->probability);
     put_life(buf, alert, mark, zone);
+    api_put_labels(buf, labels, alert->server);
     fw_buf_puts(buf, "\"risk_score\":");
     api_put_one(buf, isfinite(alert->risk_score) ? (double)alert->risk_score : 0.0);
     fw_buf_putc(buf, ',');
@@ -235,9 +245,10 @@ void api_render_alert_open(struct fw_buf *buf, const struct outlook *outlook,
 }
 
 void api_render_alert(struct fw_buf *buf, const struct outlook *outlook, const struct alert *alert,
-                      const struct alert_mark *mark, const struct api_zone *zone)
+                      const struct alert_mark *mark, const struct label_source *labels,
+                      const struct api_zone *zone)
 {
-    api_render_alert_open(buf, outlook, alert, mark, zone);
+    api_render_alert_open(buf, outlook, alert, mark, labels, zone);
     fw_buf_putc(buf, '}');
 }
 

@@ -232,6 +232,7 @@ static void take(void *ctx)
         r->kind->later(r->request, "out of memory");
         return;
     }
+    batch->label_rules = r->api->options.labels;
     series_gather_init(&gather, w->rules, r->api->options.schema, batch);
     set_bounds(r->api, &gather);
     const enum fw_status status = r->kind->gather(r, &gather, &err);

@@ -101,7 +101,7 @@ const char *api_server_method(const struct forecast *forecast)
 }
 
 static void put_server_members(struct fw_buf *buf, const struct fleet_server *server,
-                               const struct api_zone *zone)
+                               const struct label_source *labels, const struct api_zone *zone)
 {
     api_put_text(buf, "server_name", server->name);
     fw_buf_putc(buf, ',');
@@ -122,7 +122,8 @@ static void put_server_members(struct fw_buf *buf, const struct fleet_server *se
     api_put_time_pair(buf, "first_seen", server->first_seen_ms, zone);
     fw_buf_putc(buf, ',');
     api_put_time_pair(buf, "last_seen", server->last_seen_ms, zone);
-    fw_buf_puts(buf, ",\"labels\":{},");
+    fw_buf_putc(buf, ',');
+    api_put_labels(buf, labels, server->name);
 }
 
 static void put_risk_members(struct fw_buf *buf, const struct outlook *outlook, int64_t index)
@@ -162,7 +163,7 @@ static void put_list(struct fw_buf *buf, struct api *api, const struct outlook *
     fw_buf_puts(buf, ",\"servers\":[");
     for (size_t i = offset; i < offset + count; i++) {
         fw_buf_puts(buf, i > offset ? ",{" : "{");
-        put_server_members(buf, &entries[i].server, &query->zone);
+        put_server_members(buf, &entries[i].server, &api->labels, &query->zone);
         put_risk_members(buf, outlook, entries[i].index);
         fw_buf_putc(buf, '}');
     }
@@ -217,7 +218,7 @@ static void put_alerts_of(struct fw_buf *buf, struct api *api, const struct outl
         if (!first)
             fw_buf_putc(buf, ',');
         first = false;
-        api_render_alert(buf, outlook, alert, marks != NULL ? &marks[i] : NULL, zone);
+        api_render_alert(buf, outlook, alert, marks != NULL ? &marks[i] : NULL, &api->labels, zone);
     }
     fw_free(marks);
     fw_buf_puts(buf, "],");
@@ -269,7 +270,7 @@ void api_get_server(void *ctx, struct http_request *request)
     struct fw_buf buf;
     fw_buf_init(&buf, API_REPLY_MAX);
     fw_buf_putc(&buf, '{');
-    put_server_members(&buf, &server, &view.zone);
+    put_server_members(&buf, &server, &api->labels, &view.zone);
     put_metric_names(&buf, api->options.schema, server.metrics);
     put_warmup(&buf, server.steps_held);
     put_risk_members(&buf, outlook, index);
@@ -281,7 +282,7 @@ void api_get_server(void *ctx, struct http_request *request)
     if (index < 0)
         fw_buf_puts(&buf, "null");
     else
-        api_render_server(&buf, outlook, (size_t)index, &view);
+        api_render_server(&buf, outlook, (size_t)index, &api->labels, &view);
     fw_buf_putc(&buf, '}');
     if (outlook != NULL)
         outlook_release(outlook);

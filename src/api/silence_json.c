@@ -141,6 +141,25 @@ static bool read_window(struct reading *r, struct fw_json_value value)
     return true;
 }
 
+static bool read_labels(struct reading *r, struct fw_json_value value)
+{
+    static const char prefix[] = "labels.";
+    struct fw_json_iter iter = fw_json_walk(value);
+    struct fw_json_value member;
+    const char *key;
+    size_t len;
+    if (fw_json_type(value) != FW_JSON_OBJECT)
+        return wrong(r, "", "labels", "an object of names and patterns");
+    while (fw_json_next_member(&iter, &key, &len, &member)) {
+        const char *text = text_of(member);
+        if (!label_name_valid(key, len))
+            return wrong(r, prefix, key, "a label's name, letters, digits and _");
+        if (text == NULL || !label_set_put(&r->silence->labels, key, len, text, strlen(text)))
+            return wrong(r, prefix, key, "a value or pattern of 1 to 127 bytes, up to 8 of them");
+    }
+    return true;
+}
+
 static bool read_choice(struct reading *r, const char *key, struct fw_json_value value)
 {
     struct alert_silence *s = r->silence;
@@ -167,6 +186,8 @@ static bool read_member(struct reading *r, const char *key, struct fw_json_value
     if (strcmp(key, "metric") == 0)
         return read_text(value, s->metric, sizeof s->metric) ||
                wrong(r, "", key, "a metric or pattern of up to 63 bytes");
+    if (strcmp(key, "labels") == 0)
+        return read_labels(r, value);
     if (strcmp(key, "profile") == 0 || strcmp(key, "severity") == 0)
         return read_choice(r, key, value);
     if (strcmp(key, "created_by") == 0)
@@ -190,7 +211,7 @@ static bool read_member(struct reading *r, const char *key, struct fw_json_value
     if (strcmp(key, "recurrence") == 0)
         return read_window(r, value);
     return wrong(r, "", key,
-                 "one of server, metric, profile, severity, starts_at, ends_at, "
+                 "one of server, labels, metric, profile, severity, starts_at, ends_at, "
                  "duration, recurrence, created_by and comment");
 }
 
@@ -289,6 +310,9 @@ void silence_put(struct fw_buf *out, const struct alert_silence *s, int64_t now_
     api_put_text(out, "state", silence_state(s, now_ms));
     fw_buf_putc(out, ',');
     put_or_null(out, "server", s->server);
+    fw_buf_puts(out, "\"labels\":{");
+    label_set_put_members(out, &s->labels);
+    fw_buf_puts(out, "},");
     put_or_null(out, "metric", s->metric);
     put_or_null(out, "profile", s->profile != PROFILE_UNKNOWN ? profile_name(s->profile) : NULL);
     put_or_null(out, "severity",

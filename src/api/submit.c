@@ -42,6 +42,7 @@ static void count_result(const struct submission *s)
         count_refusal(counts, r->status);
         return;
     }
+    counts->labels_dropped += fleet_labels_take(s->api->parts.fleet, s->batch);
     counts->batches[s->protocol]++;
     counts->records[s->protocol] += r->accepted;
     counts->samples[s->protocol] += s->batch->value_count;

@@ -18,7 +18,8 @@ struct command {
     const char *words[WORDS_MAX]; /* what is no option: verb, id, ... */
     size_t word_count;
     struct fw_buf members;    /* of the body, by options */
-    struct fw_buf recurrence; /* its members */
+    struct fw_buf labels;     /* its members */
+    struct fw_buf recurrence; /* likewise */
 };
 
 /* ---- options ---- */
@@ -29,6 +30,19 @@ static void put_member(struct fw_buf *out, const char *key, const char *text)
         fw_buf_putc(out, ',');
     fw_buf_json_key(out, key);
     fw_buf_json_string(out, text, strlen(text));
+}
+
+/* "rack=r1": false when it is not so. */
+static bool put_label(struct fw_buf *out, const char *text)
+{
+    char name[128];
+    const char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof name)
+        return false;
+    memcpy(name, text, (size_t)(equals - text));
+    name[equals - text] = '\0';
+    put_member(out, name, equals + 1);
+    return true;
 }
 
 /* "mon,wed" as a JSON list; "daily" is every day. */
@@ -49,7 +63,7 @@ static void put_days(struct fw_buf *out, const char *text)
     fw_buf_putc(out, ']');
 }
 
-enum { OPT_URL = 1, OPT_KEY, OPT_JSON, OPT_STATE, OPT_DAYS, OPT_BY, OPT_FIRST };
+enum { OPT_URL = 1, OPT_KEY, OPT_JSON, OPT_STATE, OPT_DAYS, OPT_BY, OPT_LABEL, OPT_FIRST };
 
 /* Options that are members of a body by their own names; of the last three, of its recurrence. */
 static const struct {
@@ -86,6 +100,11 @@ static int take_option(struct command *command, int option)
     case OPT_BY:
         command->by = optarg;
         return CLI_OK;
+    case OPT_LABEL:
+        return put_label(&command->labels, optarg)
+                   ? CLI_OK
+                   : cli_usage_error(command->daemon.command,
+                                     "--label takes NAME=PATTERN, not \"%s\"", optarg);
     case OPT_DAYS:
         put_days(&command->recurrence, optarg);
         return CLI_OK;
@@ -104,17 +123,18 @@ static int take_option(struct command *command, int option)
 /* -1: go on, else the exit code. */
 static int read_arguments(int argc, char **argv, const char *help, struct command *command)
 {
-    struct option options[COUNT(members) + 8] = {
+    struct option options[COUNT(members) + 9] = {
         {"url",          required_argument, NULL, OPT_URL  },
         {"api-key-file", required_argument, NULL, OPT_KEY  },
         {"json",         no_argument,       NULL, OPT_JSON },
         {"state",        required_argument, NULL, OPT_STATE},
         {"days",         required_argument, NULL, OPT_DAYS },
         {"by",           required_argument, NULL, OPT_BY   },
+        {"label",        required_argument, NULL, OPT_LABEL},
         {"help",         no_argument,       NULL, 'h'      },
     };
     for (size_t i = 0; i < COUNT(members); i++)
-        options[7 + i] =
+        options[8 + i] =
             (struct option){members[i].flag, required_argument, NULL, OPT_FIRST + (int)i};
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
@@ -140,12 +160,14 @@ static void command_init(struct command *command, const char *name)
         .daemon = {.command = name, .url = CLI_DAEMON_URL}
     };
     fw_buf_init(&command->members, 65536);
+    fw_buf_init(&command->labels, 65536);
     fw_buf_init(&command->recurrence, 65536);
 }
 
 static void command_fini(struct command *command)
 {
     fw_buf_fini(&command->members);
+    fw_buf_fini(&command->labels);
     fw_buf_fini(&command->recurrence);
 }
 
@@ -200,7 +222,20 @@ static int ask(struct command *command, const char *method, const char *path,
     return code;
 }
 
-/* {members,"recurrence":{...}} */
+/* ,"key":{members} when there are any. */
+static void put_object(struct fw_buf *body, const char *key, const struct fw_buf *object)
+{
+    if (object->len == 0)
+        return;
+    if (body->len > 1)
+        fw_buf_putc(body, ',');
+    fw_buf_json_key(body, key);
+    fw_buf_putc(body, '{');
+    fw_buf_put(body, object->data, object->len);
+    fw_buf_putc(body, '}');
+}
+
+/* {members,"labels":{...},"recurrence":{...}} */
 static int ask_with_body(struct command *command, const char *method, const char *path,
                          show_fn each)
 {
@@ -208,11 +243,8 @@ static int ask_with_body(struct command *command, const char *method, const char
     fw_buf_init(&body, 131072);
     fw_buf_putc(&body, '{');
     fw_buf_put(&body, command->members.data, command->members.len);
-    if (command->recurrence.len > 0) {
-        fw_buf_puts(&body, command->members.len > 0 ? ",\"recurrence\":{" : "\"recurrence\":{");
-        fw_buf_put(&body, command->recurrence.data, command->recurrence.len);
-        fw_buf_putc(&body, '}');
-    }
+    put_object(&body, "labels", &command->labels);
+    put_object(&body, "recurrence", &command->recurrence);
     fw_buf_putc(&body, '}');
     const int code = ask(command, method, path, &body, NULL, each);
     fw_buf_fini(&body);
@@ -328,12 +360,26 @@ int cli_alerts(int argc, char **argv)
 
 /* ---- silences ---- */
 
+static void show_labels(struct fw_json_value silence)
+{
+    struct fw_json_value labels, value;
+    const char *key;
+    size_t key_len, len;
+    if (!fw_json_get(silence, "labels", &labels) || fw_json_type(labels) != FW_JSON_OBJECT)
+        return;
+    struct fw_json_iter iter = fw_json_walk(labels);
+    while (fw_json_next_member(&iter, &key, &key_len, &value))
+        printf(" %s=%s", key, fw_json_string(value, &len));
+}
+
 static void show_silence(struct fw_json_value silence)
 {
     struct fw_json_value window;
-    printf("%s  %-8s server=%s metric=%s profile=%s severity=%s until %s", text_of(silence, "id"),
+    printf("%s  %-8s server=%s metric=%s profile=%s severity=%s", text_of(silence, "id"),
            text_of(silence, "state"), text_of(silence, "server"), text_of(silence, "metric"),
-           text_of(silence, "profile"), text_of(silence, "severity"), text_of(silence, "ends_at"));
+           text_of(silence, "profile"), text_of(silence, "severity"));
+    show_labels(silence);
+    printf(" until %s", text_of(silence, "ends_at"));
     if (fw_json_get(silence, "recurrence", &window) && fw_json_type(window) == FW_JSON_OBJECT) {
         struct fw_json_value days, day;
         size_t len;
@@ -360,6 +406,7 @@ static const char silence_help[] =
     "       forewarn silence end ID\n"
     "choice, one or more:\n"
     "  --server PATTERN  --metric PATTERN  --profile NAME  --severity warning|critical\n"
+    "  --label NAME=PATTERN        of the server; up to 8, all must fit\n"
     "time, once:\n"
     "  --duration 2h               from now, or from --starts TIME; or --ends TIME\n"
     "time, every week:\n"

@@ -3,6 +3,7 @@
 #include "ingest/series_rules.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static enum fw_status set_labels(struct config *config, const char *value, struct fw_error *err);
 
 void config_default(struct config *config)
 {
@@ -38,6 +41,8 @@ void config_default(struct config *config)
     config->history_days = 60;
     config->log_level = FW_INFO;
     config->log_lines_per_minute = 100;
+    const enum fw_status listed = set_labels(config, label_rules_default, NULL);
+    assert(listed == FW_OK);
     notify_settings_default(&config->notify);
     schema_default(&config->schema);
     profile_rules_default(&config->profiles);
@@ -45,7 +50,7 @@ void config_default(struct config *config)
 
 /* ---- settings: one table, so that file, flags and documentation cannot drift apart ---- */
 
-enum setting_kind { TEXT, BOOL, UNSIGNED, SIZE, BYTES, LISTEN, CHOICE, LEVEL };
+enum setting_kind { TEXT, BOOL, UNSIGNED, SIZE, BYTES, LISTEN, CHOICE, LEVEL, LABELS };
 
 struct setting {
     const char *section, *key;
@@ -77,20 +82,21 @@ static const struct setting settings[] = {
     {"fleet",        "stale_steps",          UNSIGNED,        FIELD(stale_steps),       1,            1000,              NULL},
     {"fleet",        "expire_hours",          UNSIGNED,       FIELD(expire_hours),      1,           24 * 366,              NULL                         },
     {"ingest",        "mapping",         TEXT,           FIELD(mapping),               0,                     0,               NULL},
-    {"forecast",        "model",       TEXT,           FIELD(model),                 0,                         0,                 NULL                       },
-    {"forecast",        "models_dir",       TEXT,      FIELD(models_dir),            0,                    0,                 NULL},
-    {"forecast",        "forecaster",       CHOICE,      FIELD(forecaster),          0,                  0,                 "auto|argus"                         },
-    {"forecast",        "risk",       CHOICE,            FIELD(risk),                0,                        0,                 "forewarn|argus"},
-    {"forecast",        "threads",       UNSIGNED,         FIELD(forecast_threads),           0,          1024,        NULL                           },
-    {"forecast",        "min_interval",       UNSIGNED,    FIELD(min_interval_s),      0,            3600,               NULL},
-    {"forecast",        "past",       BYTES,            FIELD(past_bytes),                 1 << 20,                   1ull << 40,     NULL    },
-    {"alerts",        "unusual_per_month",         UNSIGNED, FIELD(unusual_per_month), 0,       300,               NULL                         },
+    {"ingest",        "labels",         LABELS,            FIELD(labels_text),              0,               0,          NULL                          },
+    {"forecast",        "model",       TEXT,           FIELD(model),                 0,                         0,                 NULL},
+    {"forecast",        "models_dir",       TEXT,      FIELD(models_dir),            0,                    0,                 NULL                               },
+    {"forecast",        "forecaster",       CHOICE,      FIELD(forecaster),          0,                  0,                 "auto|argus"},
+    {"forecast",        "risk",       CHOICE,            FIELD(risk),                0,                        0,                 "forewarn|argus"                         },
+    {"forecast",        "threads",       UNSIGNED,         FIELD(forecast_threads),           0,          1024,        NULL},
+    {"forecast",        "min_interval",       UNSIGNED,    FIELD(min_interval_s),      0,            3600,               NULL                              },
+    {"forecast",        "past",       BYTES,            FIELD(past_bytes),                 1 << 20,                   1ull << 40,     NULL},
+    {"alerts",        "unusual_per_month",         UNSIGNED, FIELD(unusual_per_month), 0,       300,               NULL                                                           },
     {"store",        "snapshot_journal",          BYTES,   FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL},
-    {"store",        "snapshot_interval",          UNSIGNED,  FIELD(snapshot_interval_s), 10,    86400,           NULL                                       },
+    {"store",        "snapshot_interval",          UNSIGNED,  FIELD(snapshot_interval_s), 10,    86400,           NULL                                                                         },
     {"store",        "history_days",          UNSIGNED,       FIELD(history_days),      0,           3660,              NULL},
-    {"log",        "level",            LEVEL,                FIELD(log_level),                0,               0,        NULL                                },
+    {"log",        "level",            LEVEL,                FIELD(log_level),                0,               0,        NULL                                                                  },
     {"log",        "json",            BOOL,                 FIELD(log_json),                  0,                 0,        NULL},
-    {"log",        "lines_per_minute",            UNSIGNED,     FIELD(log_lines_per_minute),  0, 1000000,        NULL                                          },
+    {"log",        "lines_per_minute",            UNSIGNED,     FIELD(log_lines_per_minute),  0, 1000000,        NULL                                                                            },
 };
 
 static bool parse_bool(const char *text, bool *out)
@@ -163,6 +169,17 @@ static enum fw_status set_number(void *field, const struct setting *s, const cha
     return FW_OK;
 }
 
+static enum fw_status set_labels(struct config *config, const char *value, struct fw_error *err)
+{
+    struct fw_error why = {0};
+    if (strlen(value) > LABEL_RULES_TEXT)
+        return fw_fail(err, FW_EINVAL, "ingest.labels: expected up to %d bytes", LABEL_RULES_TEXT);
+    if (label_rules_parse(&config->labels, value, &why) != FW_OK)
+        return fw_fail(err, FW_EINVAL, "ingest.labels: %s", why.text);
+    memcpy(config->labels_text, value, strlen(value) + 1);
+    return FW_OK;
+}
+
 static enum fw_status apply(struct config *config, const struct setting *s, const char *value,
                             struct fw_error *err)
 {
@@ -180,6 +197,8 @@ static enum fw_status apply(struct config *config, const struct setting *s, cons
             return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected on or off", s->section, s->key,
                            value);
         return FW_OK;
+    case LABELS:
+        return set_labels(config, value, err);
     case LISTEN:
         return config_listen(config, value, err);
     case CHOICE:
@@ -282,7 +301,7 @@ static bool same(const struct setting *s, const struct config *a, const struct c
     const char *x = (const char *)a + s->offset, *y = (const char *)b + s->offset;
     if (s->kind == LISTEN)
         return strcmp(a->listen_host, b->listen_host) == 0 && a->listen_port == b->listen_port;
-    return s->kind == TEXT ? strcmp(x, y) == 0 : memcmp(x, y, s->size) == 0;
+    return s->kind == TEXT || s->kind == LABELS ? strcmp(x, y) == 0 : memcmp(x, y, s->size) == 0;
 }
 
 static bool reloadable(const struct setting *s)

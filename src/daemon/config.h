@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "domain/identity.h"
+#include "domain/labels.h"
 #include "domain/schema.h"
 #include "notify/settings.h"
 
@@ -43,6 +44,9 @@ struct config {
 
     /* [ingest] */
     char mapping[CONFIG_TEXT_MAX]; /* file of a mapping of raw series; "": the built-in one only */
+
+    char labels_text[LABEL_RULES_TEXT + 1]; /* the list of `labels` as it was given */
+    struct label_rules labels;              /* that are kept of servers */
 
     /* [forecast] */
     char model[CONFIG_TEXT_MAX]; /* directory of a model, "none", or "" = the registry's current

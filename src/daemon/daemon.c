@@ -89,6 +89,7 @@ static enum fw_status start_http(struct daemon *daemon, struct fw_error *err)
     const struct api_options api_options = {
         .schema = &config->schema,
         .clock = daemon->clock,
+        .labels = &config->labels,
         .mapping = config->mapping,
         .models_dir = daemon->models.directory,
         .past_bytes_max = (size_t)config->past_bytes,
@@ -176,6 +177,7 @@ static enum fw_status make_notifier(struct daemon *daemon, struct fw_error *err)
     const struct alert_control_options control = {
         .schema = &config->schema,
         .state = daemon->state,
+        .labels = {fleet_labels_find, daemon->fleet},
         .inhibit = config->notify.inhibit,
         .changed = on_control,
         .ctx = daemon,
@@ -187,6 +189,7 @@ static enum fw_status make_notifier(struct daemon *daemon, struct fw_error *err)
         .settings = &config->notify,
         .schema = &config->schema,
         .state = daemon->state,
+        .labels = {fleet_labels_find, daemon->fleet},
         .control = daemon->control,
         .clock = daemon->clock,
         .external_url = daemon->url,
@@ -356,6 +359,8 @@ static enum fw_status start(struct daemon *daemon, const struct daemon_options *
         status = make_fleet(daemon, err);
     if (status == FW_OK)
         status = daemon_recover(daemon, err);
+    if (status == FW_OK)
+        daemon_labels_load(daemon);
     if (status == FW_OK && daemon_history_urgent(daemon))
         daemon_history_start(daemon);
     if (status == FW_OK)
@@ -412,8 +417,10 @@ void daemon_stop(struct daemon *daemon)
     if (whole && daemon_snapshot(daemon, &err) != FW_OK)
         FW_LOG_WARN("store", "no snapshot at the end, the journal has it all reason=\"%s\"",
                     err.text);
-    if (whole)
+    if (whole) {
         daemon_learned_save(daemon);
+        daemon_labels_save(daemon);
+    }
     api_free(daemon->api);
     alert_control_close(daemon->control);
     alert_book_close(daemon->alerts);

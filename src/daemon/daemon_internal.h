@@ -8,6 +8,7 @@
 #include "daemon/archiver.h"
 #include "daemon/daemon.h"
 #include "fleet/fleet.h"
+#include "fleet/labels.h"
 #include "http/keys.h"
 #include "notify/notify.h"
 #include "outlook/outlook.h"
@@ -57,7 +58,10 @@ struct daemon {
         uint64_t snapshot_bytes; /* journal bytes written when the last snapshot was begun */
         uint64_t snapshot_seq;
         int64_t snapshot_ns; /* monotonic */
-        int64_t expiry_ns, tidy_ns;
+        int64_t expiry_ns, tidy_ns, labels_ns;
+        uint64_t labels_revision; /* of the fleet's labels when they were last written */
+        bool labels_failing;
+        atomic_bool forgot; /* servers were forgotten, and perhaps their labels not yet */
     } housekeeping;
 };
 
@@ -83,6 +87,12 @@ void daemon_unusual_load(struct daemon *daemon);
 void daemon_learned_due(void *ctx, const struct outlook *outlook);
 /* While no run is made. */
 void daemon_learned_save(struct daemon *daemon);
+
+/* labels.c: labels of servers, from and to the state store (namespace "labels"). */
+/* After the windows are whole; what the configuration no longer keeps goes. */
+void daemon_labels_load(struct daemon *daemon);
+/* Writes what changed, and removes what belongs to servers that are gone. */
+void daemon_labels_save(struct daemon *daemon);
 
 /* history.c */
 /* Whether samples must wait until the windows, which stood still for long, are in the history. */

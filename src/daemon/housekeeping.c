@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <time.h>
 
-enum { TICK_MS = 1000, EXPIRY_INTERVAL_S = 600, TIDY_INTERVAL_S = 60 };
+enum { TICK_MS = 1000, EXPIRY_INTERVAL_S = 600, TIDY_INTERVAL_S = 60, LABELS_INTERVAL_S = 5 };
 
 enum fw_status daemon_snapshot(struct daemon *daemon, struct fw_error *err)
 {
@@ -63,6 +63,7 @@ static void expire_on_journal_thread(void *ctx, enum fw_status status, uint64_t 
     const size_t gone = fleet_expire(daemon->fleet);
     if (gone > 0) {
         FW_LOG_INFO("fleet", "forgot silent servers count=%zu", gone);
+        atomic_store(&daemon->housekeeping.forgot, true);
         outlook_runner_wake(daemon->runner);
     }
 }
@@ -99,6 +100,18 @@ static void tidy_if_due(struct daemon *daemon)
     if (outlook != NULL)
         alert_control_tidy(daemon->control, outlook->alerts, fw_clock_wall_ms(daemon->clock));
     outlook_release(outlook);
+}
+
+static void labels_if_due(struct daemon *daemon)
+{
+    struct daemon_housekeeping *keeper = &daemon->housekeeping;
+    const int64_t now_ns = fw_clock_mono_ns(daemon->clock);
+    const bool due = keeper->labels_revision != fleet_labels_revision(daemon->fleet) ||
+                     atomic_load(&keeper->forgot);
+    if (!due || now_ns - keeper->labels_ns < (int64_t)LABELS_INTERVAL_S * 1000000000)
+        return;
+    keeper->labels_ns = now_ns;
+    daemon_labels_save(daemon);
 }
 
 /* Sleeps until the next tick on the real clock; true when it is time to end. */
@@ -143,6 +156,7 @@ static void *keep_house(void *ctx)
             archiver_tick(archiver);
         expire_if_due(daemon);
         tidy_if_due(daemon);
+        labels_if_due(daemon);
         const int64_t now_ns = fw_clock_mono_ns(fw_clock_system());
         if (ping_ms > 0 && now_ns - pinged_ns >= ping_ms * 1000000 &&
             makes_progress(daemon, &done)) {

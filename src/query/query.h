@@ -26,7 +26,7 @@ enum {
     QUERY_DEPTH_MAX = 32,
     QUERY_NODES_MAX = 256,
     QUERY_MATCHERS_MAX = 32, /* of one selector */
-    QUERY_LABELS_MAX = 12,   /* of one series, and behind one `by` */
+    QUERY_LABELS_MAX = 24,   /* of one series, and behind one `by` */
     QUERY_POINTS_MAX = 11000,
 };
 

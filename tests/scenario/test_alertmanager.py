@@ -129,8 +129,8 @@ def run(directory, peers):
         began = time.monotonic()
         alert = wait_for('the alert in Alertmanager', lambda: memory_alerts(peers.alerts()), 60)[0]
         print(f'  in Alertmanager {time.monotonic() - began:.1f} s after memory filled up (steps of {STEP} s)')
-        assert alert['labels'] == {'alertname': 'ForewarnThresholdForecast', 'env': 'production', 'metric': 'mem_used_pct',
-                                   'profile': 'generic', 'server': '127.0.0.1', 'severity': 'critical'}, alert
+        assert alert['labels'] == {'alertname': 'ForewarnThresholdForecast', 'env': 'production', 'job': 'node',
+                                   'metric': 'mem_used_pct', 'profile': 'generic', 'server': '127.0.0.1', 'severity': 'critical'}, alert
         assert alert['annotations']['summary'].startswith('127.0.0.1: mem_used_pct'), alert
         assert alert['generatorURL'] == f'http://127.0.0.1:{daemon.port}/servers/127.0.0.1', alert
 
