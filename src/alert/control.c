@@ -217,6 +217,18 @@ void alert_control_close(struct alert_control *control)
     fw_free(control);
 }
 
+void alert_control_inhibit(struct alert_control *control, bool inhibit)
+{
+    pthread_mutex_lock(&control->changing);
+    pthread_mutex_lock(&control->lock);
+    const bool changed = control->options.inhibit != inhibit;
+    control->options.inhibit = inhibit;
+    pthread_mutex_unlock(&control->lock);
+    pthread_mutex_unlock(&control->changing);
+    if (changed)
+        tell(control);
+}
+
 void alert_control_listen(struct alert_control *control, void (*changed)(void *ctx), void *ctx)
 {
     control->options.changed = changed;

@@ -77,6 +77,8 @@ struct alert_control_options {
 FW_MUST_CHECK enum fw_status alert_control_open(const struct alert_control_options *options,
                                                 struct alert_control **out, struct fw_error *err);
 void alert_control_close(struct alert_control *control); /* NULL does nothing */
+/* Switches inhibition; any time. */
+void alert_control_inhibit(struct alert_control *control, bool inhibit);
 /* Replaces what is called after changes; before anything changes. */
 void alert_control_listen(struct alert_control *control, void (*changed)(void *ctx), void *ctx);
 

@@ -108,7 +108,8 @@ void alert_control_mark(struct alert_control *control, const struct alert_list *
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i].state != ALERT_RESOLVED)
             mark_one(control, &list->items[i], holding, n, &marks[i]);
+    const bool inhibit = control->options.inhibit;
     pthread_mutex_unlock(&control->lock);
-    if (control->options.inhibit)
+    if (inhibit)
         mark_inhibited(list, marks);
 }

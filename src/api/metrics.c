@@ -231,8 +231,7 @@ static void each_receiver(struct exposition *w, struct notifier *notifier,
 {
     struct notify_statistics s;
     char labels[NOTIFY_NAME_MAX + 32];
-    for (size_t i = 0; i < notifier_receivers(notifier); i++) {
-        notifier_statistics(notifier, i, &s);
+    for (size_t i = 0; notifier_statistics(notifier, i, &s); i++) {
         snprintf(labels, sizeof labels, "target=\"%s\"", s.name);
         exposition_sample(w, labels, figure(&s));
     }
@@ -266,13 +265,12 @@ static double ledger_failing(const struct notify_statistics *s)
 static void put_notifications(struct exposition *w, struct notifier *notifier)
 {
     char labels[NOTIFY_NAME_MAX + 64];
-    if (notifier == NULL || notifier_receivers(notifier) == 0)
+    struct notify_statistics s;
+    if (notifier == NULL || !notifier_statistics(notifier, 0, &s))
         return;
     exposition_family(w, "forewarn_notifications", "counter", "",
                       "Messages to receivers, by what came of it.");
-    for (size_t i = 0; i < notifier_receivers(notifier); i++) {
-        struct notify_statistics s;
-        notifier_statistics(notifier, i, &s);
+    for (size_t i = 0; notifier_statistics(notifier, i, &s); i++) {
         const struct {
             const char *outcome;
             uint64_t count;

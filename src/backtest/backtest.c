@@ -117,11 +117,17 @@ static void know_schema(struct backtest_result *r, const struct replay *replay,
             m < r->schema.count ? history_column(r->history, r->schema.metrics[m].name) : -1;
 }
 
-static enum fw_status start_trials(struct backtest_result *r, struct fw_error *err)
+static enum fw_status start_trials(struct backtest_result *r, const struct alert_options *alerts,
+                                   struct fw_error *err)
 {
     struct alert_options now;
     enum fw_status status = FW_OK;
     alert_options_default(&now, &r->schema, r->step_s);
+    if (alerts != NULL) {
+        now = *alerts;
+        now.schema = &r->schema;
+        now.step_s = r->step_s;
+    }
     const size_t n = backtest_choices(&now, r->choices);
     r->trials = fw_calloc(n, sizeof *r->trials);
     if (r->trials == NULL)

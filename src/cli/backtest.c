@@ -30,7 +30,7 @@ static void help(void)
          "  --from TIME         alerts count from here on, ISO 8601, UTC (a set's test part; else\n"
          "                      after a third of the time)\n"
          "  --to TIME           and before this (the end of the data)\n"
-         "  --config FILE       the daemon's: thresholds of its metrics\n"
+         "  --config FILE       the daemon's: thresholds of its metrics, [alerts]\n"
          "  --alarms-per-day X  of unusual behaviour, wanted at most, a server and day (0.2)\n"
          "  --set NAME          what the set of plain files is called\n"
          "  --step SECONDS      of the grid (300; 3600 for ETT)\n"
@@ -216,7 +216,12 @@ static enum fw_status backtest_one(const struct arguments *a, struct run *r, siz
     struct backtest_options how = a->how;
     how.split = source->layout == EVALUATE_FLEET;
     how.labels = a->labels != NULL ? a->labels : own_labels(source, path);
-    how.thresholds = r->config != NULL ? &r->config->schema : NULL;
+    struct alert_options alerts;
+    if (r->config != NULL) {
+        config_alert_options(r->config, &alerts);
+        how.alerts = &alerts;
+        how.thresholds = &r->config->schema;
+    }
     const enum fw_status status = evaluate_set_read(source, &options, &r->sets[i], err);
     return status != FW_OK ? status : backtest_run(r->sets[i], &how, &r->results[i], err);
 }

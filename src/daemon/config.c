@@ -15,6 +15,36 @@
 
 static enum fw_status set_labels(struct config *config, const char *value, struct fw_error *err);
 
+static void default_alerts(struct config *config)
+{
+    struct alert_options options;
+    alert_options_default(&options, &config->schema, config->step_s);
+    config->unusual_per_month = 1;
+    config->alert_horizon_steps = options.horizon_steps;
+    config->alert_near_probability = options.near_probability;
+    config->alert_min_probability = options.min_probability;
+    config->alert_for_runs = options.for_runs;
+    config->alert_clear_runs = options.clear_runs;
+    config->alert_hysteresis = options.hysteresis;
+    config->alert_silent_steps = options.silent_steps;
+    config->alert_keep_resolved_s = (uint32_t)(options.keep_resolved_ms / 1000);
+    config->alert_forget_hours = (uint32_t)(options.forget_ms / 3600000);
+}
+
+void config_alert_options(const struct config *config, struct alert_options *options)
+{
+    alert_options_default(options, &config->schema, config->step_s);
+    options->horizon_steps = config->alert_horizon_steps;
+    options->near_probability = config->alert_near_probability;
+    options->min_probability = config->alert_min_probability;
+    options->for_runs = config->alert_for_runs;
+    options->clear_runs = config->alert_clear_runs;
+    options->hysteresis = config->alert_hysteresis;
+    options->silent_steps = config->alert_silent_steps;
+    options->keep_resolved_ms = (int64_t)config->alert_keep_resolved_s * 1000;
+    options->forget_ms = (int64_t)config->alert_forget_hours * 3600000;
+}
+
 void config_default(struct config *config)
 {
     memset(config, 0, sizeof *config);
@@ -35,7 +65,7 @@ void config_default(struct config *config)
     config->expire_hours = 168;
     config->min_interval_s = 10;
     config->past_bytes = (uint64_t)256 << 20;
-    config->unusual_per_month = 1;
+    default_alerts(config);
     config->snapshot_journal_bytes = (uint64_t)64 << 20;
     config->snapshot_interval_s = 3600;
     config->history_days = 60;
@@ -50,7 +80,7 @@ void config_default(struct config *config)
 
 /* ---- settings: one table, so that file, flags and documentation cannot drift apart ---- */
 
-enum setting_kind { TEXT, BOOL, UNSIGNED, SIZE, BYTES, LISTEN, CHOICE, LEVEL, LABELS };
+enum setting_kind { TEXT, BOOL, UNSIGNED, SIZE, BYTES, LISTEN, CHOICE, LEVEL, LABELS, REAL };
 
 struct setting {
     const char *section, *key;
@@ -58,6 +88,7 @@ struct setting {
     size_t offset, size;
     unsigned long long min, max;
     const char *choices; /* CHOICE: "first|second": values 0, 1, ... */
+    /* REAL: min and max are hundredths. */
 };
 
 #define FIELD(member) offsetof(struct config, member), sizeof(((struct config *)NULL)->member)
@@ -91,6 +122,15 @@ static const struct setting settings[] = {
     {"forecast",        "min_interval",       UNSIGNED,    FIELD(min_interval_s),      0,            3600,               NULL                              },
     {"forecast",        "past",       BYTES,            FIELD(past_bytes),                 1 << 20,                   1ull << 40,     NULL},
     {"alerts",        "unusual_per_month",         UNSIGNED, FIELD(unusual_per_month), 0,       300,               NULL                                                           },
+    {"alerts", "horizon_steps", UNSIGNED, FIELD(alert_horizon_steps), 1, 96, NULL},
+    {"alerts", "near_probability", REAL, FIELD(alert_near_probability), 1, 100, NULL},
+    {"alerts", "min_probability", REAL, FIELD(alert_min_probability), 1, 100, NULL},
+    {"alerts", "for_runs", UNSIGNED, FIELD(alert_for_runs), 1, 288, NULL},
+    {"alerts", "clear_runs", UNSIGNED, FIELD(alert_clear_runs), 1, 288, NULL},
+    {"alerts", "hysteresis", REAL, FIELD(alert_hysteresis), 0, 50, NULL},
+    {"alerts", "silent_steps", UNSIGNED, FIELD(alert_silent_steps), 1, 288, NULL},
+    {"alerts", "keep_resolved", UNSIGNED, FIELD(alert_keep_resolved_s), 0, 604800, NULL},
+    {"alerts", "forget_hours", UNSIGNED, FIELD(alert_forget_hours), 1, 24 * 366, NULL},
     {"store",        "snapshot_journal",          BYTES,   FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL},
     {"store",        "snapshot_interval",          UNSIGNED,  FIELD(snapshot_interval_s), 10,    86400,           NULL                                                                         },
     {"store",        "history_days",          UNSIGNED,       FIELD(history_days),      0,           3660,              NULL},
@@ -169,6 +209,18 @@ static enum fw_status set_number(void *field, const struct setting *s, const cha
     return FW_OK;
 }
 
+static enum fw_status set_real(double *field, const struct setting *s, const char *value,
+                               struct fw_error *err)
+{
+    char *end;
+    const double number = strtod(value, &end), min = (double)s->min / 100, max = (double)s->max / 100;
+    if (!isdigit((unsigned char)value[0]) || *end != '\0' || !(number >= min) || !(number <= max))
+        return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected a number from %g to %g", s->section,
+                       s->key, value, min, max);
+    *field = number;
+    return FW_OK;
+}
+
 static enum fw_status set_labels(struct config *config, const char *value, struct fw_error *err)
 {
     struct fw_error why = {0};
@@ -197,6 +249,8 @@ static enum fw_status apply(struct config *config, const struct setting *s, cons
             return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected on or off", s->section, s->key,
                            value);
         return FW_OK;
+    case REAL:
+        return set_real(field, s, value, err);
     case LABELS:
         return set_labels(config, value, err);
     case LISTEN:

@@ -61,6 +61,10 @@ struct config {
     /* [alerts] */
     unsigned unusual_per_month; /* of unusual behaviour, wanted at most a server and 30 days; 0:
                                    it is not looked for */
+    /* Of the alert book; the names are those of struct alert_options. */
+    uint32_t alert_horizon_steps, alert_for_runs, alert_clear_runs, alert_silent_steps;
+    uint32_t alert_keep_resolved_s, alert_forget_hours;
+    double alert_near_probability, alert_min_probability, alert_hysteresis;
 
     /* [store] */
     uint64_t snapshot_journal_bytes; /* a snapshot once the journal grew by so much */
@@ -116,5 +120,8 @@ FW_MUST_CHECK enum fw_status config_listen(struct config *config, const char *te
 FW_MUST_CHECK enum fw_status config_check(const struct config *config, struct fw_error *err);
 
 bool config_loopback(const struct config *config);
+
+/* [alerts] as the alert book takes it. */
+void config_alert_options(const struct config *config, struct alert_options *options);
 
 #endif

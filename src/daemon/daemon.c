@@ -54,7 +54,9 @@ void daemon_reload(struct daemon *daemon, const struct config *fresh)
         FW_LOG_ERROR("daemon", "reload failed, nothing changes reason=\"out of memory\"");
         return;
     }
-    if (fresh_keys(daemon, fresh, keys, &err) == FW_OK) {
+    if (fresh_keys(daemon, fresh, keys, &err) == FW_OK &&
+        notifier_reload(daemon->notifier, &fresh->notify, &err) == FW_OK) {
+        alert_control_inhibit(daemon->control, fresh->notify.inhibit);
         http_keys_replace(daemon->keys, keys);
         configure_log(fresh);
         FW_LOG_INFO("daemon", "reloaded keys=%zu", http_keys_count(daemon->keys));
@@ -260,7 +262,7 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
     daemon_learned_load(daemon);
     outlook_board_listen(daemon->board, daemon_learned_due, daemon);
     struct alert_options alert;
-    alert_options_default(&alert, &config->schema, config->step_s);
+    config_alert_options(config, &alert);
     status = alert_book_open(&alert, daemon->state, &daemon->alerts, err);
     if (status == FW_OK)
         status = watch_unusual(daemon, err);

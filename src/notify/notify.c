@@ -20,8 +20,11 @@ static bool init_waiting(struct notifier *notifier)
     pthread_condattr_destroy(&monotonic);
     if (!ready)
         return false;
-    if (pthread_mutex_init(&notifier->lock, NULL) == 0)
-        return true;
+    if (pthread_mutex_init(&notifier->lock, NULL) == 0) {
+        if (pthread_mutex_init(&notifier->members, NULL) == 0)
+            return true;
+        pthread_mutex_destroy(&notifier->lock);
+    }
     pthread_cond_destroy(&notifier->change);
     return false;
 }
@@ -34,23 +37,37 @@ static void take_url(char *out, size_t size, const char *text, const char *path)
     snprintf(out, size, "%.*s%s", (int)len, text, path);
 }
 
-static enum fw_status add_receiver(struct notifier *notifier,
-                                   const struct notify_receiver_settings *settings,
-                                   const char *name, const char *url, struct fw_error *err)
+static void take_general(const struct notifier *notifier, const struct notify_settings *settings,
+                         struct notify_general *out)
+{
+    const char *url =
+        settings->external_url[0] != '\0' ? settings->external_url : notifier->external_url;
+    memset(out, 0, sizeof *out);
+    take_url(out->external_url, sizeof out->external_url, url, "");
+    out->labels = settings->labels;
+    out->resend_s = settings->resend_s;
+}
+
+static enum fw_status make_receiver(struct notifier *notifier, const struct notify_settings *all,
+                                    const struct notify_receiver_settings *settings,
+                                    const char *name, const char *url, struct notify_receiver **out,
+                                    struct fw_error *err)
 {
     const struct notify_rules rules = {
         .kind = settings->kind,
         .min_severity = settings->min_severity,
         .send_resolved = settings->send_resolved,
         .queue_max = settings->queue_max,
-        .resend_ms = (int64_t)notifier->options.settings->resend_s * 1000,
+        .resend_ms = (int64_t)all->resend_s * 1000,
         .repeat_ms = (int64_t)settings->repeat_s * 1000,
     };
     struct notify_receiver *receiver = fw_calloc(1, sizeof *receiver);
+    *out = receiver;
     if (receiver == NULL)
         return fw_fail(err, FW_ENOMEM, "notify: receiver %s", name);
     receiver->notifier = notifier;
-    receiver->settings = settings;
+    receiver->settings = *settings;
+    take_general(notifier, all, &receiver->general);
     fw_rng_init(&receiver->jitter, fw_rng_entropy());
     snprintf(receiver->name, sizeof receiver->name, "%s", name);
     if (settings->kind == NOTIFY_ALERTMANAGER)
@@ -59,23 +76,40 @@ static enum fw_status add_receiver(struct notifier *notifier,
         snprintf(receiver->url, sizeof receiver->url, "%s", url);
     notify_ledger_init(&receiver->ledger, &rules, notifier->options.schema);
     receiver->ledger.labels = notifier->options.labels;
-    notifier->receivers[notifier->receiver_count++] = receiver;
-    return notify_ledger_load(&receiver->ledger, notifier->options.state, name, err);
+    return FW_OK;
 }
 
-static enum fw_status add_receivers(struct notifier *notifier,
-                                    const struct notify_receiver_settings *settings,
-                                    struct fw_error *err)
+enum fw_status notify_receivers_make(struct notifier *notifier,
+                                     const struct notify_settings *settings,
+                                     struct notify_receiver **out, size_t *n, struct fw_error *err)
 {
     char url[NOTIFY_TEXT_MAX + 1], second[NOTIFY_TEXT_MAX + 1], name[NOTIFY_NAME_MAX + 8];
-    if (!notify_list_item(settings->url, 1, second))
-        return add_receiver(notifier, settings, settings->name, settings->url, err);
     enum fw_status status = FW_OK;
-    for (size_t i = 0; notify_list_item(settings->url, i, url) && status == FW_OK; i++) {
-        snprintf(name, sizeof name, "%s-%zu", settings->name, i + 1);
-        status = add_receiver(notifier, settings, name, url, err);
+    *n = 0;
+    for (size_t i = 0; i < settings->receiver_count && status == FW_OK; i++) {
+        const struct notify_receiver_settings *r = &settings->receivers[i];
+        const bool several = notify_list_item(r->url, 1, second);
+        if (!several) {
+            status = make_receiver(notifier, settings, r, r->name, r->url, &out[*n], err);
+            *n += status == FW_OK;
+        }
+        for (size_t k = 0; several && notify_list_item(r->url, k, url) && status == FW_OK; k++) {
+            snprintf(name, sizeof name, "%s-%zu", r->name, k + 1);
+            status = make_receiver(notifier, settings, r, name, url, &out[*n], err);
+            *n += status == FW_OK;
+        }
     }
+    while (status != FW_OK && *n > 0)
+        notify_receiver_free(out[--*n]);
     return status;
+}
+
+void notify_receiver_free(struct notify_receiver *receiver)
+{
+    if (receiver == NULL)
+        return;
+    notify_ledger_fini(&receiver->ledger);
+    fw_free(receiver);
 }
 
 /* ---- what nobody owns any more ---- */
@@ -102,7 +136,7 @@ static bool find_stranger(void *ctx, const char *key, const void *data, size_t l
 }
 
 /* Ledgers of receivers that the configuration no longer has. A failure costs their room alone. */
-static void forget_strangers(struct notifier *notifier)
+void notify_forget_strangers(struct notifier *notifier)
 {
     struct strangers *strangers = fw_malloc(sizeof *strangers);
     if (notifier->options.state == NULL || strangers == NULL) {
@@ -139,29 +173,44 @@ enum fw_status notifier_new(const struct notifier_options *options, struct notif
         fw_free(notifier);
         return fw_fail(err, FW_EIO, "notify: no lock to be had");
     }
-    const char *url = options->settings->external_url[0] != '\0' ? options->settings->external_url
-                                                                 : options->external_url;
-    take_url(notifier->external_url, sizeof notifier->external_url, url, "");
-    for (size_t i = 0; i < options->settings->receiver_count && status == FW_OK; i++)
-        status = add_receivers(notifier, &options->settings->receivers[i], err);
+    take_url(notifier->external_url, sizeof notifier->external_url, options->external_url, "");
+    status = notify_receivers_make(notifier, options->settings, notifier->receivers,
+                                   &notifier->receiver_count, err);
+    for (size_t i = 0; i < notifier->receiver_count && status == FW_OK; i++)
+        status = notify_ledger_load(&notifier->receivers[i]->ledger, options->state,
+                                    notifier->receivers[i]->name, err);
+    notifier->options.settings = NULL;
+    notifier->options.external_url = NULL;
     if (status != FW_OK) {
         notifier_free(notifier);
         return status;
     }
-    forget_strangers(notifier);
+    notify_forget_strangers(notifier);
     *out = notifier;
     return FW_OK;
 }
 
+enum fw_status notify_receiver_start(struct notify_receiver *receiver, struct fw_error *err)
+{
+    if (pthread_create(&receiver->thread, NULL, notify_receiver_main, receiver) != 0)
+        return fw_fail(err, FW_EIO, "notify: no thread for receiver %s", receiver->name);
+    receiver->started = true;
+    return FW_OK;
+}
+
+void notify_receiver_join(struct notify_receiver *receiver)
+{
+    if (receiver->started)
+        pthread_join(receiver->thread, NULL);
+    receiver->started = false;
+}
+
 enum fw_status notifier_start(struct notifier *notifier, struct fw_error *err)
 {
-    for (size_t i = 0; i < notifier->receiver_count; i++) {
-        struct notify_receiver *receiver = notifier->receivers[i];
-        if (pthread_create(&receiver->thread, NULL, notify_receiver_main, receiver) != 0)
-            return fw_fail(err, FW_EIO, "notify: no thread for receiver %s", receiver->name);
-        receiver->started = true;
-    }
-    return FW_OK;
+    enum fw_status status = FW_OK;
+    for (size_t i = 0; i < notifier->receiver_count && status == FW_OK; i++)
+        status = notify_receiver_start(notifier->receivers[i], err);
+    return status;
 }
 
 /* ---- living ---- */
@@ -204,36 +253,35 @@ void notifier_free(struct notifier *notifier)
         return;
     notifier_stop(notifier);
     for (size_t i = 0; i < notifier->receiver_count; i++) {
-        struct notify_receiver *receiver = notifier->receivers[i];
-        if (receiver->started)
-            pthread_join(receiver->thread, NULL);
-        notify_ledger_fini(&receiver->ledger);
-        fw_free(receiver);
+        notify_receiver_join(notifier->receivers[i]);
+        notify_receiver_free(notifier->receivers[i]);
     }
     alert_list_release(notifier->list);
+    pthread_mutex_destroy(&notifier->members);
     pthread_cond_destroy(&notifier->change);
     pthread_mutex_destroy(&notifier->lock);
     fw_free(notifier);
 }
 
-size_t notifier_receivers(const struct notifier *notifier)
+bool notifier_statistics(struct notifier *notifier, size_t index, struct notify_statistics *out)
 {
-    return notifier->receiver_count;
-}
-
-void notifier_statistics(struct notifier *notifier, size_t index, struct notify_statistics *out)
-{
-    struct notify_receiver *receiver = notifier->receivers[index];
-    *out = (struct notify_statistics){
-        .kind = receiver->settings->kind,
-        .failing = atomic_load(&receiver->failing_now),
-        .delivered = atomic_load(&receiver->delivered),
-        .failed = atomic_load(&receiver->failed),
-        .rejected = atomic_load(&receiver->rejected),
-        .dropped = atomic_load(&receiver->dropped),
-        .held = atomic_load(&receiver->held),
-        .waiting = atomic_load(&receiver->waiting),
-        .store_failing = atomic_load(&receiver->store_failing_now),
-    };
-    memcpy(out->name, receiver->name, sizeof out->name);
+    pthread_mutex_lock(&notifier->members);
+    const bool there = index < notifier->receiver_count;
+    if (there) {
+        struct notify_receiver *receiver = notifier->receivers[index];
+        *out = (struct notify_statistics){
+            .kind = receiver->settings.kind,
+            .failing = atomic_load(&receiver->failing_now),
+            .delivered = atomic_load(&receiver->delivered),
+            .failed = atomic_load(&receiver->failed),
+            .rejected = atomic_load(&receiver->rejected),
+            .dropped = atomic_load(&receiver->dropped),
+            .held = atomic_load(&receiver->held),
+            .waiting = atomic_load(&receiver->waiting),
+            .store_failing = atomic_load(&receiver->store_failing_now),
+        };
+        memcpy(out->name, receiver->name, sizeof out->name);
+    }
+    pthread_mutex_unlock(&notifier->members);
+    return there;
 }

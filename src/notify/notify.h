@@ -17,8 +17,8 @@
 struct notifier;
 
 struct notifier_options {
-    const struct notify_settings *settings; /* outlives the notifier */
-    const struct schema *schema;            /* likewise */
+    const struct notify_settings *settings; /* copied */
+    const struct schema *schema;            /* outlives the notifier */
     struct store_state *state;              /* likewise; NULL: nothing is kept */
     struct label_source labels;             /* of servers */
     struct alert_control *control;          /* likewise; NULL: nothing is silenced */
@@ -37,6 +37,14 @@ FW_MUST_CHECK enum fw_status notifier_start(struct notifier *notifier, struct fw
 void notifier_on_outlook(void *notifier, const struct outlook *outlook);
 /* Silences or acknowledgements changed: the threads look again. Any thread. */
 void notifier_wake(struct notifier *notifier);
+/* Takes over other settings while it runs: receivers that are new begin with what fires, those that
+ * are gone lose their ledger and what waited in it, those that changed go on with their ledger, as
+ * over a restart, and those that did not are not disturbed. Deliveries of the first three that are
+ * under way are broken off. FW_EINVAL, FW_ENOMEM, FW_EIO: nothing changed. From the thread that
+ * started it. */
+FW_MUST_CHECK enum fw_status notifier_reload(struct notifier *notifier,
+                                             const struct notify_settings *settings,
+                                             struct fw_error *err);
 /* Breaks deliveries off, without waiting until they are; the first step of an end. NULL does
  * nothing. */
 void notifier_stop(struct notifier *notifier);
@@ -57,8 +65,7 @@ struct notify_statistics {
     size_t waiting;     /* of these, with something not yet accepted */
     bool store_failing; /* the ledger cannot be written */
 };
-size_t notifier_receivers(const struct notifier *notifier);
-/* Any thread. */
-void notifier_statistics(struct notifier *notifier, size_t index, struct notify_statistics *out);
+/* False: there are no more. Any thread; a reload may change who has an index. */
+bool notifier_statistics(struct notifier *notifier, size_t index, struct notify_statistics *out);
 
 #endif

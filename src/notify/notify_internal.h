@@ -127,13 +127,23 @@ void notify_exec(const char *command, unsigned timeout_s, const char *body, size
 
 /* ---- one receiver ---- */
 
+/* Of [notify], as a receiver works with it; copied, so that a reload changes nothing under its
+ * thread. */
+struct notify_general {
+    char external_url[NOTIFY_TEXT_MAX + 1]; /* without a slash at the end */
+    struct notify_labels labels;
+    uint32_t resend_s;
+};
+
 struct notify_receiver {
     struct notifier *notifier;
-    const struct notify_receiver_settings *settings;
+    struct notify_receiver_settings settings;
+    struct notify_general general;
     char name[NOTIFY_NAME_MAX + 8];
     char url[NOTIFY_TEXT_MAX + 32];
     pthread_t thread;
     bool started;
+    _Atomic bool stopping; /* this one alone */
     struct notify_ledger ledger;
     uint64_t generation, synced_generation; /* of the list taken last, and of the one followed */
     unsigned failures;                      /* in a row */
@@ -147,18 +157,36 @@ struct notify_receiver {
     _Atomic size_t held, waiting;
 };
 
+enum { NOTIFY_INSTANCES_MAX = NOTIFY_RECEIVERS_MAX * NOTIFY_URLS_MAX };
+
 struct notifier {
-    struct notifier_options options;
-    char external_url[NOTIFY_TEXT_MAX + 1];
-    pthread_mutex_t lock; /* of the next four */
+    struct notifier_options options; /* `settings` and `external_url` only while it is made */
+    char external_url[NOTIFY_TEXT_MAX + 1]; /* where the settings have none */
+    pthread_mutex_t lock;                   /* of the next four */
     pthread_cond_t change;
     const struct alert_list *list; /* of the newest outlook; NULL before the first */
     uint64_t generation;
     bool stop;
-    _Atomic bool stopping; /* the same, for interrupted() */
+    _Atomic bool stopping;   /* the same, for interrupted() */
+    pthread_mutex_t members; /* of the next two, which only a reload changes */
     size_t receiver_count;
-    struct notify_receiver *receivers[NOTIFY_RECEIVERS_MAX * NOTIFY_URLS_MAX];
+    struct notify_receiver *receivers[NOTIFY_INSTANCES_MAX];
 };
+
+/* Receivers as the settings have them, one for each instance of an Alertmanager, without ledgers
+ * and threads. On failure *n is 0. */
+FW_MUST_CHECK enum fw_status notify_receivers_make(struct notifier *notifier,
+                                                   const struct notify_settings *settings,
+                                                   struct notify_receiver **out, size_t *n,
+                                                   struct fw_error *err);
+void notify_receiver_free(struct notify_receiver *receiver);
+/* Starts its thread. FW_EIO. */
+FW_MUST_CHECK enum fw_status notify_receiver_start(struct notify_receiver *receiver,
+                                                   struct fw_error *err);
+/* Waits for its end; it has been told to stop. */
+void notify_receiver_join(struct notify_receiver *receiver);
+/* Ledgers of receivers that there are no more leave the store. */
+void notify_forget_strangers(struct notifier *notifier);
 
 /* The thread. */
 void *notify_receiver_main(void *receiver);

@@ -19,7 +19,8 @@ enum {
 static bool interrupted(void *ctx)
 {
     const struct notify_receiver *receiver = ctx;
-    return atomic_load_explicit(&receiver->notifier->stopping, memory_order_relaxed);
+    return atomic_load_explicit(&receiver->stopping, memory_order_relaxed) ||
+           atomic_load_explicit(&receiver->notifier->stopping, memory_order_relaxed);
 }
 
 /* ---- the ledger follows ---- */
@@ -97,13 +98,13 @@ static void make_message(const struct notify_receiver *receiver, struct notify_e
 {
     const struct notifier *notifier = receiver->notifier;
     const struct notify_context context = {
-        .receiver = receiver->settings->name,
-        .external_url = notifier->external_url,
-        .labels = &notifier->options.settings->labels,
+        .receiver = receiver->settings.name,
+        .external_url = receiver->general.external_url,
+        .labels = &receiver->general.labels,
         .step_s = notifier->options.step_s,
         .resend_ms = receiver->ledger.rules.resend_ms,
     };
-    if (receiver->settings->kind == NOTIFY_ALERTMANAGER)
+    if (receiver->settings.kind == NOTIFY_ALERTMANAGER)
         notify_put_alertmanager(out, &context, batch, n, now_ms);
     else
         notify_put_webhook(out, &context, batch, n);
@@ -112,7 +113,7 @@ static void make_message(const struct notify_receiver *receiver, struct notify_e
 static void send_message(struct notify_receiver *receiver, const struct fw_buf *message,
                          struct notify_answer *answer)
 {
-    const struct notify_receiver_settings *s = receiver->settings;
+    const struct notify_receiver_settings *s = &receiver->settings;
     if (s->kind == NOTIFY_EXEC)
         notify_exec(s->command, s->timeout_s, message->data, message->len, interrupted, receiver,
                     answer);
@@ -191,9 +192,10 @@ static const struct alert_list *await_list(struct notify_receiver *receiver, boo
         until.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&notifier->lock);
-    if (wait > 0 && !notifier->stop && notifier->generation == receiver->generation)
+    if (wait > 0 && !notifier->stop && !receiver->stopping &&
+        notifier->generation == receiver->generation)
         (void)pthread_cond_timedwait(&notifier->change, &notifier->lock, &until);
-    *stop = notifier->stop;
+    *stop = notifier->stop || receiver->stopping;
     receiver->generation = notifier->generation;
     const struct alert_list *list =
         notifier->list != NULL ? alert_list_retain(notifier->list) : NULL;

@@ -2,6 +2,7 @@
 receiver costs nobody else anything."""
 import json
 import os
+import signal
 import stat
 import sys
 import tempfile
@@ -125,8 +126,82 @@ def test_refused_for_good(directory):
     hook.stop()
 
 
+def test_reload(directory):
+    """SIGHUP: receivers come, go, change and stay, while alerts fire."""
+    stays, changes, goes, comes, moved = Receiver(), Receiver(), Receiver('hang'), Receiver(), Receiver()
+
+    def config(*sections, labels='env=test'):
+        with open(daemon.config, 'w', encoding='utf-8') as file:
+            file.write(head + f'[notify]\nlabels = {labels}\n' + ''.join(sections))
+
+    def reload(line):
+        before = daemon.log_text().count(line)
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for(line, lambda: daemon.log_text().count(line) > before)
+    daemon = Daemon(PROGRAM, directory, '[log]\nlines_per_minute = 1000000\n')
+    head = open(daemon.config, encoding='utf-8').read()
+    keep, gone = section('stays', 'webhook', stays.url()), section('goes', 'webhook', goes.url())
+    config(keep, gone, section('changes', 'webhook', changes.url()))
+    reload('reloaded')
+    feeder = Feeder(daemon, db1=FULL, db2=FINE)
+    for hook in (stays, changes):
+        wait_for('the beginning', lambda: hook.told('firing', 'db1'))
+    wait_for('a hanging delivery', lambda: goes.requests)
+    wait_for('all but one to be up to date', lambda: [daemon.metric('forewarn_notifications_waiting{target="%s"}' % n)
+                                                      for n in ('stays', 'changes', 'goes')] == [0, 0, 1])
+    text = keep + section('changes', 'webhook', moved.url(), 'send_resolved = on') + section('comes', 'webhook', comes.url())
+    config(text)
+    reload('a receiver was removed, what it was still to be told is dropped receiver=goes waiting=1')
+    assert 'a receiver was changed receiver=changes' in daemon.log_text() and 'a receiver was added receiver=comes' in daemon.log_text()
+    assert 'was changed receiver=stays' not in daemon.log_text()
+    assert daemon.metric('forewarn_notifications_held{target="goes"}') is None
+    assert daemon.metric('forewarn_notifications_total{target="changes",outcome="delivered"}') == 1  # goes on counting
+    wait_for('what fires at the new one', lambda: comes.told('firing', 'db1'))
+    feeder.servers['db1'], feeder.servers['db2'] = FINE, FULL
+    for hook in (stays, comes, moved):
+        wait_for('the end', lambda: hook.told('resolved', 'db1'))
+        wait_for('another beginning', lambda: hook.told('firing', 'db2'))
+    assert len(stays.told('firing', 'db1')) == 1 and not moved.told('firing', 'db1'), 'told again after the reload'
+    requests = goes.requests
+    # What cannot be read, and receivers that are none, change nothing.
+    for wrong in (text + '[receiver x]\ntype = webhook\n', text + '[receiver x]\ntype = pigeon\n'):
+        config(wrong)
+        reload('reload failed, nothing changes')
+        assert daemon.metric('forewarn_notifications_held{target="x"}') is None
+    # Other labels of all: everybody changes, nobody is told anew; the one removed is forgotten for good.
+    config(text, labels='env=other')
+    reload('a receiver was changed receiver=stays')
+    config(text, gone, labels='env=other')
+    goes.mode = 200
+    reload('a receiver was added receiver=goes')
+    wait_for('it to hear what fires', lambda: goes.told('firing', 'db2'))
+    assert not goes.told('resolved', 'db1') and goes.requests > requests
+    assert len(stays.told('firing', 'db2')) == 1
+    wait_for('ledgers', lambda: [daemon.metric('forewarn_notifications_waiting{target="%s"}' % n)
+                                 for n in ('stays', 'comes', 'changes', 'goes')] == [0] * 4)
+    daemon.kill()
+    daemon.start()
+    feeder.servers['db2'] = FINE
+    for hook in (stays, comes, moved, goes):
+        wait_for('the end after a kill', lambda: hook.told('resolved', 'db2'))
+        assert len(hook.told('firing', 'db2')) == 1
+    # Sixty reloads while alerts come and go leave nothing behind.
+    threads = len(os.listdir(f'/proc/{daemon.process.pid}/task'))
+    for i in range(60):
+        config(text, *([gone] if i % 2 else []), labels='env=%d' % (i % 3))
+        feeder.servers['db1'] = FULL if i % 20 < 10 else FINE
+        reload('reloaded')
+    reload('reloaded')
+    wait_for('all threads to be as before', lambda: len(os.listdir(f'/proc/{daemon.process.pid}/task')) == threads)
+    feeder.stop()
+    daemon.stop()
+    for hook in (stays, changes, goes, comes, moved):
+        hook.stop()
+
+
 def main():
-    for test in (test_fires_resolves_and_survives, test_down_while_it_fires, test_the_dead_cost_nobody, test_refused_for_good):
+    for test in (test_fires_resolves_and_survives, test_down_while_it_fires, test_the_dead_cost_nobody, test_refused_for_good,
+                 test_reload):
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix='forewarn-notify-') as directory:
             test(directory)

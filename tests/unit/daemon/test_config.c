@@ -41,6 +41,11 @@ static void test_settings(void **state)
         {"nothing is unusual",         "alerts",                "unusual_per_month", "0",                    FW_OK,     ""                           },
         {"too much is unusual",        "alerts",                "unusual_per_month", "301",                  FW_EINVAL, "from 0 to 300"              },
         {"history of eleven years",    "store",                 "history_days",      "4000",                 FW_EINVAL, "from 0 to 3660"             },
+        {"a chance",                   "alerts",                "near_probability",  "0.75",                 FW_OK,     ""                           },
+        {"a chance beyond one",        "alerts",                "near_probability",  "60",                   FW_EINVAL, "from 0.01 to 1"             },
+        {"a chance in words",          "alerts",                "min_probability",   "0.8x",                 FW_EINVAL, "from 0.01 to 1"             },
+        {"not a number",               "alerts",                "hysteresis",        "nan",                  FW_EINVAL, "from 0 to 0.5"              },
+        {"fires never",                "alerts",                "for_runs",          "0",                    FW_EINVAL, "from 1 to 288"              },
         {"labels",                     "ingest",                "labels",            "dc, rack",             FW_OK,     ""                           },
         {"no labels",                  "ingest",                "labels",            "",                     FW_OK,     ""                           },
         {"a label of ours",            "ingest",                "labels",            "dc, server",           FW_EINVAL, "names the server"           },
@@ -85,6 +90,29 @@ static void test_values_arrive(void **state)
     assert_true(config->schema.metrics[queue].warning == 500.0);
     assert_int_equal(config_set(config, "profiles", "db-*", "database", &err), FW_OK);
     assert_int_equal(profile_resolve(&config->profiles, "DB-7"), PROFILE_DATABASE);
+    fw_free(config);
+}
+
+/* What is not set is the book's own default, whatever that is. */
+static void test_alert_options(void **state)
+{
+    (void)state;
+    struct config *config = fresh();
+    struct alert_options expected, found;
+    struct fw_error err;
+    alert_options_default(&expected, &config->schema, config->step_s);
+    config_alert_options(config, &found);
+    assert_memory_equal(&found, &expected, sizeof found);
+    assert_int_equal(config_set(config, "alerts", "for_runs", "5", &err), FW_OK);
+    assert_int_equal(config_set(config, "alerts", "hysteresis", "0.1", &err), FW_OK);
+    assert_int_equal(config_set(config, "alerts", "keep_resolved", "60", &err), FW_OK);
+    assert_int_equal(config_set(config, "alerts", "forget_hours", "2", &err), FW_OK);
+    config_alert_options(config, &found);
+    expected.for_runs = 5;
+    expected.hysteresis = 0.1;
+    expected.keep_resolved_ms = 60000;
+    expected.forget_ms = 7200000;
+    assert_memory_equal(&found, &expected, sizeof found);
     fw_free(config);
 }
 
@@ -298,7 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_values_arrive),
+        cmocka_unit_test(test_values_arrive), cmocka_unit_test(test_alert_options),
         cmocka_unit_test(test_listen),
         cmocka_unit_test(test_open_only_on_loopback),
         cmocka_unit_test(test_file_names_the_line),
