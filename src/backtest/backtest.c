@@ -209,7 +209,7 @@ static enum fw_status play(struct run *run)
     if (status == FW_OK) {
         know_schema(r, replay, run->options->thresholds);
         risk_options_default(&run->risk, &r->schema);
-        status = start_trials(r, run->err);
+        status = start_trials(r, run->options->alerts, run->err);
     }
     if (status == FW_OK)
         status = start_unusual(r, run->options, run->err);

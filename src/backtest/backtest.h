@@ -18,8 +18,9 @@ struct backtest_options {
     bool split;         /* the set came with one */
     const char *labels; /* path; NULL: none */
     const struct schema *thresholds; /* its metrics' thresholds are taken over; NULL: the default */
-    const struct alert_options *alerts; /* all but schema and step are taken over; NULL: the default */
-    double alarms_per_server_day;    /* wanted of the detector; 0: its default */
+    const struct alert_options
+        *alerts;                  /* all but schema and step are taken over; NULL: the default */
+    double alarms_per_server_day; /* wanted of the detector; 0: its default */
     /* May be NULL. */
     void (*progress)(void *ctx, const char *set, size_t done, size_t of);
     void *progress_ctx;

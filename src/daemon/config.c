@@ -122,21 +122,21 @@ static const struct setting settings[] = {
     {"forecast",        "min_interval",       UNSIGNED,    FIELD(min_interval_s),      0,            3600,               NULL                              },
     {"forecast",        "past",       BYTES,            FIELD(past_bytes),                 1 << 20,                   1ull << 40,     NULL},
     {"alerts",        "unusual_per_month",         UNSIGNED, FIELD(unusual_per_month), 0,       300,               NULL                                                           },
-    {"alerts", "horizon_steps", UNSIGNED, FIELD(alert_horizon_steps), 1, 96, NULL},
-    {"alerts", "near_probability", REAL, FIELD(alert_near_probability), 1, 100, NULL},
-    {"alerts", "min_probability", REAL, FIELD(alert_min_probability), 1, 100, NULL},
-    {"alerts", "for_runs", UNSIGNED, FIELD(alert_for_runs), 1, 288, NULL},
-    {"alerts", "clear_runs", UNSIGNED, FIELD(alert_clear_runs), 1, 288, NULL},
-    {"alerts", "hysteresis", REAL, FIELD(alert_hysteresis), 0, 50, NULL},
-    {"alerts", "silent_steps", UNSIGNED, FIELD(alert_silent_steps), 1, 288, NULL},
-    {"alerts", "keep_resolved", UNSIGNED, FIELD(alert_keep_resolved_s), 0, 604800, NULL},
-    {"alerts", "forget_hours", UNSIGNED, FIELD(alert_forget_hours), 1, 24 * 366, NULL},
-    {"store",        "snapshot_journal",          BYTES,   FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL},
-    {"store",        "snapshot_interval",          UNSIGNED,  FIELD(snapshot_interval_s), 10,    86400,           NULL                                                                         },
-    {"store",        "history_days",          UNSIGNED,       FIELD(history_days),      0,           3660,              NULL},
-    {"log",        "level",            LEVEL,                FIELD(log_level),                0,               0,        NULL                                                                  },
-    {"log",        "json",            BOOL,                 FIELD(log_json),                  0,                 0,        NULL},
-    {"log",        "lines_per_minute",            UNSIGNED,     FIELD(log_lines_per_minute),  0, 1000000,        NULL                                                                            },
+    {"alerts",        "horizon_steps",         UNSIGNED,     FIELD(alert_horizon_steps),     1,     96,         NULL},
+    {"alerts",        "near_probability",         REAL,  FIELD(alert_near_probability),      1,      100,         NULL                                                         },
+    {"alerts",        "min_probability",         REAL,   FIELD(alert_min_probability),       1,       100,         NULL},
+    {"alerts",        "for_runs",         UNSIGNED,          FIELD(alert_for_runs),          1,          288,         NULL                                                      },
+    {"alerts",        "clear_runs",         UNSIGNED,        FIELD(alert_clear_runs),        1,        288,         NULL},
+    {"alerts",        "hysteresis",         REAL,        FIELD(alert_hysteresis),            0,            50,         NULL                                                   },
+    {"alerts",        "silent_steps",         UNSIGNED,      FIELD(alert_silent_steps),      1,      288,         NULL},
+    {"alerts",        "keep_resolved",         UNSIGNED,     FIELD(alert_keep_resolved_s),     0,   604800,       NULL                                                 },
+    {"alerts",        "forget_hours",         UNSIGNED,      FIELD(alert_forget_hours),      1,      24 * 366,         NULL},
+    {"store",        "snapshot_journal",          BYTES,   FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL                                          },
+    {"store",        "snapshot_interval",          UNSIGNED,  FIELD(snapshot_interval_s), 10,    86400,           NULL},
+    {"store",        "history_days",          UNSIGNED,       FIELD(history_days),      0,           3660,              NULL                                       },
+    {"log",        "level",            LEVEL,                FIELD(log_level),                0,               0,        NULL},
+    {"log",        "json",            BOOL,                 FIELD(log_json),                  0,                 0,        NULL                                     },
+    {"log",        "lines_per_minute",            UNSIGNED,     FIELD(log_lines_per_minute),  0, 1000000,        NULL},
 };
 
 static bool parse_bool(const char *text, bool *out)
@@ -213,10 +213,11 @@ static enum fw_status set_real(double *field, const struct setting *s, const cha
                                struct fw_error *err)
 {
     char *end;
-    const double number = strtod(value, &end), min = (double)s->min / 100, max = (double)s->max / 100;
+    const double number = strtod(value, &end), min = (double)s->min / 100,
+                 max = (double)s->max / 100;
     if (!isdigit((unsigned char)value[0]) || *end != '\0' || !(number >= min) || !(number <= max))
-        return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected a number from %g to %g", s->section,
-                       s->key, value, min, max);
+        return fw_fail(err, FW_EINVAL, "%s.%s = \"%s\": expected a number from %g to %g",
+                       s->section, s->key, value, min, max);
     *field = number;
     return FW_OK;
 }

@@ -326,7 +326,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_values_arrive), cmocka_unit_test(test_alert_options),
+        cmocka_unit_test(test_values_arrive),
+        cmocka_unit_test(test_alert_options),
         cmocka_unit_test(test_listen),
         cmocka_unit_test(test_open_only_on_loopback),
         cmocka_unit_test(test_file_names_the_line),
