@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { JSON_DEPTH = 4, KEEP_OVER_DAYS = 7 };
+enum { JSON_DEPTH = 4, KEEP_OVER_DAYS = 7, PRUNE_INTERVAL_MS = 3600 * 1000 };
 
 /* ---- the two tables ---- */
 
@@ -440,6 +440,19 @@ static bool forget_silence(struct alert_control *control, const struct alert_sil
     return true;
 }
 
+/* Each removal is a transaction of its own: a crash in between costs nothing. A store that fails is
+ * told of by those who write to it. */
+static void prune_journal(struct alert_control *control, int64_t now_ms)
+{
+    struct fw_error err = {0};
+    const int64_t since_ms = now_ms - control->pruned_ms;
+    if (control->pruned_ms != 0 && since_ms >= 0 && since_ms < PRUNE_INTERVAL_MS)
+        return;
+    control->pruned_ms = now_ms;
+    if (alert_actions_prune(control->options.state, now_ms, &err) != FW_OK)
+        FW_LOG_DEBUG("alert", "the journal of actions is not pruned reason=\"%s\"", err.text);
+}
+
 void alert_control_tidy(struct alert_control *control, const struct alert_list *list,
                         int64_t now_ms)
 {
@@ -469,6 +482,7 @@ void alert_control_tidy(struct alert_control *control, const struct alert_list *
         control->silence_count--;
         pthread_mutex_unlock(&control->lock);
     }
+    prune_journal(control, now_ms);
     pthread_mutex_unlock(&control->changing);
     fw_free(living);
 }

@@ -17,6 +17,8 @@ enum {
     ALERT_COMMENT_MAX = 512,
     ALERT_SILENCE_ID_SIZE = 17, /* 16 hex digits */
     ALERT_SILENCE_LABELS_MAX = 8,
+    ALERT_ACTIONS_MAX = 50000, /* of the journal; older ones go */
+    ALERT_ACTIONS_DAYS = 366,  /* and those that are older than this */
 };
 
 /* Which alerts, when, and why. Patterns are globs; "" fits everything. */
@@ -105,7 +107,8 @@ FW_MUST_CHECK enum fw_status alert_control_unacknowledge(struct alert_control *c
                                                          const struct alert *alert, const char *by,
                                                          int64_t now_ms, struct fw_error *err);
 /* Forgets acknowledgements of alerts that are not in the list or resolved, and silences that have
- * been over for a week. Once a minute. */
+ * been over for a week; once an hour also what the journal holds beyond its bounds. Once a minute.
+ */
 void alert_control_tidy(struct alert_control *control, const struct alert_list *list,
                         int64_t now_ms);
 

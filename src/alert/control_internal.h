@@ -33,6 +33,7 @@ struct alert_control {
     size_t silence_count, silence_cap;
     struct alert_ack *acks; /* by alert id */
     size_t ack_count, ack_cap;
+    int64_t pruned_ms; /* when the journal was last pruned; the tidier's */
 };
 
 /* The first ack that is not before `id`; the one of `id`, or NULL. Under the lock, or by a changer.
@@ -51,6 +52,9 @@ struct alert_change {
 FW_MUST_CHECK enum fw_status alert_change_write(struct store_state *state,
                                                 const struct alert_change *change,
                                                 struct fw_error *err);
+/* The journal's bounds: by age, then by number. */
+FW_MUST_CHECK enum fw_status alert_actions_prune(struct store_state *state, int64_t now_ms,
+                                                 struct fw_error *err);
 #define ALERT_SILENCES "silence"
 #define ALERT_ACKS "ack"
 

@@ -21,3 +21,15 @@ enum fw_status alert_change_write(struct store_state *state, const struct alert_
     store_state_rollback(state);
     return status;
 }
+
+enum fw_status alert_actions_prune(struct store_state *state, int64_t now_ms, struct fw_error *err)
+{
+    const int64_t before_ms = now_ms - ALERT_ACTIONS_DAYS * INT64_C(86400000);
+    if (state == NULL)
+        return FW_OK;
+    const enum fw_status status =
+        store_state_event_prune(state, ALERT_ACTION_KIND, before_ms, NULL, err);
+    return status == FW_OK
+               ? store_state_event_trim(state, ALERT_ACTION_KIND, ALERT_ACTIONS_MAX, NULL, err)
+               : status;
+}

@@ -41,6 +41,9 @@ static const char *const sql[STATE_STATEMENTS] = {
         "SELECT id, time_ms, subject, crc, data FROM event WHERE kind = ?1 AND time_ms >= ?2 AND "
         "time_ms < ?3 AND subject = ?5 ORDER BY time_ms DESC, id DESC LIMIT ?4",
     [STATE_EVENT_PRUNE] = "DELETE FROM event WHERE kind = ?1 AND time_ms < ?2",
+    [STATE_EVENT_TRIM] = "DELETE FROM event WHERE kind = ?1 AND (time_ms, id) <= (SELECT time_ms, "
+                         "id FROM event WHERE "
+                         "kind = ?1 ORDER BY time_ms DESC, id DESC LIMIT 1 OFFSET ?2)",
 };
 
 /* Version n is reached by running migrations[n - 1]. Never edited once released: a change is a new

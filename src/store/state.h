@@ -154,6 +154,11 @@ FW_MUST_CHECK enum fw_status store_state_event_prune(struct store_state *state, 
                                                      int64_t before_ms, uint64_t *removed,
                                                      struct fw_error *err);
 
+/* Removes events of a kind beyond the newest `keep`, by time, then id; *removed may be NULL. */
+FW_MUST_CHECK enum fw_status store_state_event_trim(struct store_state *state, const char *kind,
+                                                    uint64_t keep, uint64_t *removed,
+                                                    struct fw_error *err);
+
 /* Writes a consistent copy to `path`, which must not exist, while the state is in use (SQLite's
  * online backup). */
 FW_MUST_CHECK enum fw_status store_state_backup(struct store_state *state, const char *path,

@@ -140,17 +140,18 @@ enum fw_status store_state_event_each(struct store_state *state,
     return status;
 }
 
-enum fw_status store_state_event_prune(struct store_state *state, const char *kind,
-                                       int64_t before_ms, uint64_t *removed, struct fw_error *err)
+/* A deletion whose second parameter is a number. */
+static enum fw_status remove_events(struct store_state *state, int which, const char *kind,
+                                    int64_t number, uint64_t *removed, struct fw_error *err)
 {
     enum fw_status status = check_event(kind, NULL, 0, err);
     if (status != FW_OK)
         return status;
-    sqlite3_stmt *statement = state_use(state, STATE_EVENT_PRUNE, "prune events", &status, err);
+    sqlite3_stmt *statement = state_use(state, which, "prune events", &status, err);
     if (statement == NULL)
         return status;
     sqlite3_bind_text(statement, 1, kind, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 2, before_ms);
+    sqlite3_bind_int64(statement, 2, number);
     const int code = sqlite3_step(statement);
     if (code != SQLITE_DONE)
         status = state_fail(state->db, code, "prune events", err);
@@ -158,4 +159,17 @@ enum fw_status store_state_event_prune(struct store_state *state, const char *ki
         *removed = (uint64_t)sqlite3_changes(state->db);
     state_done(state, statement);
     return status;
+}
+
+enum fw_status store_state_event_prune(struct store_state *state, const char *kind,
+                                       int64_t before_ms, uint64_t *removed, struct fw_error *err)
+{
+    return remove_events(state, STATE_EVENT_PRUNE, kind, before_ms, removed, err);
+}
+
+enum fw_status store_state_event_trim(struct store_state *state, const char *kind, uint64_t keep,
+                                      uint64_t *removed, struct fw_error *err)
+{
+    const int64_t offset = keep > INT64_MAX ? INT64_MAX : (int64_t)keep;
+    return remove_events(state, STATE_EVENT_TRIM, kind, offset, removed, err);
 }

@@ -261,4 +261,29 @@ enum fw_status store_state_event_prune(struct store_state *state, const char *ki
     return FW_OK;
 }
 
+/* Events stand in the order of their times here. */
+enum fw_status store_state_event_trim(struct store_state *state, const char *kind, uint64_t keep,
+                                      uint64_t *removed, struct fw_error *err)
+{
+    const enum fw_status status = memory_write(state, err);
+    if (status != FW_OK)
+        return status;
+    size_t of_kind = 0, kept = 0;
+    for (size_t i = 0; i < state->now.event_count; i++)
+        of_kind += strcmp(state->now.events[i].kind, kind) == 0;
+    for (size_t i = 0; i < state->now.event_count; i++) {
+        struct memory_event *event = &state->now.events[i];
+        const bool goes = strcmp(event->kind, kind) == 0 && of_kind > keep;
+        of_kind -= goes;
+        if (goes)
+            free(event->data);
+        else
+            state->now.events[kept++] = *event;
+    }
+    if (removed != NULL)
+        *removed = state->now.event_count - kept;
+    state->now.event_count = kept;
+    return FW_OK;
+}
+
 #endif

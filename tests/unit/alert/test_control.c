@@ -356,6 +356,42 @@ static void test_bounded(void **state)
     world_free(w);
 }
 
+static size_t count_actions(struct world *w)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->state->now.event_count; i++)
+        n += strcmp(w->state->now.events[i].kind, ALERT_ACTION_KIND) == 0;
+    return n;
+}
+
+/* The journal is pruned by age, once an hour, and a store that refuses is asked again. */
+static void test_journal_is_pruned(void **state)
+{
+    (void)state;
+    const int64_t year = (ALERT_ACTIONS_DAYS - 1) * DAY;
+    struct world *w = world_new();
+    struct alert_silence s = plain();
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(alert_control_silence(w->control, &s, wednesday_ms + i * DAY, NULL),
+                         FW_OK);
+        s.ends_ms += DAY;
+    }
+    assert_int_equal(count_actions(w), 5);
+    alert_control_tidy(w->control, w->list, wednesday_ms + year);
+    assert_int_equal(count_actions(w), 5);
+    alert_control_tidy(w->control, w->list, wednesday_ms + year + DAY + 1);
+    assert_int_equal(count_actions(w), 4);
+    alert_control_tidy(w->control, w->list, wednesday_ms + year + DAY + 2 + 60000);
+    assert_int_equal(count_actions(w), 4);
+    w->state->fail_from = w->state->writes + 1;
+    w->state->fail_to = w->state->writes + 1;
+    alert_control_tidy(w->control, w->list, wednesday_ms + year + 2 * DAY + 3);
+    assert_int_equal(count_actions(w), 4);
+    alert_control_tidy(w->control, w->list, wednesday_ms + year + 2 * DAY + 3 + 3600 * 1000);
+    assert_int_equal(count_actions(w), 3);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_inhibition),
         cmocka_unit_test(test_failing_store),
         cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_journal_is_pruned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

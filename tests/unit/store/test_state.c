@@ -211,12 +211,27 @@ static void test_events(void **unused)
         CHECK_EQ(rows[i].name, damaged, 0);
     }
     uint64_t removed = 0;
+    /* By time, not by the order they came in: the one of 50 is the oldest. */
+    assert_int_equal(store_state_event_trim(state, "alert", 3, &removed, NULL), FW_OK);
+    assert_int_equal(removed, 0);
+    assert_int_equal(store_state_event_append(state, "alert", 40, "c", "q", 1, NULL, NULL), FW_OK);
+    assert_int_equal(store_state_event_append(state, "alert", 40, "d", "r", 1, NULL, NULL), FW_OK);
+    assert_int_equal(store_state_event_trim(state, "alert", 4, &removed, NULL), FW_OK);
+    assert_int_equal(removed, 1);
+    struct collected left = {0};
+    const struct store_state_event_query all = {"alert", 0, 1000, NULL, true, 0};
+    assert_int_equal(store_state_event_each(state, &all, collect_event, &left, NULL, NULL), FW_OK);
+    CHECK_STR("the newest of the same time", left.text, "2:200:b:y 1:100:a:X 3:50:b:z 6:40:d:r ");
+    assert_int_equal(store_state_event_trim(state, "alert", 3, &removed, NULL), FW_OK);
+    assert_int_equal(removed, 1);
+    assert_int_equal(store_state_event_trim(state, "none", 0, &removed, NULL), FW_OK);
+    assert_int_equal(removed, 0);
     assert_int_equal(store_state_event_prune(state, "alert", 200, &removed, NULL), FW_OK);
     assert_int_equal(removed, 2);
     assert_int_equal(store_state_event_prune(state, "alert", 1000, &removed, NULL), FW_OK);
     /* Numbers are not used twice. */
     assert_int_equal(store_state_event_append(state, "alert", 1, "a", "", 0, &id, NULL), FW_OK);
-    assert_int_equal(id, 5);
+    assert_int_equal(id, 7);
     store_state_close(state);
 }
 
