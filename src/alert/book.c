@@ -478,6 +478,11 @@ static bool judge_unusual(const struct turn *turn)
     const bool unusual = is_unusual(turn);
     if (!was_active && !unusual)
         return true;
+    /* After a restart an hour passes until steps are judged again: that is no all-clear. */
+    if (!turn->unusual->judged && !turn->unusual->firing) {
+        hold(entry);
+        return true;
+    }
     if (!make_step_room(book))
         return false;
     if (!was_active)

@@ -13,6 +13,7 @@ struct filter {
     struct api_zone zone;
     struct api_selection servers;
     uint64_t metrics;
+    uint16_t beside; /* ALERT_METRIC_SILENT or _UNUSUAL, when asked for; 0: not */
     size_t severity; /* 0: any, else enum alert_severity + 1 */
     size_t state;    /* see `states` */
     double min_probability;
@@ -33,11 +34,18 @@ enum {
 };
 
 static bool parse_metric(struct http_request *request, const struct schema *schema,
-                         uint64_t *metrics)
+                         struct filter *filter)
 {
     const char *text = http_request_query(request, "metric");
     if (text == NULL)
         return true;
+    static const uint16_t beside[] = {ALERT_METRIC_SILENT, ALERT_METRIC_UNUSUAL};
+    for (size_t k = 0; k < COUNT(beside); k++)
+        if (strcmp(text, alert_metric_name(schema, beside[k])) == 0) {
+            filter->metrics = 0;
+            filter->beside = beside[k];
+            return true;
+        }
     const int metric = schema_find(schema, text, strlen(text));
     if (metric < 0) {
         api_reply_invalid(request, &(struct api_invalid){.where = "query",
@@ -48,7 +56,7 @@ static bool parse_metric(struct http_request *request, const struct schema *sche
                                                          .input = text});
         return false;
     }
-    *metrics = (uint64_t)1 << metric;
+    filter->metrics = (uint64_t)1 << metric;
     return true;
 }
 
@@ -58,7 +66,7 @@ static bool parse(struct api *api, struct http_request *request, struct filter *
     *filter = (struct filter){.metrics = UINT64_MAX, .limit = INT32_MAX};
     return api_query_zone(request, api, &filter->zone) &&
            api_query_selection(request, &filter->servers) &&
-           parse_metric(request, api->options.schema, &filter->metrics) &&
+           parse_metric(request, api->options.schema, filter) &&
            api_query_word(request, "severity", severities, COUNT(severities), &filter->severity) &&
            api_query_word(request, "state", states, COUNT(states), &filter->state) &&
            api_query_number(request, "min_probability", 0.0, 1.0, &filter->min_probability) &&
@@ -89,7 +97,7 @@ static bool state_fits(size_t wanted, enum alert_state state, const struct alert
 static bool metric_fits(const struct filter *filter, uint16_t metric)
 {
     if (metric == ALERT_METRIC_SILENT || metric == ALERT_METRIC_UNUSUAL)
-        return filter->metrics == UINT64_MAX;
+        return filter->metrics == UINT64_MAX || filter->beside == metric;
     return (filter->metrics >> metric & 1) != 0;
 }
 

@@ -279,7 +279,8 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
         .state = daemon->state,
         .clock = daemon->clock,
         .board = daemon->board,
-        .min_interval_ms = (int64_t)config->min_interval_s * 1000,
+        /* 0 would be the runner's default. */
+        .min_interval_ms = config->min_interval_s > 0 ? (int64_t)config->min_interval_s * 1000 : 1,
         .on_transition = log_transition,
         .on_transition_ctx = daemon,
     };

@@ -192,6 +192,43 @@ static void test_restart(void **state)
     world_free(w);
 }
 
+/* The memory of steps begins anew with the process: until it judges again, nothing is cleared. */
+static void test_restart_of_both(void **state)
+{
+    (void)state;
+    struct world *w = learned_world();
+    struct surprise_options options = {.step_s = STEP_S, .alarms_per_server_day = 0.1};
+    struct surprise *kept = NULL;
+    struct fw_buf buf;
+    close_step(w, 5.0);
+    CHECK_EQ("fired", w->fired, 1);
+    const uint64_t id = w->last.id;
+    assert_int_equal(surprise_new(&options, &kept, NULL), FW_OK);
+    fw_buf_init(&buf, 1 << 20);
+    for (size_t i = 0; i < surprise_count(w->surprise); i++) {
+        fw_buf_reset(&buf);
+        surprise_encode(w->surprise, i, &schema, &buf);
+        assert_int_equal(surprise_decode(kept, surprise_name(w->surprise, i), &schema, buf.data,
+                                         buf.len, NULL),
+                         FW_OK);
+    }
+    fw_buf_fini(&buf);
+    alert_book_close(w->book);
+    surprise_free(w->surprise);
+    w->surprise = kept;
+    open_book(w);
+    int steps = 0;
+    close_step(w, 0.0);
+    CHECK_TRUE("held", find(w)->held && find(w)->id == id);
+    while (w->resolved == 0 && steps++ < 40)
+        close_step(w, 0.0);
+    CHECK_TRUE("not before it judges again", steps >= 3);
+    CHECK_EQ("resolved", w->resolved, 1);
+    CHECK_TRUE("the same one", w->last.id == id && w->last.reason == ALERT_REASON_CLEARED);
+    CHECK_EQ("never raised again", w->fired, 0);
+    world_free(w);
+}
+
 static void test_no_data_holds(void **state)
 {
     (void)state;
@@ -217,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_told_by_the_next_step),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_restart_of_both),
         cmocka_unit_test(test_no_data_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
