@@ -2,7 +2,7 @@
 #ifndef FW_FUZZ_CHECK_ROWS_H
 #define FW_FUZZ_CHECK_ROWS_H
 
-#include "domain/batch.h"
+#include "check_labels.h"
 
 #include <stdlib.h>
 
@@ -15,6 +15,7 @@ static inline void require(bool holds)
 /* Rows and refusals are all that was seen; every name, time and value is possible. */
 static inline void check_rows(const struct sample_batch *batch, const struct schema *schema)
 {
+    check_labels(batch);
     require(batch->row_count + batch_rejected_total(batch) == batch->records);
     for (size_t i = 0; i < batch->row_count; i++) {
         const struct sample_row *row = &batch->rows[i];

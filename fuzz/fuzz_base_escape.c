@@ -10,33 +10,40 @@
 
 enum { TEXT_MAX = 4096 };
 
+/* What checks byte by byte is not what is searched: its branches are not to be followed. */
+#define UNTRACED __attribute__((no_sanitize("coverage")))
+
 static struct fw_json_parser *parser;
 static struct fw_buf buf;
 
-static void require(bool holds)
+UNTRACED static void require(bool holds)
 {
     if (!holds)
         abort();
 }
 
-static void check_line(void *ctx, const char *line, size_t len)
+UNTRACED static void check_line(void *ctx, const char *line, size_t len)
 {
     (void)ctx;
     require(len > 1 && line[len - 1] == '\n');
+    bool clean = true;
     for (size_t i = 0; i + 1 < len; i++)
-        require((unsigned char)line[i] >= 0x20 && line[i] != 0x7f);
+        clean = clean && (unsigned char)line[i] >= 0x20 && line[i] != 0x7f;
+    require(clean);
 }
 
-static void check_json(const char *text, size_t len)
+UNTRACED static void check_json(const char *text, size_t len)
 {
     struct fw_json_value root;
     fw_buf_reset(&buf);
     fw_buf_json_string(&buf, text, len);
     require(!buf.failed && fw_utf8_valid(buf.data, buf.len));
+    bool clean = true;
     for (size_t i = 1; i + 1 < buf.len; i++) {
         const unsigned char c = (unsigned char)buf.data[i];
-        require(c >= 0x20 && c != 0x7f && c != '<' && c != '>' && c != '&');
+        clean = clean && c >= 0x20 && c != 0x7f && c != '<' && c != '>' && c != '&';
     }
+    require(clean);
     require(fw_json_parse(parser, buf.data, buf.len, &root, NULL) == FW_OK);
     size_t back_len;
     const char *back = fw_json_string(root, &back_len);

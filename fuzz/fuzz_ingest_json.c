@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "ingest/json.h"
 
+#include "check_labels.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         decoder = ingest_decoder_new(&schema, BODY_MAX);
         first = batch_new();
         second = batch_new();
+        keep_labels(first);
         fw_buf_init(&body, 64 << 20);
     }
     if (size == 0 || size > BODY_MAX)
@@ -105,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     check_rows(first);
+    check_labels(first);
     print(first);
     require(!body.failed);
     size_t offset;

@@ -179,6 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         second = line_decoder_new();
         fw_buf_init(&again, 4 * BODY_MAX);
         require(rules != NULL && batch != NULL && decoder != NULL && second != NULL);
+        keep_labels(batch);
     }
     if (size == 0 || size > BODY_MAX)
         return 0;

@@ -50,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rules = series_rules_new(&schema);
         batch = batch_new();
         require(rules != NULL && batch != NULL);
+        keep_labels(batch);
     }
     if (size == 0 || size > BODY_MAX)
         return 0;

@@ -186,6 +186,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         batch = batch_new();
         fw_buf_init(&body, UNPACKED_MAX);
         require(rules != NULL && batch != NULL);
+        keep_labels(batch);
     }
     if (size == 0 || size > UNPACKED_MAX)
         return 0;

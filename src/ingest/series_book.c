@@ -9,14 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS = 16384 /* a power of two; a chain of ten at 160,000 targets */ };
+/* A bucket for every 16 KiB of targets, the smallest of which take four. */
+enum { BUCKET_BYTES = 16384, BUCKETS_MIN = 64, BUCKETS_MAX = 16384 };
 
 struct series_book {
     struct series_book_options options;
     const struct schema *schema;
     pthread_mutex_t lock;
-    struct series_target *targets[BUCKETS];
-    struct series_server *servers[BUCKETS];
+    size_t buckets; /* a power of two */
+    struct series_target **targets;
+    struct series_server **servers;
     struct series_target *newest, *oldest; /* by when they were heard */
     struct series_counts counts;
     struct series_names names;
@@ -47,6 +49,17 @@ struct series_book *series_book_new(const struct schema *schema,
         book->options.idle_ms = INT64_C(15) * 60 * 1000;
     if (book->options.forget_ms == 0)
         book->options.forget_ms = INT64_C(2) * 3600 * 1000;
+    book->buckets = BUCKETS_MIN;
+    while (book->buckets < BUCKETS_MAX && book->buckets * BUCKET_BYTES < book->options.bytes_max)
+        book->buckets *= 2;
+    book->targets = fw_calloc(book->buckets, sizeof(struct series_target *));
+    book->servers = fw_calloc(book->buckets, sizeof(struct series_server *));
+    if (book->targets == NULL || book->servers == NULL) {
+        fw_free(book->targets);
+        fw_free(book->servers);
+        fw_free(book);
+        return NULL;
+    }
     pthread_mutex_init(&book->lock, NULL);
     return book;
 }
@@ -74,7 +87,7 @@ static void leave_server(struct series_book *book, struct series_server *server)
 {
     if (--server->targets > 0)
         return;
-    struct series_server **link = &book->servers[server->key % BUCKETS];
+    struct series_server **link = &book->servers[server->key % book->buckets];
     while (*link != server)
         link = &(*link)->next;
     *link = server->next;
@@ -84,7 +97,7 @@ static void leave_server(struct series_book *book, struct series_server *server)
 
 static void drop_target(struct series_book *book, struct series_target *target)
 {
-    struct series_target **link = &book->targets[target->key % BUCKETS];
+    struct series_target **link = &book->targets[target->key % book->buckets];
     while (*link != target)
         link = &(*link)->next;
     *link = target->next;
@@ -103,13 +116,15 @@ void series_book_free(struct series_book *book)
     while (book->oldest != NULL)
         drop_target(book, book->oldest);
     pthread_mutex_destroy(&book->lock);
+    fw_free(book->targets);
+    fw_free(book->servers);
     fw_free(book);
 }
 
 static struct series_server *join_server(struct series_book *book, const struct series_text *name)
 {
     const uint64_t key = fw_hash_keyed(name->text, name->len);
-    struct series_server *server = book->servers[key % BUCKETS];
+    struct series_server *server = book->servers[key % book->buckets];
     while (server != NULL && server->key != key)
         server = server->next;
     if (server == NULL) {
@@ -117,8 +132,8 @@ static struct series_server *join_server(struct series_book *book, const struct 
         if (server == NULL)
             return NULL;
         server->key = key;
-        server->next = book->servers[key % BUCKETS];
-        book->servers[key % BUCKETS] = server;
+        server->next = book->servers[key % book->buckets];
+        book->servers[key % book->buckets] = server;
         book->counts.bytes += sizeof *server;
     }
     server->targets++;
@@ -141,7 +156,7 @@ static bool make_room(struct series_book *book, int64_t now_ns)
 
 static struct series_target *find_target(struct series_book *book, uint64_t key)
 {
-    struct series_target *target = book->targets[key % BUCKETS];
+    struct series_target *target = book->targets[key % book->buckets];
     while (target != NULL && target->key != key)
         target = target->next;
     return target;
@@ -161,8 +176,8 @@ static struct series_target *add_target(struct series_book *book, uint64_t key,
         return NULL;
     }
     target->key = key;
-    target->next = book->targets[key % BUCKETS];
-    book->targets[key % BUCKETS] = target;
+    target->next = book->targets[key % book->buckets];
+    book->targets[key % book->buckets] = target;
     link_newest(book, target);
     book->counts.targets++;
     book->counts.bytes += sizeof *target;

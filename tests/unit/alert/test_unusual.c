@@ -208,9 +208,9 @@ static void test_restart_of_both(void **state)
     for (size_t i = 0; i < surprise_count(w->surprise); i++) {
         fw_buf_reset(&buf);
         surprise_encode(w->surprise, i, &schema, &buf);
-        assert_int_equal(surprise_decode(kept, surprise_name(w->surprise, i), &schema, buf.data,
-                                         buf.len, NULL),
-                         FW_OK);
+        assert_int_equal(
+            surprise_decode(kept, surprise_name(w->surprise, i), &schema, buf.data, buf.len, NULL),
+            FW_OK);
     }
     fw_buf_fini(&buf);
     alert_book_close(w->book);
@@ -251,10 +251,8 @@ static void test_no_data_holds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_life),
-        cmocka_unit_test(test_told_by_the_next_step),
-        cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_restart_of_both),
+        cmocka_unit_test(test_life),          cmocka_unit_test(test_told_by_the_next_step),
+        cmocka_unit_test(test_restart),       cmocka_unit_test(test_restart_of_both),
         cmocka_unit_test(test_no_data_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
