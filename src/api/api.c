@@ -168,6 +168,21 @@ void api_attach(struct api *api, const struct api_parts *parts)
     atomic_store_explicit(&api->attached, true, memory_order_release);
 }
 
+/* On disk at most so much of it, the newest: it is written at an end, which must not take long. */
+enum { PAST_SAVED_BYTES = 64 << 20 };
+
+enum fw_status api_past_save(struct api *api, const char *dir, struct fw_error *err)
+{
+    return outlook_past_save(api->past, api->parts.fleet, dir, PAST_SAVED_BYTES, err);
+}
+
+enum fw_status api_past_load(struct api *api, const char *dir, const char *quarantine,
+                             struct fw_error *err)
+{
+    return outlook_past_load(api->past, api->options.schema,
+                             fleet_options(api->parts.fleet)->step_s, dir, quarantine, err);
+}
+
 void api_control_changed(struct api *api)
 {
     api_feed_events_look(api->feed_events);

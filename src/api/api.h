@@ -124,6 +124,12 @@ struct api_parts {
  * may be called before there is a runner. */
 void api_attach(struct api *api, const struct api_parts *parts);
 
+/* Earlier forecasts to and from a directory (docs/formats/past.md): saved by the publisher of
+ * outlooks or while there is none, loaded after api_attach() and before the first. */
+FW_MUST_CHECK enum fw_status api_past_save(struct api *api, const char *dir, struct fw_error *err);
+FW_MUST_CHECK enum fw_status api_past_load(struct api *api, const char *dir, const char *quarantine,
+                                           struct fw_error *err);
+
 /* Silences or acknowledgements changed: those who follow the events are told. Any thread, after
  * api_attach(). */
 void api_control_changed(struct api *api);

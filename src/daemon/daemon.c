@@ -287,6 +287,7 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
     risk_options_default(&runner.risk, &config->schema);
     runner.risk.scorer = config->risk == CONFIG_RISK_ARGUS ? RISK_ARGUS : RISK_FOREWARN;
     attach_api(daemon); /* listens on the board, which is possible only while nobody publishes */
+    daemon_past_load(daemon);
     struct outlook_runner *started = NULL;
     status = outlook_runner_start(&runner, &started, err);
     daemon->runner = started;

@@ -83,6 +83,7 @@ FW_MUST_CHECK enum fw_status daemon_open_database(struct daemon *daemon, const c
 /* Before the first run, windows being whole. A failure is told, and learning begins anew. */
 void daemon_learned_load(struct daemon *daemon);
 void daemon_unusual_load(struct daemon *daemon);
+void daemon_past_load(struct daemon *daemon); /* after the api is attached */
 /* Called with every outlook, on the runner's thread: writes when it is due. */
 void daemon_learned_due(void *ctx, const struct outlook *outlook);
 /* While no run is made. */

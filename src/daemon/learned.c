@@ -1,6 +1,7 @@
 /* What forecasters have learned is written once an hour and at the end. What a crash takes is
  * learned again from the windows, which reach back three days. What is unusual goes with it, as
- * blobs of the state store; of that a crash takes the hour. */
+ * blobs of the state store, and earlier forecasts, which charts put beside what happened, as
+ * snapshots of their own; of these a crash takes the hour. */
 #include "daemon/daemon_internal.h"
 
 #include "base/log.h"
@@ -84,6 +85,24 @@ static void save_unusual(struct daemon *daemon)
         FW_LOG_WARN("alert", "what is unusual is not written reason=\"%s\"", err.text);
 }
 
+/* ---- earlier forecasts ---- */
+
+void daemon_past_load(struct daemon *daemon)
+{
+    struct fw_error err = {0};
+    if (api_past_load(daemon->api, daemon->directory.past, daemon->directory.quarantine, &err) !=
+        FW_OK)
+        FW_LOG_WARN("forecast", "earlier forecasts cannot be read, charts begin anew reason=\"%s\"",
+                    err.text);
+}
+
+static void save_past(struct daemon *daemon)
+{
+    struct fw_error err = {0};
+    if (api_past_save(daemon->api, daemon->directory.past, &err) != FW_OK)
+        FW_LOG_WARN("forecast", "earlier forecasts are not written reason=\"%s\"", err.text);
+}
+
 /* ---- what forecasters have learned ---- */
 
 void daemon_learned_load(struct daemon *daemon)
@@ -115,6 +134,7 @@ void daemon_learned_save(struct daemon *daemon)
                      (unsigned long long)bytes,
                      (long long)(fw_clock_mono_ns(daemon->clock) - begin_ns) / 1000000);
     save_unusual(daemon);
+    save_past(daemon);
 }
 
 void daemon_learned_due(void *ctx, const struct outlook *outlook)

@@ -220,6 +220,19 @@ void outlook_past_take(void *ctx, const struct outlook *outlook)
     fw_free(entries);
 }
 
+struct past_runs past_runs(const struct outlook_past *past)
+{
+    return (struct past_runs){past->count, past->steps, past->whole};
+}
+
+void past_restore(struct outlook_past *past, struct past_run *run, bool is_whole)
+{
+    if (is_whole)
+        put_whole(past, run);
+    else
+        put_step(past, run);
+}
+
 /* ---- reading ---- */
 
 void outlook_past_read(struct outlook_past *past, const char *server, int metric, size_t lead,

@@ -5,7 +5,7 @@
  *
  * In memory only, 32 bytes a path at the leads and 86 of a whole one, and never more than it was
  * given: the oldest steps go first. A run whose whole paths would take more than an eighth of that
- * is kept at its leads alone. A restart begins anew.
+ * is kept at its leads alone. Over a restart goes what outlook_past_save() wrote.
  *
  * Threads: the publisher of outlooks takes; any others read. */
 #ifndef FW_OUTLOOK_PAST_H
@@ -52,6 +52,20 @@ struct outlook_past_path {
 /* The whole paths of a server's metric, newest first; returns how many. */
 size_t outlook_past_paths(struct outlook_past *past, const char *server, int metric,
                           struct outlook_past_path out[OUTLOOK_PAST_RUNS]);
+
+/* Writes the newest of it, at most `bytes_max` bytes of memory, as a snapshot into `dir`
+ * (docs/formats/past.md). By the publisher, or while nobody publishes. Nothing to write is FW_OK.
+ */
+struct fleet;
+FW_MUST_CHECK enum fw_status outlook_past_save(struct outlook_past *past, const struct fleet *fleet,
+                                               const char *dir, size_t bytes_max,
+                                               struct fw_error *err);
+/* Before the first outlook: what was saved, of metrics that the schema has, if the step is the
+ * same. Damaged blocks are passed over; no file is FW_OK. */
+FW_MUST_CHECK enum fw_status outlook_past_load(struct outlook_past *past,
+                                               const struct schema *schema, uint32_t step_s,
+                                               const char *dir, const char *quarantine_dir,
+                                               struct fw_error *err);
 
 struct outlook_past_counts {
     size_t bytes, bytes_max;

@@ -53,6 +53,19 @@ struct past_run *past_run_new(const struct outlook *outlook, int64_t step,
                               const struct past_points *points, const struct past_run *old,
                               const struct past_entry *entries, size_t n);
 
+/* Room for a run that is read from disk: its counts are 0. NULL: no memory. */
+struct past_run *past_run_blank(size_t servers, size_t paths, size_t points);
+
+/* What there is, for the publisher, who alone changes it. */
+struct past_runs {
+    size_t count;
+    struct past_run *const *steps, *const *whole;
+};
+struct past_runs past_runs(const struct outlook_past *past);
+/* Takes over a run from disk; whole ones come oldest first. */
+enum { PAST_LATE_LIMIT = 1 << 20 };
+void past_restore(struct outlook_past *past, struct past_run *run, bool is_whole);
+
 const struct past_server *past_run_server(const struct past_run *run, uint64_t key); /* or NULL */
 /* The place of a server's path; false: there is none, or no server. */
 bool past_run_path(const struct past_run *run, const struct past_server *server, int metric,

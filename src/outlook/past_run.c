@@ -35,6 +35,11 @@ static struct past_run *allocate(size_t servers, size_t paths, size_t points)
     return run;
 }
 
+struct past_run *past_run_blank(size_t servers, size_t paths, size_t points)
+{
+    return allocate(servers, paths, points);
+}
+
 static uint16_t *values_of(const struct past_run *run, size_t path)
 {
     return run->values + path * run->point_count * OUTLOOK_PAST_QUANTILES;

@@ -132,13 +132,16 @@ static enum fw_status check_all(struct store_check *check, const char *dir, cons
 enum fw_status store_check_snapshots(struct store_check *check, struct fw_error *err)
 {
     const struct store_directory *copy = check->copy;
-    uint64_t learned, unused;
+    uint64_t files, unused; /* neither of these two goes with the journal */
     enum fw_status status =
         check_all(check, check->directory.snap, copy != NULL ? copy->snap : NULL,
                   &check->report->snapshots, &check->report->snapshot_sequence, err);
     if (status == FW_OK)
         status = check_all(check, check->directory.learned, copy != NULL ? copy->learned : NULL,
-                           &learned, &unused, err);
+                           &files, &unused, err);
+    if (status == FW_OK)
+        status = check_all(check, check->directory.past, copy != NULL ? copy->past : NULL, &files,
+                           &unused, err);
     return status;
 }
 

@@ -22,6 +22,7 @@ static bool name_paths(struct store_directory *d, const char *path)
            store_io_path(d->log, sizeof d->log, path, "log") &&
            store_io_path(d->snap, sizeof d->snap, path, "snap") &&
            store_io_path(d->learned, sizeof d->learned, path, "learned") &&
+           store_io_path(d->past, sizeof d->past, path, "past") &&
            store_io_path(d->state, sizeof d->state, path, "state.db") &&
            store_io_path(d->history, sizeof d->history, path, "history.db") &&
            store_io_path(d->quarantine, sizeof d->quarantine, path, "quarantine");

@@ -5,6 +5,7 @@
  *   log/         journal segments           docs/formats/journal.md
  *   snap/        snapshots                  docs/formats/snapshot.md
  *   learned/     what was learned of the servers, as snapshots  docs/formats/learned.md
+ *   past/        earlier forecasts, as snapshots  docs/formats/past.md
  *   state.db     SQLite                     docs/formats/state.md
  *   history.db   SQLite, the long history   docs/formats/history.md
  *   quarantine/  bytes that failed a check, set aside */
@@ -23,6 +24,7 @@ struct store_directory {
     char log[STORE_PATH_MAX];
     char snap[STORE_PATH_MAX];
     char learned[STORE_PATH_MAX];
+    char past[STORE_PATH_MAX];
     char state[STORE_PATH_MAX];
     char history[STORE_PATH_MAX];
     char quarantine[STORE_PATH_MAX];

@@ -73,8 +73,10 @@ def run(directory):
     assert [a for a in daemon.alerts('?state=active') if a['metric'] != METRIC] == [], 'a threshold was passed after all'
     told = wait_for('the receiver to hear', lambda: hook.told('firing', 'odd')[before[0]:])[0]
     assert told['labels']['alertname'] == 'ForewarnUnusualBehaviour' and told['labels']['metric'] == METRIC, told
-    daemon.stop()  # the threshold is kept by a clean end, the alert by any
+    forecasts = daemon.metric('forewarn_past_forecasts_steps')
+    daemon.stop()  # the threshold and earlier forecasts are kept by a clean end, the alert by any
     daemon.start()
+    assert daemon.metric('forewarn_past_forecasts_steps') >= forecasts > 100, forecasts
     assert wait_for('the alert after a restart', lambda: fleet.unusual().get('odd'))['id'] == alert['id']
     daemon.kill()
     daemon.start()

@@ -3,11 +3,18 @@
 #include "outlook/past.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "store/snapshot.h"
+
+#include "unit/fleet/fleet_fixture.h"
 
 #include "support.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { STEP_S = 300, SERVERS_MAX = 8 };
 
@@ -360,8 +367,300 @@ static void test_allocations_fail(void **state)
     outlook_past_free(past);
 }
 
+/* ---- over a restart ---- */
+
+/* A fleet that knows "s0".."s(n-1)", and a directory. */
+struct kept {
+    struct fixture f;
+    char dir[32];
+};
+
+static void kept_open(struct kept *k, size_t n)
+{
+    char name[16];
+    fixture_init(&k->f, STEP_S, 864, 16);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "s%zu", i);
+        add(&k->f, name, T0, METRIC_CPU_USER, 1.0f);
+    }
+    flush(&k->f);
+    snprintf(k->dir, sizeof k->dir, "/tmp/fw-past-XXXXXX");
+    assert_non_null(mkdtemp(k->dir));
+}
+
+static void kept_close(struct kept *k)
+{
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", k->dir);
+    assert_int_equal(system(command), 0);
+    fixture_fini(&k->f);
+}
+
+static struct outlook_past *loaded(const struct kept *k, const struct schema *schema,
+                                   uint32_t step_s)
+{
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    assert_int_equal(outlook_past_load(past, schema, step_s, k->dir, NULL, NULL), FW_OK);
+    return past;
+}
+
+static size_t count(struct outlook_past *past)
+{
+    struct outlook_past_counts counts;
+    outlook_past_counts(past, &counts);
+    return counts.steps;
+}
+
+static void test_saved(void **state)
+{
+    enum { FIRST = 1000, RUNS = 60 };
+    struct kept k;
+    (void)state;
+    kept_open(&k, 3);
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    assert_int_equal(outlook_past_save(past, k.f.fleet, k.dir, SIZE_MAX, NULL), FW_OK);
+    struct outlook_past *back = loaded(&k, &k.f.schema, STEP_S);
+    CHECK_EQ("nothing was there", count(back), 0);
+    outlook_past_free(back);
+    for (int i = 0; i < RUNS; i++)
+        take(past, FIRST + i, 4, (float)i); /* the fleet has forgotten s3 */
+    assert_int_equal(outlook_past_save(past, k.f.fleet, k.dir, SIZE_MAX, NULL), FW_OK);
+    back = loaded(&k, &k.f.schema, STEP_S);
+    CHECK_EQ("steps", count(back), RUNS);
+    for (int i = 0; i < RUNS; i++) {
+        CHECK_NEAR("score", scored(back, "s2", FIRST + i), i, 0);
+        CHECK_TRUE("forgotten", isnan(scored(back, "s3", FIRST + i)));
+        for (size_t lead = 0; lead < OUTLOOK_PAST_LEADS; lead++) {
+            const int64_t step = FIRST + i + (int64_t)outlook_past_lead(lead) - 1;
+            CHECK_NEAR("as it was", said(back, "s1", lead, step), said(past, "s1", lead, step), 0);
+        }
+    }
+    struct outlook_past_path a[OUTLOOK_PAST_RUNS], b[OUTLOOK_PAST_RUNS];
+    const size_t n = outlook_past_paths(past, "s0", 3, a);
+    CHECK_EQ("whole ones", outlook_past_paths(back, "s0", 3, b), n);
+    CHECK_TRUE("several", n >= 2);
+    CHECK_EQ("in their order", memcmp(a, b, n * sizeof a[0]), 0);
+    take(back, FIRST + RUNS, 3, 99); /* it goes on */
+    CHECK_EQ("one more", count(back), RUNS + 1);
+    outlook_past_free(back);
+    back = loaded(&k, &k.f.schema, 60);
+    CHECK_EQ("of another step", count(back), 0);
+    outlook_past_free(back);
+    struct schema other = k.f.schema;
+    snprintf(other.metrics[3].name, sizeof other.metrics[3].name, "another");
+    back = loaded(&k, &other, STEP_S);
+    CHECK_TRUE("a metric that is gone", isnan(said(back, "s0", 0, FIRST)));
+    CHECK_NEAR("scores stay", scored(back, "s0", FIRST), 0, 0);
+    outlook_past_free(back);
+    outlook_past_free(past);
+    kept_close(&k);
+}
+
+static void test_saved_within_bounds(void **state)
+{
+    struct kept k;
+    (void)state;
+    kept_open(&k, 2);
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    for (int i = 0; i < 200; i++)
+        take(past, 1000 + i, 2, (float)i);
+    assert_int_equal(outlook_past_save(past, k.f.fleet, k.dir, 6000, NULL), FW_OK);
+    struct outlook_past *back = loaded(&k, &k.f.schema, STEP_S);
+    CHECK_TRUE("some", count(back) > 5 && count(back) < 50);
+    CHECK_NEAR("the newest", scored(back, "s0", 1199), 199, 0);
+    CHECK_TRUE("not the oldest", isnan(scored(back, "s0", 1000)));
+    outlook_past_free(back);
+    outlook_past_free(past);
+    kept_close(&k);
+}
+
+/* The only file below a directory. */
+static void path_of_file(const char *dir, char *path, size_t size)
+{
+    DIR *list = opendir(dir);
+    assert_non_null(list);
+    path[0] = '\0';
+    for (struct dirent *entry; (entry = readdir(list)) != NULL;)
+        if (entry->d_name[0] != '.')
+            snprintf(path, size, "%s/%s", dir, entry->d_name);
+    closedir(list);
+    assert_true(path[0] != '\0');
+}
+
+/* Whatever byte changes: no crash, no failure, and no number that was not said. */
+static void test_saved_and_damaged(void **state)
+{
+    enum { RUNS = 6 };
+    struct kept k;
+    char path[320];
+    (void)state;
+    kept_open(&k, 2);
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    for (int i = 0; i < RUNS; i++)
+        take(past, 1000 + i, 2, (float)i);
+    assert_int_equal(outlook_past_save(past, k.f.fleet, k.dir, SIZE_MAX, NULL), FW_OK);
+    path_of_file(k.dir, path, sizeof path);
+    FILE *file = fopen(path, "r+be");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    const long size = ftell(file);
+    for (long at = 0; at < size; at += 3) {
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        const int byte = fgetc(file);
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        fputc(byte ^ 0x41, file);
+        fflush(file);
+        struct outlook_past *back = outlook_past_new(1 << 20);
+        const enum fw_status status =
+            outlook_past_load(back, &k.f.schema, STEP_S, k.dir, NULL, NULL);
+        assert_true(status == FW_OK || status == FW_EVERSION);
+        for (int i = 0; i < RUNS; i++) {
+            const double score = scored(back, "s1", 1000 + i);
+            assert_true(isnan(score) || score == i);
+            const double value = said(back, "s1", 1, 1005 + i);
+            assert_true(isnan(value) || value == said(past, "s1", 1, 1005 + i));
+        }
+        outlook_past_free(back);
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        fputc(byte, file);
+    }
+    fclose(file);
+    outlook_past_free(past);
+    kept_close(&k);
+}
+
+/* ---- bytes behind a right checksum ---- */
+
+enum { BLOCKS_MAX = 32 };
+struct blocks {
+    uint64_t sequence;
+    unsigned char *metadata;
+    size_t metadata_len, n;
+    struct {
+        uint32_t kind;
+        unsigned char *data;
+        size_t len;
+    } of[BLOCKS_MAX];
+};
+
+static unsigned char *copy_of(const void *data, size_t len)
+{
+    unsigned char *copy = malloc(len + 1);
+    assert_non_null(copy);
+    memcpy(copy, data, len);
+    return copy;
+}
+
+static enum fw_status note_start(void *ctx, uint64_t sequence, const void *metadata, size_t len)
+{
+    struct blocks *b = ctx;
+    b->sequence = sequence;
+    b->metadata = copy_of(metadata, len);
+    b->metadata_len = len;
+    return FW_OK;
+}
+
+static enum fw_status note_block(void *ctx, const struct store_snapshot_block *block)
+{
+    struct blocks *b = ctx;
+    assert_true(b->n < BLOCKS_MAX);
+    b->of[b->n].kind = block->kind;
+    b->of[b->n].data = copy_of(block->data, block->len);
+    b->of[b->n++].len = block->len;
+    return FW_OK;
+}
+
+static void write_blocks(const struct blocks *b, const char *dir)
+{
+    struct store_snapshot_writer *writer;
+    assert_int_equal(store_snapshot_begin(dir, NULL, NULL, b->sequence, b->metadata,
+                                          b->metadata_len, &writer, NULL),
+                     FW_OK);
+    for (size_t i = 0; i < b->n; i++)
+        assert_int_equal(
+            store_snapshot_put(writer, b->of[i].kind, b->of[i].data, b->of[i].len, NULL), FW_OK);
+    assert_int_equal(store_snapshot_commit(writer, NULL, NULL), FW_OK);
+}
+
+/* Any byte of any block may be wrong although its checksum is right: what is read is then refused,
+ * missing, or a number. */
+static void test_saved_nonsense(void **state)
+{
+    enum { RUNS = 6, ROUNDS = 400 };
+    struct kept k;
+    struct blocks b = {0};
+    struct fw_rng rng;
+    const struct store_snapshot_load_options options = {.start = note_start};
+    (void)state;
+    fw_rng_init(&rng, 5);
+    kept_open(&k, 3);
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    for (int i = 0; i < RUNS; i++)
+        take(past, 1000 + i, 3, (float)i);
+    assert_int_equal(outlook_past_save(past, k.f.fleet, k.dir, SIZE_MAX, NULL), FW_OK);
+    outlook_past_free(past);
+    assert_int_equal(store_snapshot_load(k.dir, NULL, &options, note_block, &b, NULL, NULL), FW_OK);
+    for (int round = 0; round < ROUNDS; round++) {
+        const size_t which = (size_t)fw_rng_below(&rng, b.n + 1);
+        unsigned char *data = which == b.n ? b.metadata : b.of[which].data;
+        const size_t len = which == b.n ? b.metadata_len : b.of[which].len;
+        unsigned char *byte = &data[fw_rng_below(&rng, len)];
+        const unsigned char was = *byte;
+        *byte = (unsigned char)fw_rng_below(&rng, 256);
+        write_blocks(&b, k.dir);
+        *byte = was;
+        struct outlook_past *back = outlook_past_new(1 << 20);
+        const enum fw_status status =
+            outlook_past_load(back, &k.f.schema, STEP_S, k.dir, NULL, NULL);
+        assert_true(status == FW_OK || status == FW_EVERSION);
+        for (int64_t step = 1000; step < 1110; step++) {
+            assert_true(!isinf(scored(back, "s1", step)));
+            for (size_t lead = 0; lead < OUTLOOK_PAST_LEADS; lead++)
+                assert_true(!isinf(said(back, "s1", lead, step)));
+        }
+        const size_t n = outlook_past_paths(back, "s2", 3, paths);
+        for (size_t i = 0; i < n; i++)
+            for (size_t at = 0; at < OUTLOOK_PAST_POINTS; at++)
+                assert_true(isfinite(paths[i].quantiles[1][at]));
+        take(back, 1200, 3, 7);
+        outlook_past_free(back);
+    }
+    for (size_t i = 0; i < b.n; i++)
+        free(b.of[i].data);
+    free(b.metadata);
+    kept_close(&k);
+}
+
+static void test_saving_without_memory(void **state)
+{
+    struct kept k;
+    (void)state;
+    kept_open(&k, 2);
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    take(past, 1000, 2, 5);
+    enum fw_status status = FW_ENOMEM;
+    for (long n = 1; status != FW_OK; n++) {
+        fw_alloc_fail_at(n);
+        status = outlook_past_save(past, k.f.fleet, k.dir, SIZE_MAX, NULL);
+        fw_alloc_fail_at(0);
+        assert_true(status == FW_OK || status == FW_ENOMEM);
+    }
+    status = FW_ENOMEM;
+    for (long n = 1; status != FW_OK; n++) {
+        struct outlook_past *back = outlook_past_new(1 << 20);
+        fw_alloc_fail_at(n);
+        status = outlook_past_load(back, &k.f.schema, STEP_S, k.dir, NULL, NULL);
+        fw_alloc_fail_at(0);
+        assert_true(status == FW_OK || status == FW_ENOMEM);
+        outlook_past_free(back);
+    }
+    outlook_past_free(past);
+    kept_close(&k);
+}
+
 int main(void)
 {
+    fw_log_configure(&(struct fw_log_options){.level = FW_ERROR});
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leads),
         cmocka_unit_test(test_merging),
@@ -372,6 +671,11 @@ int main(void)
         cmocka_unit_test(test_whole_within_memory),
         cmocka_unit_test(test_again),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_saved),
+        cmocka_unit_test(test_saved_within_bounds),
+        cmocka_unit_test(test_saved_and_damaged),
+        cmocka_unit_test(test_saved_nonsense),
+        cmocka_unit_test(test_saving_without_memory),
         cmocka_unit_test(test_allocations_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
