@@ -21,11 +21,30 @@ static struct notify_receiver *find(struct notify_receiver *const *receivers, si
     return NULL;
 }
 
-/* Settings are zeroed before they are filled, so their bytes tell. */
+static bool same_receiver(const struct notify_receiver_settings *a,
+                          const struct notify_receiver_settings *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->kind == b->kind && strcmp(a->url, b->url) == 0 &&
+           strcmp(a->command, b->command) == 0 && strcmp(a->token_file, b->token_file) == 0 &&
+           a->min_severity == b->min_severity && a->send_resolved == b->send_resolved &&
+           a->timeout_s == b->timeout_s && a->repeat_s == b->repeat_s &&
+           a->queue_max == b->queue_max;
+}
+
+static bool same_general(const struct notify_general *a, const struct notify_general *b)
+{
+    bool same = strcmp(a->external_url, b->external_url) == 0 && a->resend_s == b->resend_s &&
+                a->labels.count == b->labels.count;
+    for (size_t i = 0; i < a->labels.count && same; i++)
+        same = strcmp(a->labels.items[i].name, b->labels.items[i].name) == 0 &&
+               strcmp(a->labels.items[i].value, b->labels.items[i].value) == 0;
+    return same;
+}
+
 static bool unchanged(const struct notify_receiver *a, const struct notify_receiver *b)
 {
-    return memcmp(&a->settings, &b->settings, sizeof a->settings) == 0 &&
-           memcmp(&a->general, &b->general, sizeof a->general) == 0 && strcmp(a->url, b->url) == 0;
+    return same_receiver(&a->settings, &b->settings) && same_general(&a->general, &b->general) &&
+           strcmp(a->url, b->url) == 0;
 }
 
 static bool stays(const struct change *change, const struct notify_receiver *receiver)
@@ -135,8 +154,8 @@ static void tell(const struct change *change, struct notify_receiver *const *gon
 enum fw_status notifier_reload(struct notifier *notifier, const struct notify_settings *settings,
                                struct fw_error *err)
 {
-    struct change change = {.notifier = notifier};
-    struct notify_receiver *gone[NOTIFY_INSTANCES_MAX];
+    struct change change = {.notifier = notifier, .count = 0};
+    struct notify_receiver *gone[NOTIFY_INSTANCES_MAX] = {NULL};
     struct fw_error why = {0};
     enum fw_status status = notify_settings_check(settings, err);
     if (status == FW_OK)

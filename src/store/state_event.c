@@ -141,8 +141,9 @@ enum fw_status store_state_event_each(struct store_state *state,
 }
 
 /* A deletion whose second parameter is a number. */
-static enum fw_status remove_events(struct store_state *state, int which, const char *kind,
-                                    int64_t number, uint64_t *removed, struct fw_error *err)
+static enum fw_status remove_events(struct store_state *state, enum state_statement which,
+                                    const char *kind, int64_t number, uint64_t *removed,
+                                    struct fw_error *err)
 {
     enum fw_status status = check_event(kind, NULL, 0, err);
     if (status != FW_OK)
