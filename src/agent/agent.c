@@ -103,6 +103,7 @@ static enum fw_status set_up(struct agent *agent, struct fw_error *err)
     const size_t day = DAY_S / options->interval_s;
     const struct agent_uploader_options uploader = {
         .server_name = agent->name,
+        .labels = options->labels,
         .queue_max = options->queue_max > 0 ? options->queue_max : day,
         .post = post,
         .post_ctx = agent,
@@ -115,7 +116,7 @@ static enum fw_status print_reading(const struct agent *agent, const struct agen
 {
     struct fw_buf line;
     fw_buf_init(&line, 65536);
-    agent_feed_reading(&line, agent->name, reading);
+    agent_feed_reading(&line, agent->name, agent->options->labels, reading);
     fw_buf_putc(&line, '\n');
     const bool written =
         !line.failed && fwrite(line.data, 1, line.len, stdout) == line.len && fflush(stdout) == 0;

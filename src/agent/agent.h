@@ -3,18 +3,20 @@
 #define FW_AGENT_AGENT_H
 
 #include "base/status.h"
+#include "domain/labels.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct agent_options {
-    const char *url;         /* NULL only with `print` */
-    const char *server_name; /* NULL: the host's name */
-    const char *api_key;     /* NULL: none */
-    const char *root;        /* "" or NULL: this host */
-    unsigned interval_s;     /* 1 to 3600 */
-    size_t queue_max;        /* 0: as many as 24 hours hold */
-    bool once;               /* one reading, posted once */
+    const char *url;                /* NULL only with `print` */
+    const char *server_name;        /* NULL: the host's name */
+    const char *api_key;            /* NULL: none */
+    const struct label_set *labels; /* sent with each record; NULL: none. Outlives the run */
+    const char *root;               /* "" or NULL: this host */
+    unsigned interval_s;            /* 1 to 3600 */
+    size_t queue_max;               /* 0: as many as 24 hours hold */
+    bool once;                      /* one reading, posted once */
     bool print; /* records go to standard output, one JSON object a line, and nowhere else */
 };
 

@@ -43,11 +43,16 @@ static void put_word(struct fw_buf *body, const char *key, const char *word)
 }
 
 void agent_feed_reading(struct fw_buf *body, const char *server_name,
-                        const struct agent_reading *reading)
+                        const struct label_set *labels, const struct agent_reading *reading)
 {
     struct schema schema;
     schema_default(&schema);
     put_head(body, server_name, strlen(server_name), reading->time_ms);
+    if (labels != NULL && labels->count > 0) {
+        fw_buf_puts(body, ",\"labels\":{");
+        label_set_put_members(body, labels);
+        fw_buf_putc(body, '}');
+    }
     for (int m = 0; m < METRIC_CANONICAL_COUNT; m++)
         if (agent_reading_has(reading, (enum metric_index)m))
             put_metric(body, &schema.metrics[m], reading->values[m]);

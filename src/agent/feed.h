@@ -11,9 +11,9 @@
 void agent_feed_begin(struct fw_buf *body);
 void agent_feed_end(struct fw_buf *body);
 
-/* One record of this host. A missing metric has no key. */
+/* One record of this host, with its labels (NULL: none). A missing metric has no key. */
 void agent_feed_reading(struct fw_buf *body, const char *server_name,
-                        const struct agent_reading *reading);
+                        const struct label_set *labels, const struct agent_reading *reading);
 
 /* The batch's rows [first, first + count) as records, in order. `schema` is the one that the batch
  * was made with. */

@@ -11,7 +11,8 @@
 
 enum {
     BATCH_DEFAULT = 500,
-    RECORD_BYTES = 1024, /* one record is about 450 bytes with a name of the longest kind */
+    RECORD_BYTES = 4096, /* one record is about 450 bytes with a name of the longest kind, and
+                            labels at most 2.5 KiB, every byte escaped */
     PAUSE_MIN_MS = 1000,
     PAUSE_MAX_MS = 300000,
     RETRY_AFTER_MAX_S = 3600,
@@ -22,6 +23,7 @@ enum state { STATE_NEW, STATE_TAKEN, STATE_AWAY, STATE_REFUSED };
 
 struct agent_uploader {
     char name[SERVER_NAME_MAX + 1];
+    const struct label_set *labels;
     struct agent_reading *ring;
     size_t ring_size, first, count;
     size_t batch_max, batch_now;
@@ -56,6 +58,7 @@ enum fw_status agent_uploader_new(const struct agent_uploader_options *options,
                        options->queue_max);
     }
     strcpy(up->name, options->server_name);
+    up->labels = options->labels;
     up->ring_size = options->queue_max;
     up->batch_max = up->batch_now = options->batch_max == 0 ? BATCH_DEFAULT : options->batch_max;
     up->post = options->post;
@@ -150,7 +153,8 @@ static size_t fill_body(struct agent_uploader *up)
     fw_buf_reset(&up->body);
     agent_feed_begin(&up->body);
     for (size_t i = 0; i < n; i++)
-        agent_feed_reading(&up->body, up->name, &up->ring[(up->first + i) % up->ring_size]);
+        agent_feed_reading(&up->body, up->name, up->labels,
+                           &up->ring[(up->first + i) % up->ring_size]);
     agent_feed_end(&up->body);
     return n;
 }

@@ -22,9 +22,10 @@ struct agent_uploader;
 typedef void (*agent_post_fn)(void *ctx, const char *body, size_t len, struct agent_answer *answer);
 
 struct agent_uploader_options {
-    const char *server_name; /* copied */
-    size_t queue_max;        /* readings kept; the oldest go first beyond it. At least 1 */
-    size_t batch_max;        /* readings a post; 0: 500 */
+    const char *server_name;        /* copied */
+    const struct label_set *labels; /* of it; NULL: none. Outlives the uploader */
+    size_t queue_max;               /* readings kept; the oldest go first beyond it. At least 1 */
+    size_t batch_max;               /* readings a post; 0: 500 */
     agent_post_fn post;
     void *post_ctx;
     uint64_t seed; /* of the variation of pauses */

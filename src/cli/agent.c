@@ -20,6 +20,8 @@ static void help(void)
          "  --url URL            the daemon, for instance http://127.0.0.1:8000\n"
          "  --interval SECONDS   between samples, 1 to 3600 (60)\n"
          "  --name NAME          the server's name (the host name)\n"
+         "  --label NAME=VALUE   a label to send, repeatable; the daemon keeps those it lists "
+         "(ingest.labels)\n"
          "  --api-key-file FILE  the key to send; otherwise FOREWARN_API_KEY is used if set\n"
          "  --queue N            samples kept while the daemon is away (24 hours of them)\n"
          "  --once               take one sample, post it, and tell by the exit code whether it "
@@ -39,6 +41,7 @@ enum {
     OPT_ONCE,
     OPT_PRINT,
     OPT_ROOT,
+    OPT_LABEL,
 };
 
 static const struct option long_options[] = {
@@ -50,13 +53,22 @@ static const struct option long_options[] = {
     {"once",             no_argument, NULL, OPT_ONCE},
     {"print",              no_argument, NULL, OPT_PRINT},
     {"root",                  required_argument, NULL, OPT_ROOT},
-    {"help",              no_argument, NULL, 'h'},
-    {0          },
+    {"label",              required_argument, NULL, OPT_LABEL},
+    {"help",           no_argument, NULL, 'h'},
+    {0           },
 };
+
+static bool put_label(struct label_set *labels, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    return equals != NULL &&
+           label_set_put(labels, text, (size_t)(equals - text), equals + 1, strlen(equals + 1));
+}
 
 int cli_agent(int argc, char **argv)
 {
-    struct agent_options options = {.interval_s = 60};
+    struct label_set labels = {0};
+    struct agent_options options = {.interval_s = 60, .labels = &labels};
     const char *key_file = NULL;
     long number;
     for (int option; (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
@@ -88,6 +100,12 @@ int cli_agent(int argc, char **argv)
             break;
         case OPT_PRINT:
             options.print = true;
+            break;
+        case OPT_LABEL:
+            if (!put_label(&labels, optarg))
+                return cli_usage_error("agent",
+                                       "--label takes NAME=VALUE, up to %d of them, not \"%s\"",
+                                       LABELS_MAX, optarg);
             break;
         case OPT_ROOT:
             options.root = optarg;

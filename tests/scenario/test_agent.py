@@ -89,6 +89,9 @@ def test_once():
         done = agent('--once', '--url', peer.url, '--name', 'me', '--api-key-file', key.name)
     assert done.returncode == 0, done.stderr
     assert len(peer.records) == 1 and peer.keys == {'secret-key'}, (peer.records, peer.keys)
+    assert 'labels' not in peer.records[0], peer.records
+    done = agent('--once', '--url', peer.url, '--name', 'me', '--label', 'dc=fra "1"', '--label', 'role=db=x', '--label', 'dc=ams')
+    assert done.returncode == 0 and peer.records[-1]['labels'] == {'dc': 'ams', 'role': 'db=x'}, (done.stderr, peer.records)
     for code in (403, 422, 500):
         peer.code = code
         done = agent('--once', '--url', peer.url, '--name', 'me')
@@ -102,7 +105,8 @@ def test_once():
 def test_usage():
     for args in ((), ('--url', 'ftp://x'), ('--url', 'http://x', '--interval', '0'),
                  ('--url', 'http://x', 'more'), ('--url', 'http://x', '--nonsense'),
-                 ('--url', 'http://x', '--name', 'a\nb')):
+                 ('--url', 'http://x', '--name', 'a\nb'), ('--url', 'http://x', '--label', 'dc'),
+                 ('--url', 'http://x', '--label', 'd c=x'), ('--url', 'http://x', '--label', 'dc=')):
         done = agent(*args)
         assert done.returncode == 2 and done.stderr, args
     done = agent('--help')
