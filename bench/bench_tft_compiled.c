@@ -4,11 +4,10 @@
  * weights' values hardly matter to the time). */
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/rng.h"
 #include "tft/compile.h"
+#include "tft/measure.h"
 #include "tft/model_internal.h"
 #include "tft/parallel.h"
-#include "tft/plan_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,74 +39,6 @@ static void *need(void *memory)
     }
     return memory;
 }
-
-static struct tft_input make_input(const struct tft_model *m, size_t n)
-{
-    const struct tft_net *net = m->net;
-    const size_t e = m->spec->history_max, d = m->spec->horizon;
-    int32_t *codes = need(fw_calloc(n * (e + d) * net->n_categoricals + 1, sizeof *codes));
-    float *reals = need(fw_calloc(n * (e + d) * net->n_reals + 1, sizeof *reals));
-    float *scale = need(fw_calloc(n * 2 * net->n_targets, sizeof *scale));
-    size_t *lengths = need(fw_calloc(2 * n, sizeof *lengths));
-    struct fw_rng rng;
-    fw_rng_init(&rng, 1);
-    for (size_t i = 0; i < n * (e + d) * net->n_reals; i++)
-        reals[i] = (float)fw_rng_normal(&rng);
-    for (size_t i = 0; i < n * (e + d) * net->n_categoricals; i++)
-        codes[i] = (int32_t)fw_rng_below(&rng, net->classes[i % net->n_categoricals]);
-    for (size_t i = 0; i < n * 2 * net->n_targets; i++)
-        scale[i] = 10.0f;
-    for (size_t i = 0; i < n; i++) {
-        lengths[i] = e;
-        lengths[n + i] = d;
-    }
-    return (struct tft_input){.n = n,
-                              .history_steps = e,
-                              .horizon_steps = d,
-                              .history_codes = codes,
-                              .horizon_codes = codes + n * e * net->n_categoricals,
-                              .history_reals = reals,
-                              .horizon_reals = reals + n * e * net->n_reals,
-                              .history_lengths = lengths,
-                              .horizon_lengths = lengths + n,
-                              .output_scale = scale};
-}
-
-/* ---- the peak ---- */
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-
-/* Twelve independent chains of fused multiply-adds; GFLOP/s. */
-__attribute__((target("avx2,fma"))) static double fma_peak(void)
-{
-    enum { TIMES = 1000000 };
-    double best = 0.0;
-    for (int round = 0; round < 60; round++) {
-        __m256 s[12], a = _mm256_set1_ps(0.999999f), b = _mm256_set1_ps(1e-7f);
-        for (int k = 0; k < 12; k++)
-            s[k] = _mm256_set1_ps((float)k);
-        const double start = now_ms();
-        for (long i = 0; i < TIMES; i++) {
-#pragma GCC unroll 12
-            for (int k = 0; k < 12; k++)
-                s[k] = _mm256_fmadd_ps(s[k], a, b);
-        }
-        const double took = now_ms() - start;
-        float sum = 0.0f;
-        for (int k = 0; k < 12; k++)
-            sum += _mm256_cvtss_f32(s[k]);
-        const double rate = sum > 1e30f ? 0.0 : 12.0 * 16.0 * TIMES / took / 1e6;
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-#else
-static double fma_peak(void)
-{
-    return NAN;
-}
-#endif
 
 /* ---- whole batches ---- */
 
@@ -147,7 +78,10 @@ static int ascending(const void *a, const void *b)
 static void bench_batches(const struct tft_model *m, const struct tft_plan *plan)
 {
     static const size_t sizes[] = {1, 100, 500};
-    struct tft_input in = make_input(m, SERVERS);
+    struct tft_made_input made;
+    if (tft_input_make(m, SERVERS, 1, &made, NULL) != FW_OK)
+        exit(1);
+    struct tft_input in = made.in;
     const size_t outputs = in.horizon_steps * m->net->output.n_out;
     float *plain = need(fw_calloc(SERVERS * outputs, sizeof *plain));
     float *compiled = need(fw_calloc(SERVERS * outputs, sizeof *compiled));
@@ -175,104 +109,31 @@ static void bench_batches(const struct tft_model *m, const struct tft_plan *plan
            largest_gap(SERVERS * outputs, plain, compiled) / 10.0);
     fw_free(plain);
     fw_free(compiled);
+    tft_input_drop(&made);
 }
 
 /* ---- stages ---- */
 
-struct stage {
-    const char *name;
-    double flop;         /* of the products, a series */
-    double exponentials; /* a series */
-    double best_ms;
-};
-
-static double product(size_t rows, size_t n_in, size_t n_out)
-{
-    return 2.0 * (double)rows * (double)n_in * (double)n_out;
-}
-
-static double flat_flop(const struct tft_dense_flat *f, size_t rows)
-{
-    return product(rows, f->in.n_in, f->in.n_out) + product(rows, f->hidden, f->hidden) +
-           product(rows, f->hidden, 2 * f->n);
-}
-
-/* Operations as done: a curve's value is four products a unit. */
-static void count_work(const struct tft_plan *plan, size_t e, size_t d, struct stage *stage)
-{
-    const struct tft_net *net = plan->model->net;
-    const size_t h = net->hidden, all = e + d, heads = net->heads, size = plan->v.n_out;
-    const struct tft_plan_selection *es = &plan->side[TFT_ENCODER], *ds = &plan->side[TFT_DECODER];
-    const double seen = (double)d * ((double)e + 0.5 * (double)(d - 1));
-    stage[1].flop = flat_flop(&es->flat, e) + flat_flop(&ds->flat, d) +
-                    product(e, es->n_reals, 4 * h) + product(d, ds->n_reals, 4 * h);
-    stage[1].exponentials =
-        (double)(e * (es->flat.hidden + 2 * es->flat.n) + d * (ds->flat.hidden + 2 * ds->flat.n));
-    stage[2].flop = product(all, 2 * h, 4 * h) * (double)net->layers;
-    stage[2].exponentials = (double)(all * 5 * h * net->layers);
-    stage[3].flop = product(all, h, 2 * h) + product(all, h, 4 * h);
-    stage[3].exponentials = (double)(all * 3 * h);
-    stage[4].flop = product(all, h, heads * size) + product(all, h, size) +
-                    product(d, h, heads * size) + 4.0 * seen * (double)(heads * size);
-    stage[4].exponentials = seen * (double)heads;
-    stage[5].flop = product(d, size, h) + product(d, h, 8 * h) + product(d, h, plan->output.n_out);
-    stage[5].exponentials = (double)(d * 4 * h);
-}
-
-static void run_stage(const struct tft_plan *plan, const struct tft_input *in, size_t k,
-                      struct tft_plan_acts *acts)
-{
-    static void (*const group[])(const struct tft_plan *, struct tft_plan_acts *,
-                                 size_t) = {NULL, tft_plan_select, tft_plan_recur};
-    static void (*const single[])(const struct tft_plan *, struct tft_plan_acts *,
-                                  const struct tft_plan_series *) = {
-        tft_plan_enrich, tft_plan_attend, tft_plan_finish};
-    if (k == 0)
-        tft_plan_contexts(plan, in, 0, TFT_TOGETHER, acts);
-    else if (k < COUNT(group))
-        group[k](plan, acts, TFT_TOGETHER);
-    else
-        for (size_t i = 0; i < TFT_TOGETHER; i++)
-            single[k - COUNT(group)](plan, acts, &acts->series[i]);
-}
-
 static void bench_stages(const struct tft_plan *plan, double peak)
 {
-    struct stage stage[] = {{.name = "static contexts"},
-                            {.name = "variable selection"},
-                            {.name = "LSTM"},
-                            {.name = "gate, enrichment"},
-                            {.name = "attention"},
-                            {.name = "after the attention"}};
-    const struct tft_input in = make_input(plan->model, 10 * TFT_TOGETHER);
-    const size_t e = in.history_steps, d = in.horizon_steps;
-    const size_t bytes = tft_plan_scratch_bytes(plan, e, d);
-    struct arena arena = arena_over(need(fw_alloc_aligned(bytes, 1)), bytes);
-    struct tft_carver carver = {&arena, 0, false};
-    struct tft_plan_acts acts;
-    struct stage total = {.name = "all"};
-    tft_plan_carve(&carver, plan, e, d, &acts);
-    count_work(plan, e, d, stage);
-    for (size_t k = 0; k < COUNT(stage); k++)
-        stage[k].best_ms = 1e300;
-    for (size_t round = 0; round < STAGE_ROUNDS; round++) {
-        tft_plan_group(plan, &in, round % 10 * TFT_TOGETHER, TFT_TOGETHER, 0, &acts);
-        for (size_t k = 0; k < COUNT(stage); k++) {
-            const double start = now_ms();
-            run_stage(plan, &in, k, &acts);
-            stage[k].best_ms = fmin(stage[k].best_ms, (now_ms() - start) / TFT_TOGETHER);
-        }
+    struct tft_stage stages[TFT_STAGES + 1];
+    struct tft_stage *total = &stages[TFT_STAGES];
+    struct fw_error err;
+    if (tft_stages_time(plan, STAGE_ROUNDS, stages, &err) != FW_OK) {
+        (void)fprintf(stderr, "%s\n", err.text);
+        exit(1);
     }
+    *total = (struct tft_stage){.name = "all"};
     printf("\n%-20s %10s %8s %8s %10s %8s\n", "stage, a series", "us", "MFLOP", "kexp", "GFLOP/s",
            "of peak");
-    for (size_t k = 0; k <= COUNT(stage); k++) {
-        const struct stage *s = k < COUNT(stage) ? &stage[k] : &total;
-        printf("%-20s %10.1f %8.2f %8.1f %10.1f %7.0f%%\n", s->name, s->best_ms * 1e3,
-               s->flop / 1e6, s->exponentials / 1e3, s->flop / s->best_ms / 1e6,
-               100.0 * s->flop / s->best_ms / 1e6 / peak);
-        total.best_ms += s->best_ms;
-        total.flop += s->flop;
-        total.exponentials += s->exponentials;
+    for (size_t k = 0; k <= TFT_STAGES; k++) {
+        const struct tft_stage *s = &stages[k];
+        const double rate = s->flop / s->seconds;
+        printf("%-20s %10.1f %8.2f %8.1f %10.1f %7.0f%%\n", s->name, s->seconds * 1e6,
+               s->flop / 1e6, s->exponentials / 1e3, rate / 1e9, 100.0 * rate / peak);
+        total->seconds += k < TFT_STAGES ? s->seconds : 0.0;
+        total->flop += k < TFT_STAGES ? s->flop : 0.0;
+        total->exponentials += k < TFT_STAGES ? s->exponentials : 0.0;
     }
 }
 
@@ -295,7 +156,7 @@ int main(int argc, char **argv)
         return 1;
     }
     const struct tft_plan_info info = tft_plan_info(plan);
-    const double peak = fma_peak();
+    const double peak = tft_peak_flops();
     printf("compiled in %.1f ms: %s, %.2f MB, %zu curves of %zu cells (error %.2g), %zu computed, "
            "check %.2g\n",
            now_ms() - start, info.kernels, (double)info.bytes / 1e6, info.curves, info.cells,
@@ -304,7 +165,7 @@ int main(int argc, char **argv)
            (double)tft_plan_scratch_bytes(plan, tft_model_spec(m)->history_max,
                                           tft_model_spec(m)->horizon) /
                1e6);
-    printf("peak of fused multiply-adds, one core: %.1f GFLOP/s\n\n", peak);
+    printf("peak of fused multiply-adds, one core: %.1f GFLOP/s\n\n", peak / 1e9);
     bench_batches(m, plan);
     bench_stages(plan, peak);
     tft_plan_free(plan);

@@ -4,8 +4,8 @@
  * threads. */
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/rng.h"
 #include "tft/assemble.h"
+#include "tft/measure.h"
 #include "tft/model_internal.h"
 #include "tft/parallel.h"
 
@@ -20,45 +20,12 @@ static double now_ms(void)
     return (double)fw_clock_mono_ns(fw_clock_system()) / 1e6;
 }
 
-static struct tft_input make_input(const struct tft_model *m)
-{
-    const struct tft_net *net = m->net;
-    const size_t e = m->spec->history_max, d = m->spec->horizon;
-    int32_t *codes = fw_calloc(SERVERS * (e + d) * net->n_categoricals + 1, sizeof *codes);
-    float *reals = fw_calloc(SERVERS * (e + d) * net->n_reals + 1, sizeof *reals);
-    float *scale = fw_calloc(SERVERS * 2 * net->n_targets, sizeof *scale);
-    size_t *lengths = fw_calloc(2 * SERVERS, sizeof *lengths);
-    struct fw_rng rng;
-    fw_rng_init(&rng, 1);
-    if (codes == NULL || reals == NULL || scale == NULL || lengths == NULL)
-        abort();
-    for (size_t i = 0; i < SERVERS * (e + d) * net->n_reals; i++)
-        reals[i] = (float)fw_rng_normal(&rng);
-    for (size_t i = 0; i < SERVERS * (e + d) * net->n_categoricals; i++)
-        codes[i] = (int32_t)fw_rng_below(&rng, net->classes[i % net->n_categoricals]);
-    for (size_t i = 0; i < SERVERS * 2 * net->n_targets; i++)
-        scale[i] = 10.0f;
-    for (size_t i = 0; i < SERVERS; i++) {
-        lengths[i] = e;
-        lengths[SERVERS + i] = d;
-    }
-    return (struct tft_input){
-        .n = SERVERS,
-        .history_steps = e,
-        .horizon_steps = d,
-        .history_codes = codes,
-        .horizon_codes = codes + SERVERS * e * net->n_categoricals,
-        .history_reals = reals,
-        .horizon_reals = reals + SERVERS * e * net->n_reals,
-        .history_lengths = lengths,
-        .horizon_lengths = lengths + SERVERS,
-        .output_scale = scale,
-    };
-}
-
 static void bench_forward(struct tft_model *m, const struct tft_kernels *kernels, size_t threads)
 {
-    const struct tft_input in = make_input(m);
+    struct tft_made_input made;
+    if (tft_input_make(m, SERVERS, 1, &made, NULL) != FW_OK)
+        abort();
+    const struct tft_input in = made.in;
     const struct tft_output out = {
         .prediction = fw_calloc(SERVERS * in.horizon_steps * m->net->output.n_out, sizeof(float))};
     double best = 1e300, all = 0.0;
@@ -74,6 +41,7 @@ static void bench_forward(struct tft_model *m, const struct tft_kernels *kernels
     printf("forward %-6s threads=%zu ms_per_server=%.3f mean=%.3f check=%g\n", kernels->name,
            threads, best / SERVERS, all / SERVERS / ROUNDS, (double)out.prediction[0]);
     fw_free(out.prediction);
+    tft_input_drop(&made);
 }
 
 static void bench_assemble(const struct tft_model *m)

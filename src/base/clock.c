@@ -26,6 +26,13 @@ const struct fw_clock *fw_clock_system(void)
     return &clock;
 }
 
+int64_t fw_clock_thread_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static int64_t fake_wall_ms(void *ctx)
 {
     return atomic_load(&((struct fw_clock_fake *)ctx)->wall_now_ms);

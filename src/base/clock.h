@@ -23,6 +23,10 @@ static inline int64_t fw_clock_mono_ns(const struct fw_clock *clock)
     return clock->mono_ns(clock->ctx);
 }
 
+/* Processor time of the calling thread: what a stretch of work costs however busy the machine is. A
+ * system call. */
+int64_t fw_clock_thread_ns(void);
+
 /* A clock that stands still until it is told otherwise; set the fields from one thread, or between
  * runs. */
 struct fw_clock_fake {

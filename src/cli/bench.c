@@ -17,35 +17,58 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static void help(void)
 {
-    puts("usage: forewarn bench ingest|http|store|forecast [OPTIONS]\n"
-         "\n"
-         "  ingest    samples a second through POST /feed/data, acknowledged = on disk; batches of "
-         "1, 100, 1000\n"
-         "  http      GET /predictions/current: plain, gzip, 304; and small GETs\n"
-         "  store     appends to the journal, and the seconds that a restart takes\n"
-         "  forecast  seconds from windows to the rendered body, by part, and bytes per server\n"
-         "\n"
-         "  --servers N     (500)\n"
-         "  --threads N     of the client, or of the forecaster (one per core)\n"
-         "  --seconds N     that a measurement lasts (3)\n"
-         "  --runs N        of what is timed as a whole (3)\n"
-         "  --data DIR      where data goes while measuring (a temporary directory)\n"
-         "  --model PATH    forecast with this model; shipped, none (forecast: shipped, others: "
-         "none)\n"
-         "  --url URL       measure this daemon (http://ADDRESS:PORT) instead of one in this "
-         "process;\n"
-         "                  ingest and http only. It gets made-up servers\n"
-         "  --json          one object a line\n"
-         "  --help");
+    puts(
+        "usage: forewarn bench ingest|http|store|forecast|train [OPTIONS]\n"
+        "\n"
+        "  ingest    samples a second through POST /feed/data, acknowledged = on disk; batches of "
+        "1, 100, 1000\n"
+        "  http      GET /predictions/current: plain, gzip, 304; and small GETs\n"
+        "  store     appends to the journal, and the seconds that a restart takes\n"
+        "  forecast  seconds from windows to the rendered body, by part, and bytes per server; the "
+        "network\n"
+        "            alone: ms a server when all is recomputed, its stages, operations, share of "
+        "the "
+        "peak\n"
+        "  train     sequences a second at the reference product's shapes, by part\n"
+        "\n"
+        "  --servers N     (500)\n"
+        "  --batch N       of train: sequences in a step (128)\n"
+        "  --threads N     of the client, the forecaster or training (one per core)\n"
+        "  --seconds N     that a measurement lasts (3)\n"
+        "  --runs N        of what is timed as a whole; rounds with a peer (3)\n"
+        "  --data DIR      where data goes while measuring (a temporary directory)\n"
+        "  --model PATH    forecast with this model; shipped, none (forecast: shipped, others: "
+        "none)\n"
+        "  --url URL       measure this daemon (http://ADDRESS:PORT) instead of one in this "
+        "process;\n"
+        "                  ingest and http only. It gets made-up servers\n"
+        "  --peer PROGRAM  forecast and train: by turns with us in the same run, run with\n"
+        "                  --bench --servers N --threads N, or --bench-train --batch N --threads "
+        "N;\n"
+        "                  it prints lines of JSON, one of them with \"servers\" and "
+        "\"median_ms\", or with\n"
+        "                  \"batch\" and \"sequences_per_s\". Words after the program's, parted by "
+        "blanks, go\n"
+        "                  first: --peer \"python3 tft.py --model DIR\"\n"
+        "  --peer-timeout N  seconds that one run of it may take (600)\n"
+        "  --json          one object a line\n"
+        "  --help");
 }
 
 /* ---- reports ---- */
 
 enum { REPORT_MAX = 16384 };
+
+unsigned bench_threads(const struct bench_options *options)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return options->threads != 0 ? options->threads : cores < 1 ? 1U : (unsigned)cores;
+}
 
 void bench_report_begin(struct bench_report *report, const struct bench_options *options,
                         const char *bench, const char *path)
@@ -53,7 +76,7 @@ void bench_report_begin(struct bench_report *report, const struct bench_options 
     report->options = options;
     fw_buf_init(&report->text, REPORT_MAX);
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    const unsigned threads = options->threads == 0 ? (unsigned)cores : options->threads;
+    const unsigned threads = bench_threads(options);
     if (options->json)
         fw_buf_printf(
             &report->text,
@@ -75,16 +98,34 @@ void bench_report_number(struct bench_report *report, const char *key, double va
     }
 }
 
+void bench_report_text(struct bench_report *report, const char *key, const char *value)
+{
+    if (report->options->json) {
+        fw_buf_putc(&report->text, ',');
+        fw_buf_json_key(&report->text, key);
+        fw_buf_json_string(&report->text, value, strlen(value));
+    } else {
+        fw_buf_printf(&report->text, "  %-24s %s\n", key, value);
+    }
+}
+
 static int by_value(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
 }
 
+double bench_median(double *values, size_t n)
+{
+    if (n == 0)
+        return (double)NAN;
+    qsort(values, n, sizeof *values, by_value);
+    return values[n / 2];
+}
+
 void bench_report_times(struct bench_report *report, double *seconds, unsigned runs)
 {
-    qsort(seconds, runs, sizeof *seconds, by_value);
-    bench_report_number(report, "median_s", seconds[runs / 2], 6);
+    bench_report_number(report, "median_s", bench_median(seconds, runs), 6);
     bench_report_number(report, "min_s", seconds[0], 6);
     bench_report_number(report, "runs", runs, 0);
 }
@@ -106,6 +147,13 @@ void bench_report_end(struct bench_report *report)
 double bench_now_s(void)
 {
     return (double)fw_clock_mono_ns(fw_clock_system()) / 1e9;
+}
+
+double bench_core_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 double bench_rss_bytes(void)
@@ -187,6 +235,7 @@ static const struct {
     {"http",     bench_http    },
     {"store",    bench_store   },
     {"forecast", bench_forecast},
+    {"train",    bench_train   },
 };
 
 enum {
@@ -197,6 +246,9 @@ enum {
     OPT_DATA,
     OPT_MODEL,
     OPT_URL,
+    OPT_BATCH,
+    OPT_PEER,
+    OPT_PEER_TIMEOUT,
     OPT_JSON
 };
 
@@ -208,9 +260,12 @@ static const struct option long_options[] = {
     {"data",       required_argument, NULL, OPT_DATA},
     {"model",          required_argument, NULL, OPT_MODEL},
     {"url",              required_argument, NULL, OPT_URL},
-    {"json",                  no_argument, NULL, OPT_JSON},
+    {"batch",                  required_argument, NULL, OPT_BATCH},
+    {"peer",              required_argument, NULL, OPT_PEER},
+    {"peer-timeout",          required_argument, NULL, OPT_PEER_TIMEOUT},
+    {"json",             no_argument, NULL, OPT_JSON},
     {"help",              no_argument, NULL, 'h'},
-    {0         },
+    {0                 },
 };
 
 /* http://ADDRESS:PORT with an IPv4 address, into host[64]. */
@@ -233,10 +288,12 @@ static bool take_option(int option, const char *value, char host[64], struct ben
         long min, max;
         size_t offset;
     } numbers[] = {
-        {OPT_SERVERS, 1, 20000, offsetof(struct bench_options, servers)},
-        {OPT_THREADS, 1, 256,   offsetof(struct bench_options, threads)},
-        {OPT_SECONDS, 1, 3600,  offsetof(struct bench_options, seconds)},
-        {OPT_RUNS,    1, 100,   offsetof(struct bench_options, runs)   },
+        {OPT_SERVERS,      1, 20000, offsetof(struct bench_options, servers)       },
+        {OPT_THREADS,      1, 256,   offsetof(struct bench_options, threads)       },
+        {OPT_SECONDS,      1, 3600,  offsetof(struct bench_options, seconds)       },
+        {OPT_RUNS,         1, 100,   offsetof(struct bench_options, runs)          },
+        {OPT_BATCH,        1, 4096,  offsetof(struct bench_options, batch)         },
+        {OPT_PEER_TIMEOUT, 1, 86400, offsetof(struct bench_options, peer_timeout_s)},
     };
     long number;
     for (size_t i = 0; i < COUNT(numbers); i++) {
@@ -252,6 +309,9 @@ static bool take_option(int option, const char *value, char host[64], struct ben
     case OPT_DATA:
         options->data = value;
         return true;
+    case OPT_PEER:
+        options->peer = value;
+        return value[0] != '\0';
     case OPT_MODEL:
         options->model = value;
         return true;
@@ -265,7 +325,8 @@ static bool take_option(int option, const char *value, char host[64], struct ben
 
 int cli_bench(int argc, char **argv)
 {
-    struct bench_options options = {.servers = 500, .seconds = 3, .runs = 3};
+    struct bench_options options = {
+        .servers = 500, .seconds = 3, .runs = 3, .batch = 128, .peer_timeout_s = 600};
     char host[64];
     int index = 0;
     for (int option; (option = getopt_long(argc, argv, "h", long_options, &index)) != -1;) {
@@ -280,7 +341,8 @@ int cli_bench(int argc, char **argv)
                                    optarg);
     }
     if (optind + 1 != argc)
-        return cli_usage_error("bench", "say what to measure: ingest, http, store or forecast");
+        return cli_usage_error("bench",
+                               "say what to measure: ingest, http, store, forecast or train");
     signal(SIGPIPE, SIG_IGN);
     const struct fw_log_options log = {.level = fw_log_level_from_environment(FW_WARN),
                                        .lines_per_minute = 600};
@@ -292,6 +354,6 @@ int cli_bench(int argc, char **argv)
         const int code = benches[i].run(&options, &err);
         return code == CLI_OK ? CLI_OK : cli_failure("bench", "%s", err.text);
     }
-    return cli_usage_error("bench", "no bench \"%s\": ingest, http, store or forecast",
+    return cli_usage_error("bench", "no bench \"%s\": ingest, http, store, forecast or train",
                            argv[optind]);
 }

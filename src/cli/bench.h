@@ -19,8 +19,12 @@ struct bench_options {
     const char *model; /* NULL: none; for forecast the shipped one */
     const char *host;  /* of a daemon to measure instead of one in this process; NULL: none */
     uint16_t port;
+    unsigned batch;          /* of training */
+    const char *peer;        /* bench_peer.h; NULL: none */
+    unsigned peer_timeout_s; /* for one run of it */
     bool json;
 };
+unsigned bench_threads(const struct bench_options *options);
 
 /* One object a line with --json, a small table otherwise. Values are added in the order that they
  * are shown. */
@@ -31,6 +35,7 @@ struct bench_report {
 void bench_report_begin(struct bench_report *report, const struct bench_options *options,
                         const char *bench, const char *path);
 void bench_report_number(struct bench_report *report, const char *key, double value, int decimals);
+void bench_report_text(struct bench_report *report, const char *key, const char *value);
 void bench_report_times(struct bench_report *report, double *seconds, unsigned runs); /* sorts */
 void bench_report_end(struct bench_report *report);
 
@@ -54,10 +59,13 @@ void bench_daemon_stop(struct bench_daemon *daemon);
 /* Resident memory of this process. */
 double bench_rss_bytes(void);
 double bench_now_s(void);
+double bench_core_s(void);                     /* processor time of all threads */
+double bench_median(double *values, size_t n); /* sorts; NaN of none */
 
 int bench_ingest(const struct bench_options *options, struct fw_error *err);
 int bench_http(const struct bench_options *options, struct fw_error *err);
 int bench_store(const struct bench_options *options, struct fw_error *err);
 int bench_forecast(const struct bench_options *options, struct fw_error *err);
+int bench_train(const struct bench_options *options, struct fw_error *err);
 
 #endif

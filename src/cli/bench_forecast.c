@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "cli/bench.h"
+#include "cli/bench_network.h"
 #include "cli/cli.h"
 #include "fleet/fleet.h"
 #include "forecast/forecaster.h"
@@ -14,7 +15,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { STEP_S = 300, STEPS = 864, RUNS_MAX = 100 };
 
@@ -62,16 +62,10 @@ static enum fw_status feed(struct bench_fleet *b, uint64_t steps, struct fw_erro
 /* Seconds of one run's parts. */
 struct parts {
     double forecast, risk, render;
-    double core; /* of all threads: the machine may be busy with other things */
+    double core;                   /* of all threads: the machine may be busy with other things */
+    double stage[FORECAST_STAGES]; /* of it, the forecast's */
     size_t body_bytes;
 };
-
-static double core_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* What follows a run in the daemon, but for alerts, which cost next to nothing while they rest. */
 static enum fw_status score_and_render(const struct bench_fleet *b, const struct forecast_set *set,
@@ -111,15 +105,16 @@ static enum fw_status one_run(struct bench_fleet *b, const struct forecast_set *
                               struct parts *parts, struct fw_error *err)
 {
     const struct forecast_set *set;
-    const double begin_s = core_s();
+    const double begin_s = bench_core_s();
     enum fw_status status = forecaster_run(b->forecaster, b->fleet, *last, &set, err);
     if (status != FW_OK)
         return status;
     forecast_set_release(*last);
     *last = set;
     parts->forecast = set->seconds;
+    memcpy(parts->stage, set->stage_s, sizeof parts->stage);
     status = score_and_render(b, set, parts, err);
-    parts->core = core_s() - begin_s;
+    parts->core = bench_core_s() - begin_s;
     return status;
 }
 
@@ -151,6 +146,11 @@ static void report(const struct bench_fleet *b, const struct forecast_set *last,
     bench_report_number(&report, "risk_s", mean->risk / runs, 6);
     bench_report_number(&report, "render_s", mean->render / runs, 6);
     bench_report_number(&report, "core_s", mean->core / runs, 6);
+    for (size_t k = 0; k < FORECAST_STAGES; k++) {
+        char key[32];
+        snprintf(key, sizeof key, "%s_core_s", forecast_stage_name((enum forecast_stage)k));
+        bench_report_number(&report, key, mean->stage[k] / runs, 6);
+    }
     bench_report_number(&report, "core_us_per_metric",
                         1e6 * mean->core / (runs * (double)(paths > 0 ? paths : 1)), 1);
     bench_report_number(&report, "servers_per_s", servers / seconds[b->options->runs / 2], 1);
@@ -187,6 +187,8 @@ static enum fw_status time_runs(struct bench_fleet *b, double base_bytes, struct
         sum.risk += parts.risk;
         sum.render += parts.render;
         sum.core += parts.core;
+        for (size_t k = 0; k < FORECAST_STAGES; k++)
+            sum.stage[k] += parts.stage[k];
         sum.body_bytes = parts.body_bytes;
     }
     if (status == FW_OK)
@@ -195,18 +197,9 @@ static enum fw_status time_runs(struct bench_fleet *b, double base_bytes, struct
     return status;
 }
 
-static enum fw_status set_model(struct bench_fleet *b, const char *name, struct fw_error *err)
-{
-    struct forecast_model *model;
-    if (strcmp(name, "none") == 0)
-        return FW_OK;
-    const enum fw_status status = forecast_model_open_named(name, &b->schema, STEP_S, &model, err);
-    if (status == FW_OK)
-        forecaster_set_model(b->forecaster, model);
-    return status;
-}
-
-int bench_forecast(const struct bench_options *options, struct fw_error *err)
+static enum fw_status bench_outlook(const struct bench_options *options,
+                                    struct forecast_model *model, double base_bytes,
+                                    struct fw_error *err)
 {
     static struct bench_fleet b;
     struct fleet_options windows;
@@ -220,7 +213,6 @@ int bench_forecast(const struct bench_options *options, struct fw_error *err)
     windows.clock = fw_clock_system();
     windows.step_s = STEP_S;
     windows.window_steps = STEPS;
-    const double base_bytes = bench_rss_bytes();
     enum fw_status status = fleet_new(&windows, &b.fleet, err);
     if (status == FW_OK)
         status = open_source(&b, err);
@@ -231,11 +223,38 @@ int bench_forecast(const struct bench_options *options, struct fw_error *err)
     if (status == FW_OK)
         status = forecaster_new(&how, &b.forecaster, err);
     if (status == FW_OK)
-        status = set_model(&b, options->model == NULL ? FORECAST_SHIPPED : options->model, err);
+        forecaster_set_model(b.forecaster, model);
+    else
+        forecast_model_release(model);
     if (status == FW_OK)
         status = time_runs(&b, base_bytes, err);
     forecaster_free(b.forecaster);
     simulate_fleet_free(b.source);
     fleet_free(b.fleet);
+    return status;
+}
+
+/* A network that serves no metric of a fleet is measured alone. */
+int bench_forecast(const struct bench_options *options, struct fw_error *err)
+{
+    const char *name = options->model == NULL ? FORECAST_SHIPPED : options->model;
+    const bool statistical = strcmp(name, "none") == 0;
+    const double base_bytes = bench_rss_bytes();
+    struct forecast_model *model = NULL;
+    struct schema schema;
+    enum fw_status status = FW_OK;
+    if (statistical && options->peer != NULL) {
+        fw_fail(err, FW_EINVAL, "a peer is compared with a network, and --model is none");
+        return CLI_FAILURE;
+    }
+    schema_default(&schema);
+    if (!statistical)
+        status = forecast_model_open_named(name, &schema, STEP_S, &model, err);
+    if (status == FW_EINVAL)
+        fprintf(stderr, "forewarn bench: the network alone, no outlook: %s\n", err->text);
+    if (status == FW_OK)
+        status = bench_outlook(options, model, base_bytes, err);
+    if ((status == FW_OK || status == FW_EINVAL) && !statistical)
+        status = bench_network(options, name, err);
     return status == FW_OK ? CLI_OK : CLI_FAILURE;
 }

@@ -1,6 +1,7 @@
 #include "forecast/block.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "forecast/metric.h"
 
@@ -78,6 +79,14 @@ void block_bench_fini(struct block_bench *bench)
     memset(bench, 0, sizeof *bench);
 }
 
+/* What the worker did since the last mark was this stage. */
+static void mark(struct block_bench *bench, enum forecast_stage stage)
+{
+    const int64_t now_ns = fw_clock_thread_ns();
+    bench->stage_ns[stage] += now_ns - bench->mark_ns;
+    bench->mark_ns = now_ns;
+}
+
 /* ---- one server ---- */
 
 /* A model by metric is asked once for all metrics that want its opinion. */
@@ -115,9 +124,12 @@ static enum fw_status fill_paths(const struct metric_work *given,
             return status;
         pending += waits;
     }
+    mark(w.bench, FORECAST_EXPERTS);
     ask_model(&w, blends, pending, answers);
+    mark(w.bench, FORECAST_NETWORK);
     for (size_t i = 0; i < pending; i++)
         metric_finish(&w, &blends[i]);
+    mark(w.bench, FORECAST_COMBINE);
     return FW_OK;
 }
 
@@ -275,10 +287,13 @@ static void predict_members(const struct block_job *job, struct block_bench *ben
 enum fw_status block_forecast(const struct block_job *job, struct block_bench *bench, size_t first)
 {
     struct members members = {0};
+    bench->mark_ns = fw_clock_thread_ns();
     enum fw_status status = read_members(job, bench, first, &members);
     if (status != FW_OK)
         return status;
+    mark(bench, FORECAST_GATHER);
     predict_members(job, bench, &members);
+    mark(bench, FORECAST_NETWORK);
     for (size_t i = 0; i < members.count; i++) {
         struct metric_work work = {
             .job = job,
@@ -286,6 +301,7 @@ enum fw_status block_forecast(const struct block_job *job, struct block_bench *b
             .view = &members.view[i],
             .model_history = members.history[i],
             .predicted = members.predicted[i],
+            .bench = bench,
         };
         struct forecast *made;
         status = track_of(job, members.slot[i], &members.view[i].server, &work.track);

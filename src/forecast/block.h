@@ -52,7 +52,9 @@ struct block_bench {
     float *predicted;     /* (BLOCK_SERVERS, targets, 3, FORECAST_HORIZON) */
     void *scratch;
     size_t scratch_bytes;
-    size_t computed; /* forecasts made since it was last set to 0 */
+    size_t computed;                   /* forecasts made since it was last set to 0 */
+    int64_t stage_ns[FORECAST_STAGES]; /* since they were last set to 0: the worker's own time */
+    int64_t mark_ns;                   /* the newest stage's end */
     size_t values_count, steps_count, predicted_count; /* what the arrays hold */
 };
 

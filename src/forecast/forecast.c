@@ -7,6 +7,12 @@
 
 const int forecast_block_end[FORECAST_BLOCKS] = {12, 36, 60, FORECAST_HORIZON};
 
+const char *forecast_stage_name(enum forecast_stage stage)
+{
+    static const char *const names[FORECAST_STAGES] = {"gather", "experts", "network", "combine"};
+    return names[stage];
+}
+
 const char *forecast_voice_name(size_t voice)
 {
     _Static_assert(FORECAST_VOICES == EXPERT_COUNT + 1, "every expert has a voice, and the model");

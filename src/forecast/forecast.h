@@ -98,15 +98,26 @@ struct forecast_quality {
 /* "persistence", ..., "tft". */
 const char *forecast_voice_name(size_t voice);
 
+/* Where a run's processor time goes. */
+enum forecast_stage {
+    FORECAST_GATHER,  /* windows copied out of the fleet */
+    FORECAST_EXPERTS, /* learning, what the simple forecasters say, a network's inputs by metric */
+    FORECAST_NETWORK, /* the model; of one with targets by name its inputs too */
+    FORECAST_COMBINE, /* blend, bands, ramps, order and bounds */
+    FORECAST_STAGES
+};
+const char *forecast_stage_name(enum forecast_stage stage); /* "gather", ... */
+
 /* Every server's forecast as of one run, sorted by name. */
 struct forecast_set {
     atomic_uint references;
     uint64_t run;    /* counts up from 1 within a process */
     int64_t made_ms; /* wall clock */
     uint32_t step_s;
-    size_t computed; /* forecasts made anew in this run */
-    double seconds;  /* the run's duration */
-    uint64_t basis;  /* of forecaster and model: only forecasts of the same basis are shared */
+    size_t computed;                 /* forecasts made anew in this run */
+    double seconds;                  /* the run's duration */
+    double stage_s[FORECAST_STAGES]; /* processor time, of all workers */
+    uint64_t basis; /* of forecaster and model: only forecasts of the same basis are shared */
     struct forecast_quality (*quality)[FORECAST_BLOCKS]; /* (schema's metrics) NULL: nothing is
                                                             measured yet */
     size_t count;

@@ -279,6 +279,7 @@ static enum fw_status prepare_job(struct forecaster *f, const struct fleet *flee
     };
     for (unsigned i = 0; i < f->worker_count && status == FW_OK; i++) {
         f->workers[i].bench.computed = 0;
+        memset(f->workers[i].bench.stage_ns, 0, sizeof f->workers[i].bench.stage_ns);
         status = block_bench_fit(&f->workers[i].bench, &f->job);
     }
     return status;
@@ -320,8 +321,12 @@ static struct forecast_set *collect(struct forecaster *f)
             f->results[i] = NULL;
         }
     qsort((void *)set->items, set->count, sizeof set->items[0], by_name);
-    for (unsigned i = 0; i < f->worker_count; i++)
-        set->computed += f->workers[i].bench.computed;
+    for (unsigned i = 0; i < f->worker_count; i++) {
+        const struct block_bench *bench = &f->workers[i].bench;
+        set->computed += bench->computed;
+        for (size_t k = 0; k < FORECAST_STAGES; k++)
+            set->stage_s[k] += 1e-9 * (double)bench->stage_ns[k];
+    }
     return set;
 }
 

@@ -20,8 +20,9 @@ struct metric_work {
     struct arena scratch; /* metric_scratch_bytes() */
     const struct fleet_view *view;
     struct block_track *track;
-    size_t model_history;   /* steps the model would be given; 0 without a model */
-    const float *predicted; /* (targets, 3, FORECAST_HORIZON), NULL: the model was not run */
+    size_t model_history;      /* steps the model would be given; 0 without a model */
+    const float *predicted;    /* (targets, 3, FORECAST_HORIZON), NULL: the model was not run */
+    struct block_bench *bench; /* whose stages are timed */
 };
 
 /* For windows of `steps` of a schema of so many metrics. */

@@ -125,6 +125,8 @@ static void every_server_has_its_forecast(void **state)
     CHECK_EQ("computed", set->computed, SERVERS);
     CHECK_EQ("run", set->run, 1);
     CHECK_EQ("step", set->step_s, STEP_S);
+    CHECK_TRUE("gathering takes time", set->stage_s[FORECAST_GATHER] > 0.0);
+    CHECK_TRUE("experts take time", set->stage_s[FORECAST_EXPERTS] > 0.0);
     check_sound(&f, set);
     for (size_t i = 0; i < SERVERS; i++) {
         char name[16];
