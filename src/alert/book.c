@@ -539,7 +539,9 @@ static bool hold_silent_entries(const struct turn *turn)
 static bool judge_server(const struct turn *turn)
 {
     bool whole = judge_silence(turn);
-    if (!turn->forecast->stale) {
+    /* Without entries a verdict depends on the forecast alone, and this one had none before. */
+    const bool quiet = turn->first == turn->end && turn->risk->kept;
+    if (!turn->forecast->stale && !quiet) {
         for (size_t i = 0; i < turn->forecast->path_count; i++)
             whole &= judge_path(turn, &turn->forecast->paths[i]);
     }

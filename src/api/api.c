@@ -154,6 +154,11 @@ static void on_outlook(void *ctx, const struct outlook *outlook)
     api_predictions_prepare(api, outlook);
 }
 
+static void on_published(void *ctx, const struct outlook *outlook)
+{
+    api_predictions_published(ctx, outlook);
+}
+
 void api_attach(struct api *api, const struct api_parts *parts)
 {
     assert(!api->attached && parts->fleet != NULL && parts->board != NULL &&
@@ -164,6 +169,7 @@ void api_attach(struct api *api, const struct api_parts *parts)
     fleet_counts(parts->fleet, &counts);
     api->warm = counts.ready > 0; /* it was before the restart */
     outlook_board_listen(parts->board, on_outlook, api);
+    outlook_board_follow(parts->board, on_published, api);
     api_feed_events_attach(api->feed_events);
     atomic_store_explicit(&api->attached, true, memory_order_release);
 }

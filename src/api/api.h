@@ -82,10 +82,13 @@ struct api_options {
     unsigned ingest_threads;          /* [2] */
     size_t ingest_queue_max;          /* large feeds waiting; beyond it 503 [32] */
     size_t eager_servers_max;         /* larger fleets are rendered when somebody asks [2000] */
-    size_t answer_bytes_max;   /* the longest answer; predictions beyond it are cut and say so
-                                  [512 MiB] */
-    size_t event_clients_max;  /* that follow /api/v1/events at once [2000] */
-    size_t past_bytes_max;     /* of what was forecast before, for charts [256 MiB] */
+    size_t answer_bytes_max;  /* the longest answer; predictions beyond it are cut and say so
+                                 [512 MiB] */
+    size_t event_clients_max; /* that follow /api/v1/events at once [2000] */
+    size_t past_bytes_max;    /* of what was forecast before, for charts [256 MiB] */
+    unsigned renew_ms; /* the whole body of /predictions/current is made anew at most so often,
+                          after the outlook is out, and events tell of outlooks once a second at
+                          most [0: every outlook's, before it is out] */
     size_t filtered_bytes_max; /* of answers to filtered queries kept for the next one [64 MiB] */
 };
 

@@ -143,6 +143,8 @@ FW_MUST_CHECK enum fw_status api_predictions_new(struct api *api, struct api_pre
 void api_predictions_free(struct api_predictions *predictions);
 /* The board's listener: renders when somebody is going to ask. */
 void api_predictions_prepare(struct api *api, const struct outlook *outlook);
+/* The same after readers have it; one of the two does the work. */
+void api_predictions_published(struct api *api, const struct outlook *outlook);
 
 /* ---- the fleet in short: one body kept per outlook ---- */
 

@@ -48,6 +48,8 @@ struct api_events {
     size_t client_count;
     uint64_t heartbeat;
     bool news, stop, stopped;
+    bool ticks; /* at tick_at, not with a heartbeat */
+    struct timespec tick_at;
     pthread_t thread;
     struct api_events_statistics statistics;
 };
@@ -401,6 +403,37 @@ static void later(struct timespec *time, unsigned ms)
     }
 }
 
+void api_events_tick_within(struct api_events *events, unsigned ms)
+{
+    pthread_mutex_lock(&events->lock);
+    if (!events->ticks) {
+        events->ticks = true;
+        later(&events->tick_at, ms);
+        pthread_cond_signal(&events->change);
+    }
+    pthread_mutex_unlock(&events->lock);
+}
+
+static bool sooner(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* Until there is news; says what else it is time for. */
+static void await_news(struct api_events *events, const struct timespec *beat, bool *beats,
+                       bool *ticks)
+{
+    *beats = *ticks = false;
+    while (!events->news && !events->stop && !*beats && !*ticks) {
+        const bool tick_first = events->ticks && sooner(&events->tick_at, beat);
+        const struct timespec until = tick_first ? events->tick_at : *beat;
+        if (pthread_cond_timedwait(&events->change, &events->lock, &until) == ETIMEDOUT) {
+            *ticks = true; /* with a heartbeat as well */
+            *beats = !tick_first;
+        }
+    }
+}
+
 static void *run(void *argument)
 {
     struct api_events *events = argument;
@@ -408,15 +441,15 @@ static void *run(void *argument)
     later(&beat, events->options.heartbeat_ms);
     pthread_mutex_lock(&events->lock);
     while (!events->stop) {
-        bool beats = false;
-        while (!events->news && !events->stop && !beats)
-            beats = pthread_cond_timedwait(&events->change, &events->lock, &beat) == ETIMEDOUT;
+        bool beats, ticks;
+        await_news(events, &beat, &beats, &ticks);
         events->news = false;
         if (beats) {
             events->heartbeat++;
             later(&beat, events->options.heartbeat_ms);
         }
-        if (beats && events->options.tick != NULL) {
+        if (ticks && events->options.tick != NULL) {
+            events->ticks = false;
             pthread_mutex_unlock(&events->lock);
             events->options.tick(events->options.ctx);
             pthread_mutex_lock(&events->lock);

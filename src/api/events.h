@@ -36,6 +36,8 @@ void api_events_free(struct api_events *events);
  * cost one waking. `data` is one line of JSON. What does not fit the memory is lost to all, so all
  * are told to load anew. Any thread. */
 void api_events_publish(struct api_events *events, const char *name, const struct fw_buf *data);
+/* Calls tick() within so many milliseconds, once, unless it is to be called sooner. */
+void api_events_tick_within(struct api_events *events, unsigned ms);
 void api_events_wake(struct api_events *events);
 
 /* The newest events, as members of a JSON object: what a next process takes over, so that followers

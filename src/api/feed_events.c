@@ -13,6 +13,7 @@
 
 enum {
     EVENT_MAX = 64 << 10,
+    TELL_MS = 1000,            /* from one event about an outlook to the next */
     KEPT_EVENTS_MAX = 1 << 20, /* bytes of events that a next process takes over */
     KEPT_MAX = 8 << 20,
     KEPT_DEPTH = 6,
@@ -37,6 +38,8 @@ struct api_feed_events {
     bool taken_over;               /* `shown` is from the process before */
     bool model_known, loaded;
     struct api_model model;
+    uint64_t told; /* the outlook that was told of last */
+    int64_t told_ns;
 };
 
 static void publish(struct api_feed_events *feed, const char *name, struct fw_buf *data)
@@ -180,6 +183,23 @@ static void tell_outlook(struct api_feed_events *feed, const struct outlook *out
     api_put_int(&data, "changed", (int64_t)outlook->set->computed);
     fw_buf_putc(&data, '}');
     publish(feed, "outlook", &data);
+    feed->told = outlook->id;
+    feed->told_ns = fw_clock_mono_ns(feed->api->clock);
+}
+
+/* Followers load the fleet when they hear of an outlook: of several within a second they hear
+ * once, and of the last one in the end. */
+static void tell_in_time(struct api_feed_events *feed, const struct outlook *outlook)
+{
+    const unsigned renew_ms = feed->api->options.renew_ms;
+    const int64_t least_ms = renew_ms < TELL_MS ? renew_ms : TELL_MS;
+    const int64_t since_ms = (fw_clock_mono_ns(feed->api->clock) - feed->told_ns) / 1000000;
+    if (outlook->id <= feed->told)
+        return;
+    if (feed->told == 0 || since_ms >= least_ms)
+        tell_outlook(feed, outlook);
+    else
+        api_events_tick_within(feed->events, (unsigned)(least_ms - since_ms));
 }
 
 /* After the swap: who hears of it finds it. */
@@ -189,7 +209,7 @@ static void on_published(void *ctx, const struct outlook *outlook)
     pthread_mutex_lock(&feed->lock);
     tell_model(feed);
     tell_alerts(feed, outlook);
-    tell_outlook(feed, outlook);
+    tell_in_time(feed, outlook);
     pthread_mutex_unlock(&feed->lock);
     api_events_wake(feed->events);
 }
@@ -206,8 +226,10 @@ static void look(void *ctx)
         return;
     pthread_mutex_lock(&feed->lock);
     /* An outlook that is being published is told of by its publisher. */
-    if (outlook->alerts == feed->list)
+    if (outlook->alerts == feed->list) {
         tell_alerts(feed, outlook);
+        tell_in_time(feed, outlook);
+    }
     tell_model(feed);
     pthread_mutex_unlock(&feed->lock);
     outlook_release(outlook);

@@ -1,6 +1,7 @@
-/* GET /predictions/current. The whole body is rendered once per outlook: on publication, in the
- * runner's thread, unless the fleet is huge and nobody asks; then by a worker for the first who
- * does, while others wait for the same. Filtered bodies are kept per outlook and query. */
+/* GET /predictions/current. The whole body is rendered at most once per outlook and interval, by a
+ * worker as soon as the outlook is out, unless the fleet is huge and nobody asks; then for the
+ * first who does, while others wait for the same. Until then, and for an interval at most, the one
+ * before is handed out. Filtered bodies are made of the newest outlook, and kept per query. */
 #include "api/predictions.h"
 
 #include "api/api_internal.h"
@@ -52,6 +53,9 @@ struct api_predictions {
     struct full *full;      /* of the newest outlook that was rendered, or NULL */
     struct waiter *waiters; /* for the one being rendered */
     bool rendering;
+    uint64_t newest;       /* outlook that is out, */
+    int64_t superseded_ns; /* since when `full` is of an older one; 0: it is not */
+    int64_t rendered_ns;   /* when rendering began last */
     struct kept kept[KEPT_MAX];
     size_t kept_bytes;
     uint64_t uses;
@@ -160,6 +164,13 @@ static void full_pack(struct full *full, enum http_encoding encoding)
     atomic_store(&full->packed[encoding], true);
 }
 
+/* Never 0. */
+static int64_t now_ns(const struct api_predictions *p)
+{
+    const int64_t now = fw_clock_mono_ns(p->api->clock);
+    return now == 0 ? 1 : now;
+}
+
 /* Renders the outlook and hangs it up, unless a newer one hangs there already. NULL without
  * memory. The result is the caller's, too. */
 static struct full *full_make(struct api_predictions *p, const struct outlook *outlook)
@@ -178,6 +189,7 @@ static struct full *full_make(struct api_predictions *p, const struct outlook *o
     struct full *old = p->full;
     if (old == NULL || old->outlook->id < outlook->id) {
         p->full = full;
+        p->superseded_ns = outlook->id >= p->newest ? 0 : now_ns(p);
         atomic_fetch_add(&full->references, 1);
     } else {
         old = NULL;
@@ -187,14 +199,23 @@ static struct full *full_make(struct api_predictions *p, const struct outlook *o
     return full;
 }
 
-void api_predictions_prepare(struct api *api, const struct outlook *outlook)
+static bool wanted_ahead(struct api_predictions *p, const struct outlook *outlook)
 {
-    struct api_predictions *p = api->predictions;
-    bool wanted = outlook->set->count <= api->options.eager_servers_max;
+    bool wanted = outlook->set->count <= p->api->options.eager_servers_max;
     for (int encoding = 0; encoding < HTTP_ENCODINGS; encoding++)
         wanted = wanted || asked_lately(p, (enum http_encoding)encoding);
-    if (wanted)
-        full_release(full_make(p, outlook));
+    return wanted;
+}
+
+void api_predictions_prepare(struct api *api, const struct outlook *outlook)
+{
+    if (api->options.renew_ms == 0 && wanted_ahead(api->predictions, outlook))
+        full_release(full_make(api->predictions, outlook));
+}
+
+static int64_t renew_ns(const struct api_predictions *p)
+{
+    return (int64_t)p->api->options.renew_ms * 1000000;
 }
 
 static void put_etag(char etag[ETAG_SIZE], const struct api *api, const struct outlook *outlook,
@@ -220,6 +241,9 @@ static void render_for_waiters(void *ctx)
 {
     struct api_predictions *p = ctx;
     const struct outlook *outlook = outlook_board_current(p->api->parts.board);
+    pthread_mutex_lock(&p->lock);
+    p->rendered_ns = now_ns(p);
+    pthread_mutex_unlock(&p->lock);
     struct full *full = full_make(p, outlook);
     outlook_release(outlook);
     pthread_mutex_lock(&p->lock);
@@ -264,6 +288,22 @@ static void wait_for_full(struct api_predictions *p, struct http_request *reques
     pthread_mutex_unlock(&p->lock);
     if (!taken)
         api_reply_busy(request, 503, 1, "too many large answers are being made");
+}
+
+void api_predictions_published(struct api *api, const struct outlook *outlook)
+{
+    struct api_predictions *p = api->predictions;
+    if (api->options.renew_ms == 0)
+        return;
+    const bool wanted = wanted_ahead(p, outlook);
+    const int64_t now = now_ns(p);
+    pthread_mutex_lock(&p->lock);
+    p->newest = outlook->id;
+    if (p->superseded_ns == 0)
+        p->superseded_ns = now;
+    if (wanted && !p->rendering && (p->full == NULL || now - p->rendered_ns >= renew_ns(p)))
+        p->rendering = api_pool_submit(api->render, render_for_waiters, p);
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* The one that http will choose first. */
@@ -639,14 +679,26 @@ static void get_filtered(struct api_predictions *p, struct asked *asked)
     }
 }
 
+/* Of this outlook, or not older than bodies may be. */
+static bool fresh(struct api_predictions *p, const struct full *full, const struct outlook *outlook,
+                  int64_t now)
+{
+    if (full->outlook->id >= outlook->id)
+        return true;
+    pthread_mutex_lock(&p->lock);
+    const bool young = p->superseded_ns != 0 && now - p->superseded_ns < renew_ns(p);
+    pthread_mutex_unlock(&p->lock);
+    return young;
+}
+
 static void get_whole(struct api_predictions *p, struct http_request *request,
                       const struct outlook *outlook)
 {
     const enum http_encoding encoding = encoding_of(request);
-    const int64_t now = fw_clock_mono_ns(p->api->clock);
-    atomic_store(&p->asked_ns[encoding], now == 0 ? 1 : now);
+    const int64_t now = now_ns(p);
+    atomic_store(&p->asked_ns[encoding], now);
     struct full *full = full_current(p);
-    if (full != NULL && full->outlook->id >= outlook->id && atomic_load(&full->packed[encoding]))
+    if (full != NULL && fresh(p, full, outlook, now) && atomic_load(&full->packed[encoding]))
         reply_full(p->api, request, full);
     else
         wait_for_full(p, request, encoding);
@@ -710,8 +762,7 @@ enum fw_status api_predictions_new(struct api *api, struct api_predictions **out
     pthread_mutex_init(&p->lock, NULL);
     /* Clients that poll want gzip. Until we know better, have it ready: the first of them must not
      * wait for the compression of a whole fleet. */
-    const int64_t now = fw_clock_mono_ns(api->clock);
-    atomic_store(&p->asked_ns[HTTP_GZIP], now == 0 ? 1 : now);
+    atomic_store(&p->asked_ns[HTTP_GZIP], now_ns(p));
     return FW_OK;
 }
 

@@ -23,7 +23,7 @@
 static void help(void)
 {
     puts(
-        "usage: forewarn bench ingest|http|store|forecast|train [OPTIONS]\n"
+        "usage: forewarn bench ingest|http|store|forecast|train|latency [OPTIONS]\n"
         "\n"
         "  ingest    samples a second through POST /feed/data, acknowledged = on disk; batches of "
         "1, 100, 1000\n"
@@ -35,6 +35,9 @@ static void help(void)
         "the "
         "peak\n"
         "  train     sequences a second at the reference product's shapes, by part\n"
+        "  latency   from a sample's acknowledgement to a forecast that holds it, idle and while "
+        "the fleet is\n"
+        "            forecast; feeds of 50 records alone, and beside runs of the whole fleet\n"
         "\n"
         "  --servers N     (500)\n"
         "  --batch N       of train: sequences in a step (128)\n"
@@ -42,8 +45,8 @@ static void help(void)
         "  --seconds N     that a measurement lasts (3)\n"
         "  --runs N        of what is timed as a whole; rounds with a peer (3)\n"
         "  --data DIR      where data goes while measuring (a temporary directory)\n"
-        "  --model PATH    forecast with this model; shipped, none (forecast: shipped, others: "
-        "none)\n"
+        "  --model PATH    forecast with this model; shipped, none (forecast and latency: shipped, "
+        "others: none)\n"
         "  --url URL       measure this daemon (http://ADDRESS:PORT) instead of one in this "
         "process;\n"
         "                  ingest and http only. It gets made-up servers\n"
@@ -236,6 +239,7 @@ static const struct {
     {"store",    bench_store   },
     {"forecast", bench_forecast},
     {"train",    bench_train   },
+    {"latency",  bench_latency },
 };
 
 enum {
@@ -341,8 +345,8 @@ int cli_bench(int argc, char **argv)
                                    optarg);
     }
     if (optind + 1 != argc)
-        return cli_usage_error("bench",
-                               "say what to measure: ingest, http, store, forecast or train");
+        return cli_usage_error(
+            "bench", "say what to measure: ingest, http, store, forecast, train or latency");
     signal(SIGPIPE, SIG_IGN);
     const struct fw_log_options log = {.level = fw_log_level_from_environment(FW_WARN),
                                        .lines_per_minute = 600};
@@ -354,6 +358,6 @@ int cli_bench(int argc, char **argv)
         const int code = benches[i].run(&options, &err);
         return code == CLI_OK ? CLI_OK : cli_failure("bench", "%s", err.text);
     }
-    return cli_usage_error("bench", "no bench \"%s\": ingest, http, store, forecast or train",
-                           argv[optind]);
+    return cli_usage_error(
+        "bench", "no bench \"%s\": ingest, http, store, forecast, train or latency", argv[optind]);
 }

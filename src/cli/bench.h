@@ -66,6 +66,7 @@ int bench_ingest(const struct bench_options *options, struct fw_error *err);
 int bench_http(const struct bench_options *options, struct fw_error *err);
 int bench_store(const struct bench_options *options, struct fw_error *err);
 int bench_forecast(const struct bench_options *options, struct fw_error *err);
+int bench_latency(const struct bench_options *options, struct fw_error *err);
 int bench_train(const struct bench_options *options, struct fw_error *err);
 
 #endif

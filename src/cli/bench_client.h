@@ -39,6 +39,12 @@ struct bench_result {
 FW_MUST_CHECK enum fw_status bench_client_run(const struct bench_load *load,
                                               struct bench_result *result, struct fw_error *err);
 
+/* One connection and one request at a time, by a thread that waits. -1: nobody answers. */
+int bench_client_open(const char *host, uint16_t port);
+/* The answer's head and body, terminated, into `answer` (cap bytes, of which all of it must fit).
+ * Its status, or 0 when the connection is of no more use. */
+int bench_client_ask(int fd, const char *request, size_t len, char *answer, size_t cap);
+
 /* One request; the answer's head and body up to cap - 1 bytes, terminated, into `answer`. The
  * status, or 0. */
 int bench_client_get(const char *host, uint16_t port, const char *request, char *answer,

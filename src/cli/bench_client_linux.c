@@ -350,6 +350,50 @@ enum fw_status bench_client_run(const struct bench_load *load, struct bench_resu
                                      status == FW_EIO ? "cannot connect" : "out of memory");
 }
 
+int bench_client_open(const char *host, uint16_t port)
+{
+    return connect_to(host, port);
+}
+
+static bool send_all(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        const ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
+        if (n <= 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+int bench_client_ask(int fd, const char *request, size_t len, char *answer, size_t cap)
+{
+    size_t have = 0;
+    if (!send_all(fd, request, len))
+        return 0;
+    for (;;) {
+        const ssize_t n = recv(fd, answer + have, cap - 1 - have, 0);
+        if (n <= 0)
+            return 0;
+        have += (size_t)n;
+        answer[have] = '\0';
+        const char *end = strstr(answer, "\r\n\r\n");
+        if (end == NULL)
+            continue;
+        const size_t head_len = (size_t)(end - answer) + 4;
+        struct connection c;
+        if (head_len >= sizeof c.head)
+            return 0;
+        memcpy(c.head, answer, head_len);
+        c.head[head_len] = '\0';
+        if (!parse_head(&c))
+            return 0;
+        if (have - head_len >= c.body_left)
+            return c.status;
+    }
+}
+
 int bench_client_get(const char *host, uint16_t port, const char *request, char *answer, size_t cap)
 {
     const int fd = connect_to(host, port);

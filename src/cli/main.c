@@ -19,7 +19,7 @@ static const struct {
      "replay history: which alerts would have fired, how early, how many in vain"                          },
     {"model",        cli_model,        "info, check, run and import of model files"                        },
     {"store",        cli_store,        "check, backup and compact of a data directory"                     },
-    {"bench",        cli_bench,        "measure ingest, http, store, forecast, train"                      },
+    {"bench",        cli_bench,        "measure ingest, http, store, forecast, train, latency"             },
     {"alerts",       cli_alerts,       "list, show and acknowledge a running daemon's alerts"              },
     {"silence",      cli_silence,      "list, add and end silences and maintenance windows"                },
     {"check",        cli_check,        "one server's outlook, for Nagios and its like"                     },

@@ -98,6 +98,7 @@ static enum fw_status start_http(struct daemon *daemon, struct fw_error *err)
         .body_bytes_max = config->body_bytes_max,
         .records_max = config->records_max,
         .event_clients_max = config->event_clients,
+        .renew_ms = config->min_interval_s * 1000,
     };
     enum fw_status status = api_new(&api_options, &daemon->api, err);
     if (status != FW_OK)

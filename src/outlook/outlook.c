@@ -58,10 +58,12 @@ static void score_all(const struct risk_options *options, const struct forecast_
         const struct forecast *forecast = set->items[i];
         while (at < known && strcmp(previous->set->items[at]->name, forecast->name) < 0)
             at++;
-        if (at < known && previous->set->items[at] == forecast)
+        if (at < known && previous->set->items[at] == forecast) {
             risks[i] = previous->risks[at];
-        else
+            risks[i].kept = true;
+        } else {
             risk_score(options, forecast, &risks[i]);
+        }
     }
 }
 

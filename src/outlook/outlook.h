@@ -62,10 +62,11 @@ struct outlook_statistics {
 /* Any thread. */
 void outlook_board_statistics(struct outlook_board *board, struct outlook_statistics *out);
 
-/* The thread that runs forecasts when data arrives: after every closed step, and at most every
- * `min_interval_ms` when new data came inside a step. Once a minute it looks whether a server fell
- * silent (or came back) without data saying so, and samples the environment's history; with nothing
- * new it does not run. */
+/* The thread that runs forecasts when data arrives: at once, and what comes during a run shares the
+ * next one. Runs may take a twentieth of the time, and two seconds of it can be saved up; beyond
+ * that one is made after every closed step, and within `min_interval_ms` when data came inside a
+ * step. Once a minute it looks whether a server fell silent (or came back) without data saying so,
+ * and samples the environment's history; with nothing new it does not run. */
 struct outlook_runner;
 struct outlook_runner_options {
     struct fleet *fleet;
@@ -78,9 +79,9 @@ struct outlook_runner_options {
     struct outlook_board *board;
     /* 0 stands for the default in each of these. */
     int64_t min_interval_ms; /* 10,000 */
-    int64_t settle_ms; /* how long after a step's end (or its first data) the run waits for the
-                          other servers' data: 2,000, at most a quarter of the step; negative:
-                          not at all. The very first run waits for nothing */
+    int64_t settle_ms; /* how long after a step's end (or its first data) a run that has to wait
+                          waits for the other servers' data: 2,000, at most a quarter of the step;
+                          negative: not at all */
     int64_t history_keep_ms; /* of alert and environment history: 90 days; negative: for ever */
     alert_transition_fn on_transition; /* may be NULL */
     void *on_transition_ctx;

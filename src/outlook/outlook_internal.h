@@ -49,7 +49,9 @@ struct outlook_schedule {
     int64_t step_ms, min_interval_ms, settle_ms;
     bool woken; /* since the last run */
     int64_t woken_ms;
-    bool ran;
+    /* Of the time that runs may take: what is left, as of credit_at_ms. */
+    int64_t credit_ms, credit_at_ms;
+    bool ran, failed;  /* failed: the last one */
     int64_t last_step; /* the last run began in */
     int64_t last_begin_ms, last_end_ms;
     int64_t last_check_ms;
@@ -59,8 +61,9 @@ enum outlook_action { OUTLOOK_WAIT, OUTLOOK_RUN, OUTLOOK_CHECK };
 void outlook_schedule_init(struct outlook_schedule *schedule,
                            const struct outlook_runner_options *options, int64_t mono_ms);
 void outlook_schedule_wake(struct outlook_schedule *schedule, int64_t mono_ms);
-void outlook_schedule_ran(struct outlook_schedule *schedule, int64_t wall_ms, int64_t begin_ms,
-                          int64_t end_ms);
+/* cost_ms: what the run is charged with, its length at most. */
+void outlook_schedule_ran(struct outlook_schedule *schedule, bool good, int64_t wall_ms,
+                          int64_t begin_ms, int64_t end_ms, int64_t cost_ms);
 /* What to do now; *wait_ms: when to ask again, if nothing happens before. */
 enum outlook_action outlook_schedule_next(struct outlook_schedule *schedule, int64_t wall_ms,
                                           int64_t mono_ms, int64_t *wait_ms);

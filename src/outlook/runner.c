@@ -96,18 +96,30 @@ static int64_t mono_ms(const struct outlook_runner *runner)
     return fw_clock_mono_ns(runner->options.clock) / 1000000;
 }
 
+/* Of the newest outlook's run: processor time, this thread's since begin_ns among it. On a machine
+ * that is busy with other things a run takes longer than it takes away. */
+static int64_t cost_ms(const struct outlook *made, int64_t begin_ns)
+{
+    double seconds = 1e-9 * (double)(fw_clock_thread_ns() - begin_ns);
+    for (size_t k = 0; made != NULL && k < FORECAST_STAGES; k++)
+        seconds += made->set->stage_s[k];
+    return (int64_t)(1e3 * seconds);
+}
+
 static void run_now(struct outlook_runner *runner)
 {
     const struct outlook_runner_options *options = &runner->options;
-    const int64_t begin_ms = mono_ms(runner);
+    const int64_t begin_ms = mono_ms(runner), begin_ns = fw_clock_thread_ns();
     const int64_t wall_ms = fw_clock_wall_ms(options->clock);
     /* Taken before the windows are read: what comes from now on makes another run. */
     atomic_store(&runner->woken, false);
     runner->silence = silence_of(options->fleet);
     alert_book_alive(options->alerts, wall_ms);
     const enum fw_status status = outlook_run_once(options, NULL);
-    outlook_schedule_ran(&runner->schedule, wall_ms, begin_ms, mono_ms(runner));
     const struct outlook *made = outlook_board_current(options->board);
+    const int64_t end_ms = mono_ms(runner), cost = cost_ms(made, begin_ns);
+    outlook_schedule_ran(&runner->schedule, status == FW_OK, wall_ms, begin_ms, end_ms,
+                         cost < end_ms - begin_ms ? cost : end_ms - begin_ms);
     if (made == NULL || made->set->count == 0)
         runner->schedule.ran = false; /* the first data is still to come, and forecast at once */
     outlook_release(made);

@@ -61,6 +61,12 @@ static double argus_server_sum(const struct forecast *forecast, size_t steps, do
     return fmin(sum, 1.0);
 }
 
+void risk_server_argus(const struct forecast *forecast, struct risk *risk)
+{
+    risk->argus_soon = argus_server_sum(forecast, RISK_STEPS_30M, 0.25, 0.10);
+    risk->argus_late = argus_server_sum(forecast, FORECAST_HORIZON, 0.20, 0.08);
+}
+
 static const char *health_word(double probability, size_t servers)
 {
     if (servers == 0)
@@ -83,10 +89,9 @@ void risk_environment(const struct risk_options *options, const struct forecast_
         log_none_soon += log1p(-fmin((double)risks[i].crossing_30m, 0.999999));
         log_none_late += log1p(-fmin((double)risks[i].crossing_8h, 0.999999));
         environment->high_risk_servers += risks[i].crossing_30m > 0.5f;
-        const double soon = argus_server_sum(set->items[i], RISK_STEPS_30M, 0.25, 0.10);
-        sum_soon += soon;
-        sum_late += argus_server_sum(set->items[i], FORECAST_HORIZON, 0.20, 0.08);
-        environment->argus_high_risk_servers += soon > 0.5;
+        sum_soon += risks[i].argus_soon;
+        sum_late += risks[i].argus_late;
+        environment->argus_high_risk_servers += risks[i].argus_soon > 0.5;
     }
     environment->prob_30m = -expm1(log_none_soon);
     environment->prob_8h = fmax(-expm1(log_none_late), environment->prob_30m);

@@ -119,6 +119,7 @@ void risk_add_driver(struct risk *risk, const struct risk_driver *driver)
 void risk_score(const struct risk_options *options, const struct forecast *forecast,
                 struct risk *risk)
 {
+    risk->kept = false;
     risk->driver_count = 0;
     double score = options->scorer == RISK_ARGUS
                        ? risk_argus_score(options->schema, forecast, risk)
@@ -129,4 +130,5 @@ void risk_score(const struct risk_options *options, const struct forecast *forec
     risk->score = (float)score;
     risk->level = risk_level_of(options, score);
     risk_server_crossing(options->schema, forecast, risk);
+    risk_server_argus(forecast, risk);
 }

@@ -47,7 +47,9 @@ struct risk {
     float crossing_30m,
         crossing_8h; /* chance that any metric passes its critical threshold (the warning one where
                         it has no other) within 6 and 96 steps; 8h >= 30m */
-    size_t driver_count; /* most points first; drivers without points are left out */
+    bool kept;       /* taken over from the outlook before, with the very same forecast */
+    double argus_soon, argus_late; /* the server's part in the reference's sums about the fleet */
+    size_t driver_count;           /* most points first; drivers without points are left out */
     struct risk_driver drivers[SCHEMA_METRICS_MAX];
 };
 void risk_score(const struct risk_options *options, const struct forecast *forecast,

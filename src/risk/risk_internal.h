@@ -16,6 +16,9 @@ double risk_argus_score(const struct schema *schema, const struct forecast *fore
 void risk_server_crossing(const struct schema *schema, const struct forecast *forecast,
                           struct risk *risk);
 
+/* argus_soon and argus_late. */
+void risk_server_argus(const struct forecast *forecast, struct risk *risk);
+
 /* The path of a metric, or NULL. Few paths: a walk. */
 const struct forecast_path *risk_path(const struct forecast *forecast, int metric);
 

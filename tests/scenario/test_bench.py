@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench forecast and train at tiny sizes, alone and beside a peer: which figures there are and what they must be of one
+"""bench forecast, train and latency at tiny sizes, the first two alone and beside a peer: which figures there are and what they must be of one
 another, never how large; and what is said of a peer that is missing, fails, prints something else, or does not end."""
 import json
 import math
@@ -89,6 +89,18 @@ def beside_a_peer(peer):
             2 * ['--bench-train --batch 2 --threads 1 OMP=1 BLAS=1']
 
 
+def latency():
+    lines, _ = bench('latency', '--servers', '2', '--seconds', '1', '--runs', '1')
+    assert [line['path'] for line in lines] == ['idle', 'while the fleet is forecast', 'feeds alone', 'feeds beside runs'], lines
+    for line in lines:
+        assert line['bench'] == 'latency' and line['servers'] == 2, line
+        assert 0 < line['p50_ms'] <= line['p99_ms'] <= line['max_ms'], line
+    for line in lines[:2]:
+        check_positive(line, 'samples', 'acknowledged_p50_ms', 'acknowledged_p99_ms', 'longest_run_ms')
+        assert line['forecast_runs'] >= 3, line
+    check_positive(lines[3], 'forecast_runs', 'run_s', 'p99_ratio', 'posts')
+
+
 def alive(group):
     """Processes of the group that have not ended."""
     found = []
@@ -141,6 +153,7 @@ def bad_peers(directory):
 
 def main():
     forecasts()
+    latency()
     with tempfile.TemporaryDirectory() as directory:
         peer = os.path.join(directory, 'peer')
         with open(peer, 'w') as f:

@@ -165,6 +165,55 @@ static void test_etag(void **state)
     fixture_fini(&second);
 }
 
+/* The number of the outlook that an answer is of, from its ETag; 0: not 200. */
+static unsigned long long outlook_in(struct stack *s, const char *path)
+{
+    char etag[128];
+    unsigned long long boot, id = 0;
+    struct answer answer = get(s, path);
+    answer_header(&answer, "ETag", etag);
+    const char *quote = strchr(etag, '"');
+    if (answer.status == 200 && quote != NULL)
+        (void)sscanf(quote, "\"p%llx-%llx", &boot, &id);
+    answer_free(&answer);
+    return id;
+}
+
+/* Where outlooks follow each other quickly the whole body is made anew once an interval; a part of
+ * it is always of the newest. */
+static void test_renewal(void **state)
+{
+    (void)state;
+    static const char whole[] = "/predictions/current", part[] = "/predictions/current?steps=6";
+    struct stack s;
+    static struct fixture outlooks[4];
+    stack_start(&s, &(struct api_options){.renew_ms = 10000}, true);
+    for (size_t i = 0; i < COUNT_OF(outlooks); i++)
+        outlook_of(&outlooks[i], 3, i + 1);
+    outlook_board_publish(s.board, &outlooks[0].outlook);
+    CHECK_EQ("the first is waited for", outlook_in(&s, whole), 1);
+    outlook_board_publish(s.board, &outlooks[1].outlook);
+    CHECK_EQ("a second one within the interval", outlook_in(&s, whole), 1);
+    CHECK_EQ("but for parts", outlook_in(&s, part), 2);
+    fw_clock_fake_advance_ms(&s.clock, 9000);
+    outlook_board_publish(s.board, &outlooks[2].outlook);
+    CHECK_EQ("is not seen", outlook_in(&s, whole), 1);
+    fw_clock_fake_advance_ms(&s.clock, 1000);
+    CHECK_EQ("for longer than that", outlook_in(&s, whole), 3);
+    /* With the interval over, the next one is rendered without being asked for. */
+    fw_clock_fake_advance_ms(&s.clock, 10000);
+    outlook_board_publish(s.board, &outlooks[3].outlook);
+    unsigned long long id = 0;
+    for (int i = 0; i < 2000 && (id = outlook_in(&s, whole)) != 4; i++) {
+        CHECK_EQ("until then the last one", id, 3);
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+    CHECK_EQ("rendered ahead", id, 4);
+    stack_stop(&s);
+    for (size_t i = 0; i < COUNT_OF(outlooks); i++)
+        fixture_fini(&outlooks[i]);
+}
+
 static void test_filters(void **state)
 {
     (void)state;
@@ -669,6 +718,7 @@ int main(void)
         cmocka_unit_test(test_before_recovery),
         cmocka_unit_test(test_openapi_is_the_table),
         cmocka_unit_test(test_etag),
+        cmocka_unit_test(test_renewal),
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_costly_filter),
         cmocka_unit_test(test_nonsense),

@@ -318,7 +318,11 @@ static void test_history(void **state)
     world_free(w);
 }
 
-/* The steps of a schedule: what it says at given times. */
+/* What a schedule says at given times. */
+#define NEXT(at) outlook_schedule_next(&s, wall + (at), mono + (at), &wait)
+#define RAN(good, begin, end)                                                                      \
+    outlook_schedule_ran(&s, good, wall + (begin), mono + (begin), mono + (end), (end) - (begin))
+
 static void test_schedule(void **state)
 {
     (void)state;
@@ -328,40 +332,98 @@ static void test_schedule(void **state)
     /* Wall and monotonic clocks differ; the step began 40 s ago. */
     const int64_t wall = base_ms + 40000, mono = 1000000;
     outlook_schedule_init(&s, &w->options, mono);
-#define NEXT(at) outlook_schedule_next(&s, wall + (at), mono + (at), &wait)
     CHECK_EQ("nothing yet", NEXT(0), OUTLOOK_WAIT);
     CHECK_EQ("but the check", wait, 60000);
     outlook_schedule_wake(&s, mono);
     CHECK_EQ("the very first run is at once", NEXT(0), OUTLOOK_RUN);
-    outlook_schedule_ran(&s, wall - 50000, mono - 50000, mono - 49000); /* of the step before */
-    outlook_schedule_wake(&s, mono);
-    outlook_schedule_wake(&s, mono + 1000); /* the first counts */
-    CHECK_EQ("settling", NEXT(1500), OUTLOOK_WAIT);
-    CHECK_EQ("until two seconds after the data", wait, 500);
-    CHECK_EQ("now", NEXT(2000), OUTLOOK_RUN);
-    outlook_schedule_ran(&s, wall + 2000, mono + 2000, mono + 3000);
-    CHECK_EQ("done", NEXT(3000), OUTLOOK_WAIT);
-    outlook_schedule_wake(&s, mono + 4000);
-    CHECK_EQ("not twice in ten seconds", NEXT(11999), OUTLOOK_WAIT);
-    CHECK_EQ("ten seconds after the last began", NEXT(12000), OUTLOOK_RUN);
-    outlook_schedule_ran(&s, wall + 12000, mono + 12000, mono + 13000);
+    RAN(true, 0, 5);
+    CHECK_EQ("nothing came", NEXT(1000), OUTLOOK_WAIT);
+    outlook_schedule_wake(&s, mono + 1000);
+    CHECK_EQ("what comes later is forecast at once", NEXT(1000), OUTLOOK_RUN);
+    RAN(true, 1000, 1001);
+    outlook_schedule_wake(&s, mono + 1001);
+    CHECK_EQ("after a short run a short rest", NEXT(1004), OUTLOOK_WAIT);
+    CHECK_EQ("of four times its length", wait, 1);
+    CHECK_EQ("then the next", NEXT(1005), OUTLOOK_RUN);
+    RAN(true, 1005, 1205);
+    outlook_schedule_wake(&s, mono + 1100);
+    CHECK_EQ("after a long one too", NEXT(1214), OUTLOOK_WAIT);
+    CHECK_EQ("no longer than that", NEXT(1215), OUTLOOK_RUN);
+    RAN(true, 1215, 1215);
     CHECK_EQ("nothing came: no run, for a minute", NEXT(59999), OUTLOOK_WAIT);
     CHECK_EQ("a check", NEXT(60000), OUTLOOK_CHECK);
     CHECK_EQ("once", NEXT(60001), OUTLOOK_WAIT);
+    world_free(w);
+}
+
+/* Runs that take more than a twentieth of the time wait for their turn. */
+static void test_schedule_of_busy_runs(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    struct outlook_schedule s;
+    int64_t wait, ran = 0;
+    const int64_t wall = base_ms + 40000, mono = 1000000;
+    outlook_schedule_init(&s, &w->options, mono);
+    /* Data without end, runs of 300 ms: two seconds of them, then one every six seconds. */
+    for (int64_t at = 0; at < 200000; at++) {
+        outlook_schedule_wake(&s, mono + at);
+        if (NEXT(at) != OUTLOOK_RUN)
+            continue;
+        RAN(true, at, at + 300);
+        at += 300;
+        ran++;
+    }
+    CHECK_TRUE("a twentieth of the time, and two seconds", ran >= 36 && ran <= 42);
+    /* Two seconds are saved up again after forty of quiet. */
+    RAN(true, 200000, 200300);
+    for (int64_t at = 241000; at < 243000; at += 310) {
+        outlook_schedule_wake(&s, mono + at);
+        CHECK_EQ("saved", NEXT(at), OUTLOOK_RUN);
+        RAN(true, at, at + 300);
+    }
+    world_free(w);
+}
+
+static void test_schedule_without_credit(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    struct outlook_schedule s;
+    int64_t wait;
+    const int64_t wall = base_ms + 40000, mono = 1000000;
+    outlook_schedule_init(&s, &w->options, mono);
+    outlook_schedule_wake(&s, mono);
+    RAN(true, 0, 4000);
+    outlook_schedule_wake(&s, mono + 4000);
+    CHECK_EQ("not twice in ten seconds", NEXT(9999), OUTLOOK_WAIT);
+    CHECK_EQ("ten seconds after the last began", NEXT(10000), OUTLOOK_RUN);
     /* Data just before the step's end (260 s from here): the run waits for the end. */
-    outlook_schedule_ran(&s, wall + 255000, mono + 255000, mono + 255500);
-    outlook_schedule_wake(&s, mono + 256000);
-    (void)NEXT(256000); /* the minute's check is due as well */
-    CHECK_EQ("not ten seconds after the last", NEXT(261999), OUTLOOK_WAIT);
-    CHECK_EQ("two seconds into the new step", NEXT(262000), OUTLOOK_RUN);
-    /* A run that took a minute leaves a minute of air. */
-    outlook_schedule_ran(&s, wall + 262000, mono + 262000, mono + 322000);
-    outlook_schedule_wake(&s, mono + 322000);
-    (void)NEXT(322000);
-    CHECK_EQ("air", NEXT(381000), OUTLOOK_WAIT);
-    (void)NEXT(382000);
-    CHECK_EQ("enough", NEXT(382001), OUTLOOK_RUN);
-#undef NEXT
+    RAN(true, 255000, 259000);
+    outlook_schedule_wake(&s, mono + 259000);
+    (void)NEXT(259500); /* the minute's check is due as well */
+    CHECK_EQ("not ten seconds after the last", NEXT(262999), OUTLOOK_WAIT);
+    CHECK_EQ("three after its end, as long as it took", NEXT(263000), OUTLOOK_RUN);
+    /* A run that took a minute leaves a minute of air, and no debt beyond an interval. */
+    RAN(true, 263000, 323000);
+    outlook_schedule_wake(&s, mono + 323000);
+    (void)NEXT(323000);
+    CHECK_EQ("air", NEXT(382999), OUTLOOK_WAIT);
+    CHECK_EQ("enough", NEXT(383000), OUTLOOK_RUN);
+    RAN(true, 383000, 383001);
+    outlook_schedule_wake(&s, mono + 394000);
+    CHECK_EQ("forgiven", NEXT(394000), OUTLOOK_RUN);
+    /* Of a run that others held up only its own time counts. */
+    outlook_schedule_ran(&s, true, wall + 450000, mono + 450000, mono + 452000, 10);
+    outlook_schedule_wake(&s, mono + 452010);
+    (void)NEXT(452010);
+    CHECK_EQ("held up", NEXT(452010), OUTLOOK_RUN);
+    /* A failed run is not tried again at once, credit or not. */
+    RAN(false, 500000, 500001);
+    outlook_schedule_wake(&s, mono + 500001);
+    (void)NEXT(500002);
+    CHECK_EQ("failed", NEXT(509999), OUTLOOK_WAIT);
+    CHECK_EQ("tried again", NEXT(510000), OUTLOOK_RUN);
     world_free(w);
 }
 
@@ -397,8 +459,8 @@ static void test_runner(void **state)
     expect_id("the first run", w, 1);
     outlook_runner_wake(runner);
     sleep_ms(60);
-    CHECK_EQ("not before ten seconds", current_id(w), 1);
-    fw_clock_fake_advance_ms(&w->clock, 10000);
+    CHECK_EQ("not before a rest", current_id(w), 1);
+    fw_clock_fake_advance_ms(&w->clock, 10);
     expect_id("then", w, 2);
     for (int i = 0; i < 5; i++) {
         fw_clock_fake_advance_ms(&w->clock, 61000);
@@ -520,6 +582,8 @@ int main(void)
         cmocka_unit_test(test_failure_keeps_the_last),
         cmocka_unit_test(test_history),
         cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_schedule_of_busy_runs),
+        cmocka_unit_test(test_schedule_without_credit),
         cmocka_unit_test(test_runner),
         cmocka_unit_test(test_readers_and_publisher),
         cmocka_unit_test(test_alert_reaches_the_outlook),
