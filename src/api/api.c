@@ -196,6 +196,7 @@ void api_control_changed(struct api *api)
 
 void api_drain(struct api *api)
 {
+    api_predictions_stop(api->predictions);
     api_pool_free(api->ingest);
     api_pool_free(api->render);
     api_pool_free(api->admin);

@@ -145,6 +145,9 @@ void api_predictions_free(struct api_predictions *predictions);
 void api_predictions_prepare(struct api *api, const struct outlook *outlook);
 /* The same after readers have it; one of the two does the work. */
 void api_predictions_published(struct api *api, const struct outlook *outlook);
+/* No rendering is begun from now on: outlooks may still come when the workers are gone. NULL does
+ * nothing. */
+void api_predictions_stop(struct api_predictions *predictions);
 
 /* ---- the fleet in short: one body kept per outlook ---- */
 

@@ -52,7 +52,7 @@ struct api_predictions {
     pthread_mutex_t lock;
     struct full *full;      /* of the newest outlook that was rendered, or NULL */
     struct waiter *waiters; /* for the one being rendered */
-    bool rendering;
+    bool rendering, stopped;
     uint64_t newest;       /* outlook that is out, */
     int64_t superseded_ns; /* since when `full` is of an older one; 0: it is not */
     int64_t rendered_ns;   /* when rendering began last */
@@ -301,8 +301,18 @@ void api_predictions_published(struct api *api, const struct outlook *outlook)
     p->newest = outlook->id;
     if (p->superseded_ns == 0)
         p->superseded_ns = now;
-    if (wanted && !p->rendering && (p->full == NULL || now - p->rendered_ns >= renew_ns(p)))
+    if (wanted && !p->rendering && !p->stopped &&
+        (p->full == NULL || now - p->rendered_ns >= renew_ns(p)))
         p->rendering = api_pool_submit(api->render, render_for_waiters, p);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void api_predictions_stop(struct api_predictions *p)
+{
+    if (p == NULL)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->stopped = true;
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -679,7 +689,8 @@ static void get_filtered(struct api_predictions *p, struct asked *asked)
     }
 }
 
-/* Of this outlook, or not older than bodies may be. */
+/* Of this outlook, or not older than bodies may be. Who joins the fleet or leaves it does so at
+ * once. */
 static bool fresh(struct api_predictions *p, const struct full *full, const struct outlook *outlook,
                   int64_t now)
 {
@@ -688,7 +699,7 @@ static bool fresh(struct api_predictions *p, const struct full *full, const stru
     pthread_mutex_lock(&p->lock);
     const bool young = p->superseded_ns != 0 && now - p->superseded_ns < renew_ns(p);
     pthread_mutex_unlock(&p->lock);
-    return young;
+    return young && full->outlook->set->count == outlook->set->count;
 }
 
 static void get_whole(struct api_predictions *p, struct http_request *request,

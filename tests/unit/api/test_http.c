@@ -186,9 +186,9 @@ static void test_renewal(void **state)
     (void)state;
     static const char whole[] = "/predictions/current", part[] = "/predictions/current?steps=6";
     struct stack s;
-    static struct fixture outlooks[4];
+    static struct fixture outlooks[6];
     stack_start(&s, &(struct api_options){.renew_ms = 10000}, true);
-    for (size_t i = 0; i < COUNT_OF(outlooks); i++)
+    for (size_t i = 0; i < 4; i++)
         outlook_of(&outlooks[i], 3, i + 1);
     outlook_board_publish(s.board, &outlooks[0].outlook);
     CHECK_EQ("the first is waited for", outlook_in(&s, whole), 1);
@@ -209,6 +209,15 @@ static void test_renewal(void **state)
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     }
     CHECK_EQ("rendered ahead", id, 4);
+    /* A server more is no matter of an interval; and what comes when the workers are gone is no
+     * matter of theirs. */
+    outlook_of(&outlooks[4], 4, 5);
+    outlook_board_publish(s.board, &outlooks[4].outlook);
+    CHECK_EQ("a server more", outlook_in(&s, whole), 5);
+    api_drain(s.api);
+    outlook_of(&outlooks[5], 4, 6);
+    fw_clock_fake_advance_ms(&s.clock, 20000);
+    outlook_board_publish(s.board, &outlooks[5].outlook);
     stack_stop(&s);
     for (size_t i = 0; i < COUNT_OF(outlooks); i++)
         fixture_fini(&outlooks[i]);
