@@ -96,10 +96,17 @@ class Daemon:
             time.sleep(0.05)
 
     def predictions(self, names=(), query=''):
-        """The body once it holds every name, has no error, and was made after this call began."""
+        """The body once it holds every name, has no error, and is of a run that no other follows at once: the whole
+        body may be an interval older than the newest run, which a part of it is always of."""
+        def newest():
+            return self.get('/predictions/current?fields=metadata').json()['metadata']['run_id']
+
         def ready():
+            run = newest()
+            time.sleep(0.2)
             body = self.get('/predictions/current' + query).json()
-            return body if 'error' not in body and all(n in body['predictions'] for n in names) else None
+            good = 'error' not in body and all(n in body['predictions'] for n in names)
+            return body if good and body['metadata']['run_id'] == run == newest() else None
         return self.wait(ready, f'predictions of {list(names)[:3]}')
 
 
