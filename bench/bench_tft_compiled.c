@@ -1,7 +1,7 @@
 /* The compiled path beside the plain one in the same run: milliseconds a server for batches of 1,
  * 100 and 500 on one and two threads, then every stage on its own with its operations, as a share
- * of the processor's measured peak of fused multiply-adds. One argument: a model directory (the
- * weights' values hardly matter to the time). */
+ * of the measured peak of fused multiply-adds of the set of kernels (FOREWARN_KERNELS chooses it).
+ * One argument: a model directory (the weights' values hardly matter to the time). */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/rng.h"
@@ -75,39 +75,49 @@ static struct tft_input make_input(const struct tft_model *m, size_t n)
 
 /* ---- the peak ---- */
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-
-/* Twelve independent chains of fused multiply-adds; GFLOP/s. */
-__attribute__((target("avx2,fma"))) static double fma_peak(void)
-{
-    enum { TIMES = 1000000 };
-    double best = 0.0;
-    for (int round = 0; round < 60; round++) {
-        __m256 s[12], a = _mm256_set1_ps(0.999999f), b = _mm256_set1_ps(1e-7f);
-        for (int k = 0; k < 12; k++)
-            s[k] = _mm256_set1_ps((float)k);
-        const double start = now_ms();
-        for (long i = 0; i < TIMES; i++) {
-#pragma GCC unroll 12
-            for (int k = 0; k < 12; k++)
-                s[k] = _mm256_fmadd_ps(s[k], a, b);
-        }
-        const double took = now_ms() - start;
-        float sum = 0.0f;
-        for (int k = 0; k < 12; k++)
-            sum += _mm256_cvtss_f32(s[k]);
-        const double rate = sum > 1e30f ? 0.0 : 12.0 * 16.0 * TIMES / took / 1e6;
-        best = rate > best ? rate : best;
+/* Independent chains of fused multiply-adds with the registers of one set; GFLOP/s. */
+#define PEAK(name, target_of, type, set1, fmadd)                                                   \
+    __attribute__((target(target_of))) static double name(void)                                    \
+    {                                                                                              \
+        enum { TIMES = 500000, CHAINS = 12 };                                                      \
+        double best = 0.0;                                                                         \
+        for (int round = 0; round < 60; round++) {                                                 \
+            type s[CHAINS], a = set1(0.999999f), b = set1(1e-7f);                                  \
+            for (int k = 0; k < CHAINS; k++)                                                       \
+                s[k] = set1((float)k);                                                             \
+            const double start = now_ms();                                                         \
+            for (long i = 0; i < TIMES; i++) {                                                     \
+                _Pragma("GCC unroll 12") for (int k = 0; k < CHAINS; k++) s[k] =                   \
+                    fmadd(s[k], a, b);                                                             \
+            }                                                                                      \
+            const double took = now_ms() - start;                                                  \
+            float sum = 0.0f;                                                                      \
+            for (int k = 0; k < CHAINS; k++)                                                       \
+                sum += s[k][0];                                                                    \
+            const double flop = 2.0 * CHAINS * TIMES * (sizeof(type) / sizeof(float));             \
+            const double rate = sum > 1e30f ? 0.0 : flop / took / 1e6;                             \
+            best = rate > best ? rate : best;                                                      \
+        }                                                                                          \
+        return best;                                                                               \
     }
-    return best;
-}
-#else
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+PEAK(peak_avx2, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps)
+PEAK(peak_avx512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps)
+#endif
+
+/* Of the set that the kernels use; NaN for plain C, where the compiler chooses. */
 static double fma_peak(void)
 {
-    return NAN;
-}
+#if defined(__x86_64__)
+    if (tft_set_best() == TFT_SET_AVX512)
+        return peak_avx512();
+    if (tft_set_best() == TFT_SET_AVX2)
+        return peak_avx2();
 #endif
+    return (double)NAN;
+}
 
 /* ---- whole batches ---- */
 

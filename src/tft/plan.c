@@ -99,6 +99,15 @@ size_t tft_plan_scratch_bytes(const struct tft_plan *plan, size_t history_steps,
 
 /* ---- stages ---- */
 
+/* x (TILE, width) -> y (n, TILE). */
+static void turn(const struct tft_plan *plan, size_t n, const float *x, float *y)
+{
+    const float *row[TFT_TILE];
+    for (size_t t = 0; t < TFT_TILE; t++)
+        row[t] = x + t * plan->width;
+    plan->tiles->turn(n, row, false, y);
+}
+
 /* Where a series' horizon begins among its padded steps. */
 static size_t horizon_at(const struct tft_plan_series *s)
 {
@@ -142,10 +151,10 @@ static void gather_numbers(const struct tft_plan *plan, const struct tft_plan_se
 
 /* What stands in the folded first layer before the numbers' share: `first` (constant and context),
  * and every category's row. */
-static void preset_flat(const struct tft_plan_selection *sel, const float *numbers,
-                        const float *first, float *y)
+static void preset_flat(const struct tft_plan *plan, const struct tft_plan_selection *sel,
+                        const float *numbers, const float *first, float *y)
 {
-    const size_t outputs = sel->flat.in.n_out;
+    const size_t outputs = sel->flat.in.n_out, stride = tft_plan_category_stride(outputs);
     for (size_t o = 0; o < outputs; o++) {
         for (size_t t = 0; t < TFT_TILE; t++)
             y[o * TFT_TILE + t] = first[o];
@@ -153,11 +162,8 @@ static void preset_flat(const struct tft_plan_selection *sel, const float *numbe
     for (size_t c = 0; c < sel->n_categoricals; c++, numbers += TFT_TILE) {
         const float *row[TFT_TILE];
         for (size_t t = 0; t < TFT_TILE; t++)
-            row[t] = sel->flat_category_rows[c] + (size_t)numbers[t] * outputs;
-        for (size_t o = 0; o < outputs; o++) {
-            for (size_t t = 0; t < TFT_TILE; t++)
-                y[o * TFT_TILE + t] += row[t][o];
-        }
+            row[t] = sel->flat_category_rows[c] + (size_t)numbers[t] * stride;
+        plan->tiles->turn(outputs, row, true, y);
     }
 }
 
@@ -200,7 +206,7 @@ static void select_tile(const struct tft_plan *plan, const struct tft_plan_selec
         for (size_t t = 0; t < TFT_TILE; t++)
             acts->weights[t] = 1.0f;
     } else {
-        preset_flat(sel, acts->numbers, acts->first, acts->flat_in);
+        preset_flat(plan, sel, acts->numbers, acts->first, acts->flat_in);
         plan->tiles->flat(&sel->flat, acts->numbers + sel->n_categoricals * TFT_TILE, acts->flat_in,
                           acts->work, acts->weights);
     }
@@ -260,7 +266,7 @@ void tft_plan_contexts(const struct tft_plan *plan, const struct tft_input *in, 
                (sel->flat.hidden + sel->flat.n) * sizeof *acts->first);
     if (sel->vsn->n > 0)
         select_tile(plan, sel, &rows, acts, acts->static_rows);
-    plan->tiles->turn(hidden, plan->width, acts->static_rows, acts->static_tile);
+    turn(plan, hidden, acts->static_rows, acts->static_tile);
     for (size_t k = 0; k < TFT_CONTEXTS; k++) {
         plan->tiles->grn(&plan->context[k], plan->context[k].fc1.b, 1, acts->static_tile,
                          acts->work, acts->context_tile);
@@ -354,8 +360,8 @@ void tft_plan_enrich(const struct tft_plan *plan, struct tft_plan_acts *acts,
                        m->packed + g->context.weight, m->packed + g->fc1.bias, acts->first);
     for (size_t t = 0; t < padded_of(s); t += TFT_TILE) {
         float *gated = acts->gated + t * hidden;
-        k->turn(hidden, plan->width, s->recurrent + t * plan->width, acts->recurrent_tile);
-        k->turn(hidden, plan->width, s->selected + t * plan->width, acts->selected_tile);
+        turn(plan, hidden, s->recurrent + t * plan->width, acts->recurrent_tile);
+        turn(plan, hidden, s->selected + t * plan->width, acts->selected_tile);
         k->gate(&plan->post_lstm, 1, acts->recurrent_tile, acts->selected_tile, acts->work, gated);
         k->grn(&plan->enrichment, acts->first, 1, gated, acts->work, acts->enriched + t * hidden);
     }

@@ -16,13 +16,19 @@ struct tft_plan_selection {
     struct tft_curve *curves;
     struct tft_dense_flat flat;       /* where there is more than one variable */
     const float *flat_first;          /* (hidden + n): what stands without any variable */
-    const float **flat_category_rows; /* (n_categoricals): (classes, hidden + n) */
+    const float **flat_category_rows; /* (n_categoricals): (classes, category stride) */
 };
+
+/* Floats from one category's row to the next: kernels read whole registers. */
+static inline size_t tft_plan_category_stride(size_t outputs)
+{
+    return (outputs + TFT_TILE - 1) / TFT_TILE * TFT_TILE;
+}
 
 struct tft_plan {
     const struct tft_model *model;
     const struct tft_tiles *tiles;
-    size_t width; /* hidden, rounded up to TFT_UNITS */
+    size_t width; /* hidden, rounded up to whole groups of units */
     struct tft_plan_selection stat, side[TFT_SIDES];
     struct tft_dense_grn context[TFT_CONTEXTS];
     struct tft_recurrence lstm[TFT_SIDES][TFT_LAYERS_MAX];

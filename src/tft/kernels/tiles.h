@@ -9,35 +9,41 @@
 #ifndef FW_TFT_KERNELS_TILES_H
 #define FW_TFT_KERNELS_TILES_H
 
+#include "tft/kernels/set.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
     TFT_TILE = 16,         /* steps */
-    TFT_PANEL = 6,         /* most outputs computed together */
-    TFT_UNITS = 8,         /* units in a group of the LSTM, floats in a part of a row */
     TFT_TOGETHER = 3,      /* series that the LSTM advances side by side */
     TFT_HEAD_SIZE_MAX = 64 /* largest head that attend() takes; its sums live on the stack */
 };
 
-/* y = W x + b, W cut into panels of outputs that are computed together. */
+/* y = W x + b, W cut into panels of outputs that are computed together, at most as many as the
+ * table says. */
 struct tft_dense {
     size_t n_in, n_out;
     const float *w; /* panel after panel: (n_in, outputs of the panel) */
     const float *b; /* (n_out) */
 };
 
-/* Panels for n outputs, and the outputs of one of them: as even as can be. */
-static inline size_t tft_panels(size_t n_out)
+/* Panels of at most `most` for n outputs, and the outputs of one of them: as even as can be. */
+static inline size_t tft_panels(size_t most, size_t n_out)
 {
-    return (n_out + TFT_PANEL - 1) / TFT_PANEL;
+    return (n_out + most - 1) / most;
 }
 
-static inline size_t tft_panel_size(size_t n_out, size_t panel)
+static inline size_t tft_panel_size(size_t most, size_t n_out, size_t panel)
 {
-    return n_out / tft_panels(n_out) + (panel < n_out % tft_panels(n_out));
+    const size_t panels = tft_panels(most, n_out);
+    return n_out / panels + (panel < n_out % panels);
 }
+
+/* W (n_out, n_in) row after row, times factor -> panels (n_in * n_out). */
+void tft_panels_fill(size_t most, size_t n_in, size_t n_out, const float *w, float factor,
+                     float *panels);
 
 struct tft_dense_norm {
     size_t n;
@@ -75,10 +81,11 @@ struct tft_curve {
     const float *nodes; /* (cells + 1, 2, width) */
 };
 
+/* In groups of as many units, G, as the table says. */
 struct tft_recurrence {
-    size_t n, width; /* units; the same rounded up to TFT_UNITS */
-    const float *w;  /* (width / 8, n + n, 4, 8): input's rows, then the last output's */
-    const float *b;  /* (width / 8, 4, 8): both biases */
+    size_t n, width; /* units; the same rounded up to whole groups */
+    const float *w;  /* (width / G, n + n, 4, G): input's rows, then the last output's */
+    const float *b;  /* (width / G, 4, G): both biases */
 };
 
 /* One series of a recurrence: x, y (steps, width); h, c (width) in: the state before, out: after.
@@ -90,6 +97,8 @@ struct tft_sequence {
 
 struct tft_tiles {
     const char *name;
+    size_t panel; /* most outputs of a matrix computed together */
+    size_t units; /* units in a group of the LSTM; rows of units are whole groups */
 
     /* x (tiles, n_in, TILE) -> y (tiles, n_out, TILE). */
     void (*dense)(const struct tft_dense *d, size_t tiles, const float *x, float *y);
@@ -117,8 +126,9 @@ struct tft_tiles {
     void (*lstm)(const struct tft_recurrence *r, size_t series, size_t steps,
                  const struct tft_sequence *sequence);
 
-    /* x (TILE, width) rows -> y (n, TILE). */
-    void (*turn)(size_t n, size_t width, const float *x, float *y);
+    /* TILE rows, readable to n rounded up to whole registers, become (or are added to) y (n, TILE).
+     */
+    void (*turn)(size_t n, const float *const row[TFT_TILE], bool add, float *y);
 
     /* Attention of `queries` steps in tiles over two stretches of keys in tiles, for heads of at
      * most HEAD_SIZE_MAX. Query i sees n_keys[0] keys of the first and i of the second. q, k
@@ -130,12 +140,18 @@ struct tft_tiles {
 
     /* In place, one row of TILE floats: log(1 + e^x). */
     void (*softplus)(float *x);
+
+    /* Likewise what the others are made of, so that a test can measure it. */
+    struct {
+        void (*exp2)(float *x), (*exp2_short)(float *x), (*sigmoid)(float *x);
+        void (*sigmoid_pair)(float *x); /* of the lower half of each register */
+        void (*elu)(float *x);
+    } parts;
 };
 
-/* Plain C, on any machine. */
-const struct tft_tiles *tft_tiles_plain(void);
-/* AVX2 and FMA; NULL when this build or this processor has none. */
-const struct tft_tiles *tft_tiles_avx2(void);
+/* NULL when this build or this processor lacks the set; plain C runs anywhere. */
+const struct tft_tiles *tft_tiles_of(enum tft_set set);
+/* Of tft_set_best(). */
 const struct tft_tiles *tft_tiles_best(void);
 
 #endif

@@ -276,9 +276,11 @@ static void test_random_networks(void **state)
     (void)state;
     fw_rng_init(&rng, 2026);
     for (size_t i = 0; i < CONFIGS; i++) {
-        check_random(i, tft_tiles_plain(), &rng, &worst);
-        if (tft_tiles_avx2() != NULL)
-            check_random(i, tft_tiles_avx2(), &rng, &worst);
+        for (int set = 0; set < TFT_SETS; set++) {
+            const struct tft_tiles *tiles = tft_tiles_of((enum tft_set)set);
+            if (tiles != NULL)
+                check_random(i, tiles, &rng, &worst);
+        }
     }
     print_message("  worst of %d networks: %.2e of scale\n", CONFIGS, worst);
 }

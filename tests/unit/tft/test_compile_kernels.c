@@ -2,72 +2,159 @@
  * against each other on odd sizes and tails. */
 #include "base/rng.h"
 #include "support.h"
-#include "tft/kernels/lanes.h"
 #include "tft/kernels/tiles.h"
 
 #include <math.h>
+#include <stdlib.h>
 
-enum { FLOATS = 1 << 16 };
+enum { FLOATS = 1 << 16, POOL = 4 * FLOATS };
+
+/* Every set that this machine runs, plain C first. */
+static size_t all_sets(const struct tft_tiles **sets)
+{
+    size_t n = 0;
+    for (int set = 0; set < TFT_SETS; set++) {
+        sets[n] = tft_tiles_of((enum tft_set)set);
+        n += sets[n] != NULL;
+    }
+    return n;
+}
+
+static void test_sets(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("FOREWARN_KERNELS", "plain", 1), 0);
+    assert_string_equal(tft_tiles_best()->name, "plain");
+    assert_int_equal(setenv("FOREWARN_KERNELS", "avx2", 1), 0);
+    assert_string_equal(tft_tiles_best()->name, tft_set_runs(TFT_SET_AVX2) ? "avx2" : "plain");
+    assert_int_equal(setenv("FOREWARN_KERNELS", "abacus", 1), 0);
+    const enum tft_set best = tft_set_best();
+    assert_int_equal(unsetenv("FOREWARN_KERNELS"), 0);
+    assert_int_equal(tft_set_best(), best);
+    for (int set = 0; set < TFT_SETS; set++) {
+        if (tft_set_runs((enum tft_set)set))
+            assert_string_equal(tft_tiles_of((enum tft_set)set)->name,
+                                tft_set_name((enum tft_set)set));
+        else
+            assert_null(tft_tiles_of((enum tft_set)set));
+        assert_true((int)best >= set || !tft_set_runs((enum tft_set)set));
+    }
+}
 
 /* ---- functions ---- */
 
-static double lane_error(fv got, double exact, bool relative)
+struct worst {
+    double exp2, exp2_short, sigmoid, sigmoid_pair, elu, softplus;
+};
+
+static double result(void (*function)(float *x), float x)
 {
-    return fabs((double)got[0] - exact) / (relative ? exact : 1.0);
+    float row[TFT_TILE];
+    for (size_t t = 0; t < TFT_TILE; t++)
+        row[t] = x;
+    function(row);
+    return (double)row[TFT_TILE - 1];
 }
 
-/* Every 500th float of the range (a prime step, so that all low bits occur). */
+static void raise(double *worst, double got, double exact, double unit)
+{
+    *worst = fmax(*worst, fabs(got - exact) / unit);
+}
+
+static void measure(const struct tft_tiles *k, float x, struct worst *w)
+{
+    const double exact = exp2((double)x), logistic = 1.0 / (1.0 + exp(-(double)x));
+    if (fabsf(x) <= 120.0f) /* cut beyond */
+        raise(&w->exp2, result(k->parts.exp2, x), exact, exact);
+    raise(&w->exp2_short, result(k->parts.exp2_short, x), exact, exact);
+    raise(&w->sigmoid, result(k->parts.sigmoid, x), logistic, 1.0);
+    raise(&w->sigmoid_pair, result(k->parts.sigmoid_pair, x), logistic, 1.0);
+    if (x < 0.0f)
+        raise(&w->elu, result(k->parts.elu, x), expm1((double)x), 1.0);
+    if (x > -80.0f) {
+        const double soft = x > 40.0f ? (double)x : log1p(exp((double)x));
+        raise(&w->softplus, result(k->softplus, x), soft, soft);
+    }
+}
+
+/* Every 4999th float from 5e-10 to 124 of both signs (a prime step, so that all low bits occur);
+ * with FOREWARN_EVERY_FLOAT in the environment every one of them. Over all, in units of 1e-7 (exp2,
+ * its short form and softplus relative, the others absolute):
+ *
+ *            exp2  short  sigmoid  pair  elu  softplus
+ *   MEASURED */
 static void test_vector_functions(void **state)
 {
-    double exp2_worst = 0.0, short_worst = 0.0, sigmoid_worst = 0.0, elu_worst = 0.0;
-    double softplus_worst = 0.0;
+    const struct tft_tiles *sets[TFT_SETS];
+    const size_t n = all_sets(sets);
+    const uint32_t stride = getenv("FOREWARN_EVERY_FLOAT") != NULL ? 1 : 4999;
     (void)state;
-    for (uint32_t bits = 0x30000000u; bits < 0x42f80000u; bits += 499) { /* 5e-10 to 124 */
-        float x;
-        memcpy(&x, &bits, sizeof x);
-        for (int sign = -1; sign <= 1; sign += 2) {
-            const fv v = fv_all((float)sign * x);
-            const double exact = exp2((double)v[0]), e = exp(-(double)v[0]);
-            exp2_worst = fmax(exp2_worst, lane_error(fv_exp2(v), exact, true));
-            short_worst = fmax(short_worst, lane_error(fv_exp2_short(v), exact, true));
-            sigmoid_worst = fmax(sigmoid_worst, lane_error(fv_sigmoid(v), 1.0 / (1.0 + e), false));
-            if (v[0] > -80.0f)
-                softplus_worst =
-                    fmax(softplus_worst,
-                         lane_error(fv_softplus(v),
-                                    v[0] > 40.0f ? (double)v[0] : log1p(exp((double)v[0])), true));
-            if (v[0] < 0.0f)
-                elu_worst = fmax(elu_worst, lane_error(fv_elu(v), expm1((double)v[0]), false));
+    for (size_t i = 0; i < n; i++) {
+        struct worst w = {0};
+        for (uint32_t bits = 0x30000000u; bits < 0x42f80000u; bits += stride) {
+            float x;
+            memcpy(&x, &bits, sizeof x);
+            measure(sets[i], x, &w);
+            measure(sets[i], -x, &w);
         }
+        print_message("  %s: exp2 %.2e, short %.2e, sigmoid %.2e, pair %.2e, elu %.2e, softplus "
+                      "%.2e\n",
+                      sets[i]->name, w.exp2, w.exp2_short, w.sigmoid, w.sigmoid_pair, w.elu,
+                      w.softplus);
+        CHECK_NEAR("exp2: relative", w.exp2, 0.0, 3e-7);
+        CHECK_NEAR("short exp2: relative", w.exp2_short, 0.0, 6e-6);
+        CHECK_NEAR("sigmoid: absolute", w.sigmoid, 0.0, 3e-7);
+        CHECK_NEAR("two sigmoids: absolute", w.sigmoid_pair, 0.0, 3e-7);
+        CHECK_NEAR("elu: absolute", w.elu, 0.0, 3e-7);
+        CHECK_NEAR("softplus: relative", w.softplus, 0.0, 5e-6);
     }
-    print_message(
-        "  exp2 %.2e (%.1f of 2^-24), short exp2 %.2e, sigmoid %.2e, elu %.2e, softplus %.2e\n",
-        exp2_worst, exp2_worst * 0x1p24, short_worst, sigmoid_worst, elu_worst, softplus_worst);
-    CHECK_NEAR("exp2: relative", exp2_worst, 0.0, 3e-7);
-    CHECK_NEAR("short exp2: relative", short_worst, 0.0, 6e-6);
-    CHECK_NEAR("sigmoid: absolute", sigmoid_worst, 0.0, 3e-7);
-    CHECK_NEAR("softplus: relative", softplus_worst, 0.0, 5e-6);
-    CHECK_NEAR("elu: absolute", elu_worst, 0.0, 3e-7);
 }
 
-static void test_not_a_number(void **state)
+static void test_ends(void **state)
 {
     static const uint32_t payloads[] = {0x7fc00000u, 0x7fc001ffu, 0xffc00001u, 0x7fffffffu};
+    const struct tft_tiles *sets[TFT_SETS];
+    const size_t n = all_sets(sets);
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(payloads); i++) {
-        float nan;
-        memcpy(&nan, &payloads[i], sizeof nan);
-        const fv v = fv_all(nan);
-        CHECK_TRUE("exp", isnan(fv_exp_cut(v, 1.0f, 120.0f)[0]));
-        CHECK_TRUE("sigmoid", isnan(fv_sigmoid(v)[0]));
-        CHECK_TRUE("elu", isnan(fv_elu(v)[0]));
+    for (size_t s = 0; s < n; s++) {
+        const struct tft_tiles *k = sets[s];
+        for (size_t i = 0; i < COUNT_OF(payloads); i++) {
+            float nan;
+            memcpy(&nan, &payloads[i], sizeof nan);
+            CHECK_TRUE("exp2", isnan(result(k->parts.exp2, nan)));
+            CHECK_TRUE("sigmoid", isnan(result(k->parts.sigmoid, nan)));
+            CHECK_TRUE("two sigmoids", isnan(result(k->parts.sigmoid_pair, nan)));
+            CHECK_TRUE("elu", isnan(result(k->parts.elu, nan)));
+            CHECK_TRUE("softplus", isnan(result(k->softplus, nan)));
+        }
+        for (float x = 200.0f; x <= 2e38f; x *= 1e6f) {
+            CHECK_NEAR("exp2 far below", result(k->parts.exp2, -x), 0.0, 1e-36);
+            CHECK_TRUE("exp2 far above", result(k->parts.exp2, x) > 1e36);
+            CHECK_NEAR("sigmoid far below", result(k->parts.sigmoid, -x), 0.0, 1e-36);
+            CHECK_NEAR("sigmoid far above", result(k->parts.sigmoid, x), 1.0, 0.0);
+            CHECK_NEAR("two sigmoids far below", result(k->parts.sigmoid_pair, -x), 0.0, 1e-18);
+            CHECK_NEAR("two sigmoids far above", result(k->parts.sigmoid_pair, x), 1.0, 0.0);
+            CHECK_NEAR("elu far below", result(k->parts.elu, -x), -1.0, 0.0);
+            CHECK_NEAR("elu far above", result(k->parts.elu, x), (double)x, 0.0);
+        }
     }
 }
 
 /* ---- twins ---- */
 
 static float in[FLOATS], more[FLOATS], weights[FLOATS], bias[FLOATS];
-static float one[FLOATS], two[FLOATS], work[FLOATS];
+static float one[FLOATS], two[FLOATS], work[FLOATS], pool[POOL];
+static size_t pooled;
+
+/* A matrix of `weights` (n_out, n_in) from `at` on, laid out for these kernels. */
+static struct tft_dense dense_of(const struct tft_tiles *k, size_t n_in, size_t n_out, size_t at)
+{
+    float *panels = pool + pooled;
+    pooled += n_in * n_out;
+    assert_true(pooled <= POOL && at + n_in * n_out <= FLOATS);
+    tft_panels_fill(k->panel, n_in, n_out, weights + at, 1.0f, panels);
+    return (struct tft_dense){n_in, n_out, panels, bias + at % 1000};
+}
 
 static void fill(uint64_t seed)
 {
@@ -79,6 +166,18 @@ static void fill(uint64_t seed)
         weights[i] = (float)fw_rng_normal(&rng) * 0.3f;
         bias[i] = (float)fw_rng_normal(&rng);
         one[i] = two[i] = -7.0f;
+    }
+    pooled = 0;
+}
+
+/* Plain C beside every other set that runs here (beside itself where there is none). */
+static void each_pair(void (*check)(const struct tft_tiles *const k[2]))
+{
+    const struct tft_tiles *sets[TFT_SETS];
+    const size_t n = all_sets(sets);
+    for (size_t s = n > 1 ? 1 : 0; s < n; s++) {
+        const struct tft_tiles *const k[2] = {sets[0], sets[s]};
+        check(k);
     }
 }
 
@@ -92,89 +191,106 @@ static void check_twins(const char *name, size_t n, double tolerance)
     }
 }
 
-static void test_dense(void **state)
+static void check_dense(const struct tft_tiles *const k[2])
 {
-    const struct tft_tiles *k[] = {tft_tiles_plain(), tft_tiles_best()};
-    (void)state;
-    for (size_t n_out = 1; n_out <= 27; n_out++) {
+    for (size_t n_out = 1; n_out <= 40; n_out++) {
         const size_t n_in = 1 + n_out * 7 % 23;
-        const struct tft_dense d = {n_in, n_out, weights, bias};
         char name[40];
-        (void)snprintf(name, sizeof name, "dense %zu -> %zu", n_in, n_out);
+        (void)snprintf(name, sizeof name, "%s: dense %zu -> %zu", k[1]->name, n_in, n_out);
         fill(n_out);
-        k[0]->dense(&d, 2, in, one);
-        k[1]->dense(&d, 2, in, two);
+        const struct tft_dense d[2] = {dense_of(k[0], n_in, n_out, 0),
+                                       dense_of(k[1], n_in, n_out, 0)};
+        k[0]->dense(&d[0], 2, in, one);
+        k[1]->dense(&d[1], 2, in, two);
         check_twins(name, 2 * n_out * TFT_TILE, 1e-5);
-        /* Against the sum as it is written down, for one output in the last panel. */
-        const size_t o = n_out - 1, p = tft_panels(n_out) - 1, rows = tft_panel_size(n_out, p);
-        const float *w = weights + (n_out - rows) * n_in + rows - 1;
-        double want = (double)bias[o];
-        for (size_t i = 0; i < n_in; i++)
-            want += (double)w[i * rows] * (double)in[i * TFT_TILE + 3];
-        CHECK_NEAR(name, one[o * TFT_TILE + 3], want, 1e-5);
+        for (size_t o = 0; o < n_out; o++) { /* the sum as it is written down */
+            double want = (double)bias[o];
+            for (size_t i = 0; i < n_in; i++)
+                want += (double)weights[o * n_in + i] * (double)in[i * TFT_TILE + 3];
+            CHECK_NEAR(name, one[o * TFT_TILE + 3], want, 1e-5);
+        }
     }
 }
 
-static void test_gate_and_grn(void **state)
+static void check_gate_and_grn(const struct tft_tiles *const k[2])
 {
-    const struct tft_tiles *k[] = {tft_tiles_plain(), tft_tiles_best()};
-    (void)state;
-    for (size_t n = 1; n <= 33; n += 4) {
-        const struct tft_dense square = {n, n, weights, bias};
-        const struct tft_dense_gate gate = {
-            {n, 2 * n, weights + 2000, bias + 100},
-            {n, more,      more + 500               }
-        };
-        const struct tft_dense_grn grn = {square, square, gate};
+    for (size_t n = 1; n <= 36; n += n % 4 == 0 ? 5 : 3) {
+        struct tft_dense_gate gate[2];
+        struct tft_dense_grn grn[2];
         fill(n);
-        k[0]->gate(&gate, 2, in, more, work, one);
-        k[1]->gate(&gate, 2, in, more, work, two);
+        for (size_t i = 0; i < 2; i++) {
+            gate[i] = (struct tft_dense_gate){
+                dense_of(k[i], n, 2 * n, 2000), {n, more, more + 500}
+            };
+            grn[i] =
+                (struct tft_dense_grn){dense_of(k[i], n, n, 0), dense_of(k[i], n, n, 0), gate[i]};
+        }
+        k[0]->gate(&gate[0], 2, in, more, work, one);
+        k[1]->gate(&gate[1], 2, in, more, work, two);
         check_twins("gate", 2 * n * TFT_TILE, 2e-4);
-        fill(n + 1);
-        k[0]->grn(&grn, bias + 7, 2, in, work, one);
-        k[1]->grn(&grn, bias + 7, 2, in, work, two);
+        k[0]->grn(&grn[0], bias + 7, 2, in, work, one);
+        k[1]->grn(&grn[1], bias + 7, 2, in, work, two);
         check_twins("residual network", 2 * n * TFT_TILE, 2e-4);
     }
 }
 
-static void test_flat(void **state)
+static struct tft_dense_flat flat_of(const struct tft_tiles *k, size_t n)
 {
-    const struct tft_tiles *k[] = {tft_tiles_plain(), tft_tiles_best()};
+    const size_t hidden = n < 9 ? n : 9;
+    return (struct tft_dense_flat){
+        n,
+        hidden,
+        dense_of(k, n - 1, hidden + n, 0),
+        n % 2 == 0,
+        {n,      more,  more + 100     },
+        dense_of(k, hidden, hidden, 3000),
+        { dense_of(k, hidden, 2 * n, 5000), {n, more, more}}
+    };
+}
+
+static void check_flat(const struct tft_tiles *const k[2])
+{
     static float preset[2][FLOATS];
-    (void)state;
     for (size_t n = 2; n <= 22; n += 5) {
-        const size_t hidden = n < 9 ? n : 9, reals = n - 1;
-        const struct tft_dense_flat f = {
-            n,
-            hidden,
-            {reals,  hidden + n, weights, bias},
-            n % 2 == 0,
-            {n,  more,            more + 100},
-            {hidden, hidden,weights + 3000, bias},
-            {{hidden, 2 * n, weights + 5000, bias}, {n, more, more}    }
-        };
         fill(n);
+        const struct tft_dense_flat f[2] = {flat_of(k[0], n), flat_of(k[1], n)};
         memcpy(preset[0], bias, sizeof bias);
         memcpy(preset[1], bias, sizeof bias);
-        k[0]->flat(&f, in, preset[0], work, one);
-        k[1]->flat(&f, in, preset[1], work, two);
+        k[0]->flat(&f[0], in, preset[0], work, one);
+        k[1]->flat(&f[1], in, preset[1], work, two);
         check_twins("weights of variables", n * TFT_TILE, 1e-4);
         for (size_t t = 0; t < TFT_TILE; t++) {
             double sum = 0.0;
             for (size_t j = 0; j < n; j++)
-                sum += (double)one[j * TFT_TILE + t];
+                sum += (double)two[j * TFT_TILE + t];
             CHECK_NEAR("they add up", sum, 1.0, 1e-5);
         }
     }
 }
 
-static void test_curves(void **state)
+static void check_turn(const struct tft_tiles *const k[2])
 {
-    const struct tft_tiles *k[] = {tft_tiles_plain(), tft_tiles_best()};
+    for (size_t n = 1; n <= 40; n += 3) {
+        const float *row[TFT_TILE];
+        fill(n);
+        for (size_t t = 0; t < TFT_TILE; t++)
+            row[t] = more + (t * 5 % TFT_TILE) * 50;
+        for (size_t i = 0; i < 2; i++) {
+            float *to = i == 0 ? one : two;
+            k[i]->turn(n, row, false, to);
+            CHECK_TRUE("turned", to[(n - 1) * TFT_TILE + 7] == row[7][n - 1]);
+            k[i]->turn(n, row, true, to);
+            CHECK_TRUE("added", to[(n - 1) * TFT_TILE + 7] == 2.0f * row[7][n - 1]);
+        }
+        check_twins("turn", n * TFT_TILE, 0.0);
+    }
+}
+
+static void check_curves(const struct tft_tiles *const k[2])
+{
     int32_t at[8 * TFT_TILE];
     float shares[8 * 4 * TFT_TILE];
-    (void)state;
-    for (size_t width = 8; width <= 72; width += 16) {
+    for (size_t width = k[1]->units; width <= 72; width += 2 * k[1]->units) {
         /* Values and slopes of x^2, which a cubic meets exactly: nodes at -2, -1, ... 2. */
         struct tft_curve curve[3];
         for (size_t v = 0; v < COUNT_OF(curve); v++) {
@@ -216,21 +332,49 @@ static void test_curves(void **state)
     }
 }
 
+/* Rows of `weights` as the groups of units of these kernels want them. */
+static struct tft_recurrence recurrence_of(const struct tft_tiles *k, size_t n)
+{
+    const size_t units = k->units, width = (n + units - 1) / units * units;
+    float *w = pool + pooled, *b = w + width * 8 * n;
+    pooled += width * (8 * n + 4);
+    assert_true(pooled <= POOL);
+    memset(w, 0, width * (8 * n + 4) * sizeof *w);
+    for (size_t unit = 0; unit < n; unit++) {
+        const size_t group = unit / units, lane = unit % units;
+        for (size_t gate = 0; gate < 4; gate++) {
+            for (size_t i = 0; i < 2 * n; i++)
+                w[((group * 2 * n + i) * 4 + gate) * units + lane] =
+                    weights[(gate * n + unit) * 2 * n + i];
+            b[(group * 4 + gate) * units + lane] = bias[gate * n + unit];
+        }
+    }
+    return (struct tft_recurrence){n, width, w, b};
+}
+
+/* x, y: (series, steps, n), whatever the width. */
 static void run_lstm(const struct tft_tiles *k, const struct tft_recurrence *r, size_t series,
                      size_t steps, float *y)
 {
-    static float state[TFT_TOGETHER][2][64];
+    static float state[TFT_TOGETHER][2][64], x[FLOATS], out[FLOATS];
     struct tft_sequence s[TFT_TOGETHER];
+    const size_t n = r->n, width = r->width;
+    memset(state, 0, sizeof state);
     for (size_t i = 0; i < series; i++) {
-        for (size_t j = 0; j < r->width; j++) {
-            state[i][0][j] = j < r->n ? more[i * 100 + j] : 0.0f;
-            state[i][1][j] = j < r->n ? more[i * 100 + 50 + j] : 0.0f;
-        }
-        s[i] = (struct tft_sequence){in + i * steps * r->width, y + i * steps * r->width,
-                                     state[i][0], state[i][1]};
+        memcpy(state[i][0], more + i * 100, n * sizeof *more);
+        memcpy(state[i][1], more + i * 100 + 50, n * sizeof *more);
+        for (size_t t = 0; t < steps; t++)
+            memcpy(x + (i * steps + t) * width, in + (i * steps + t) * n, n * sizeof *x);
+        s[i] = (struct tft_sequence){x + i * steps * width, out + i * steps * width, state[i][0],
+                                     state[i][1]};
     }
     k->lstm(r, series, steps, s);
-    CHECK_EQ("last output", memcmp(state[0][0], y + (steps - 1) * r->width, r->n * sizeof *y), 0);
+    CHECK_EQ("last output", memcmp(state[0][0], out + (steps - 1) * width, n * sizeof *y), 0);
+    for (size_t t = 0; t < series * steps; t++) {
+        memcpy(y + t * n, out + t * width, n * sizeof *y);
+        for (size_t j = n; j < width; j++)
+            CHECK_EQ("units beyond", out[t * width + j] == 0.0f, 1);
+    }
 }
 
 static double logistic(double x)
@@ -239,43 +383,34 @@ static double logistic(double x)
 }
 
 /* One unit of the first step of the first series, as the equations say. */
-static double first_output(const struct tft_recurrence *r, size_t unit)
+static double first_output(size_t n, size_t unit)
 {
     double z[4];
     for (size_t k = 0; k < 4; k++) {
-        const size_t group = unit / TFT_UNITS, lane = unit % TFT_UNITS;
-        z[k] = (double)r->b[(group * 4 + k) * TFT_UNITS + lane];
-        for (size_t i = 0; i < 2 * r->n; i++) {
-            const double x = (double)(i < r->n ? in[i] : more[i - r->n]);
-            z[k] += x * (double)r->w[((group * 2 * r->n + i) * 4 + k) * TFT_UNITS + lane];
-        }
+        z[k] = (double)bias[k * n + unit];
+        for (size_t i = 0; i < 2 * n; i++)
+            z[k] +=
+                (double)(i < n ? in[i] : more[i - n]) * (double)weights[(k * n + unit) * 2 * n + i];
     }
     const double c = logistic(z[1]) * (double)more[50 + unit] + logistic(z[0]) * tanh(z[2]);
     return logistic(z[3]) * tanh(c);
 }
 
-static void test_lstm(void **state)
+static void check_lstm(const struct tft_tiles *const k[2])
 {
-    const struct tft_tiles *k[] = {tft_tiles_plain(), tft_tiles_best()};
     static float alone[FLOATS];
-    (void)state;
+    const size_t steps = 9;
     for (size_t n = 1; n <= 40; n += 13) {
-        const size_t width = (n + 7) / 8 * 8, steps = 9;
-        const struct tft_recurrence r = {n, width, weights, bias};
         for (size_t series = 1; series <= TFT_TOGETHER; series++) {
             fill(n + series);
-            run_lstm(k[0], &r, series, steps, one);
-            run_lstm(k[1], &r, series, steps, two);
-            for (size_t t = 0; t < series * steps;
-                 t++) /* units beyond n: whatever the biases say */
-                for (size_t j = n; j < width; j++)
-                    one[t * width + j] = two[t * width + j] = 0.0f;
-            check_twins("lstm", series * steps * width, 1e-5);
-            CHECK_NEAR("lstm: first step", one[n - 1], first_output(&r, n - 1), 1e-5);
-            run_lstm(k[1], &r, 1, steps, alone);
-            for (size_t t = 0; t < steps; t++)
-                CHECK_EQ("alone: the same bits",
-                         memcmp(alone + t * width, two + t * width, n * sizeof *two), 0);
+            const struct tft_recurrence r[2] = {recurrence_of(k[0], n), recurrence_of(k[1], n)};
+            run_lstm(k[0], &r[0], series, steps, one);
+            run_lstm(k[1], &r[1], series, steps, two);
+            check_twins("lstm", series * steps * n, 1e-5);
+            for (size_t unit = 0; unit < n; unit++)
+                CHECK_NEAR("lstm: first step", two[unit], first_output(n, unit), 1e-5);
+            run_lstm(k[1], &r[1], 1, steps, alone);
+            CHECK_EQ("alone: the same bits", memcmp(alone, two, steps * n * sizeof *two), 0);
         }
     }
 }
@@ -306,9 +441,9 @@ static double attended(size_t heads, size_t size, size_t n_keys, size_t query, s
     return mean;
 }
 
-static void check_attention(size_t heads, size_t size, size_t n_keys, size_t queries, float factor)
+static void check_heads(const struct tft_tiles *const t[2], size_t heads, size_t size,
+                        size_t n_keys, size_t queries, float factor)
 {
-    const struct tft_tiles *t[] = {tft_tiles_plain(), tft_tiles_best()};
     const float *const k[2] = {more, more + 20000}, *const v[2] = {weights, weights + 20000};
     const size_t tiles = (queries + TFT_TILE - 1) / TFT_TILE;
     char name[80];
@@ -330,31 +465,43 @@ static void check_attention(size_t heads, size_t size, size_t n_keys, size_t que
     CHECK_EQ(name, two[tiles * size * TFT_TILE] == -7.0f, 1);
 }
 
-static void test_attention(void **state)
+static void check_attention(const struct tft_tiles *const k[2])
 {
     static const size_t keys[] = {1, 3, 8, 15, 16, 17, 31, 100};
-    (void)state;
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
-        check_attention(8, 4, keys[i], 19, 1.0f);
-        check_attention(2, 2, keys[i], 16, 1.0f);
-        check_attention(3, 1, keys[i], 1, 1.0f);
-        check_attention(1, 5, keys[i], 33, 1.0f);
-        check_attention(2, 16, keys[i], 5, 1.0f);
-        check_attention(4, 4, keys[i], 19, 40.0f); /* too large to go without their maximum */
+        check_heads(k, 8, 4, keys[i], 19, 1.0f);
+        check_heads(k, 2, 2, keys[i], 16, 1.0f);
+        check_heads(k, 3, 1, keys[i], 1, 1.0f);
+        check_heads(k, 1, 5, keys[i], 33, 1.0f);
+        check_heads(k, 4, 8, keys[i], 8, 1.0f);
+        check_heads(k, 2, 16, keys[i], 5, 1.0f);
+        check_heads(k, 4, 4, keys[i], 19, 40.0f); /* too large to go without their maximum */
     }
 }
+
+#define PAIRS(name)                                                                                \
+    static void test_##name(void **state)                                                          \
+    {                                                                                              \
+        (void)state;                                                                               \
+        each_pair(check_##name);                                                                   \
+    }
+
+PAIRS(dense)
+PAIRS(gate_and_grn)
+PAIRS(flat)
+PAIRS(turn)
+PAIRS(curves)
+PAIRS(lstm)
+PAIRS(attention)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vector_functions),
-        cmocka_unit_test(test_not_a_number),
-        cmocka_unit_test(test_dense),
-        cmocka_unit_test(test_gate_and_grn),
-        cmocka_unit_test(test_flat),
-        cmocka_unit_test(test_curves),
-        cmocka_unit_test(test_lstm),
-        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_sets),         cmocka_unit_test(test_vector_functions),
+        cmocka_unit_test(test_ends),         cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_gate_and_grn), cmocka_unit_test(test_flat),
+        cmocka_unit_test(test_turn),         cmocka_unit_test(test_curves),
+        cmocka_unit_test(test_lstm),         cmocka_unit_test(test_attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,44 @@
+/* lanes.h in plain C; it alone includes this. */
+#ifndef FW_TFT_KERNELS_LANES_PLAIN_H
+#define FW_TFT_KERNELS_LANES_PLAIN_H
+
+#include <math.h>
+
+LANES_INLINE fv fv_fma(fv a, fv b, fv c)
+{
+    return a * b + c;
+}
+
+LANES_INLINE fv fv_least(fv x, float low)
+{
+    const iv below = x < fv_all(low);
+    return (fv)((below & (iv)fv_all(low)) | (~below & (iv)x));
+}
+
+LANES_INLINE fv fv_most(fv x, float high)
+{
+    const iv above = x > fv_all(high);
+    return (fv)((above & (iv)fv_all(high)) | (~above & (iv)x));
+}
+
+LANES_INLINE fv fv_larger(fv a, fv b)
+{
+    const iv first = a > b;
+    return (fv)((first & (iv)a) | (~first & (iv)b));
+}
+
+LANES_INLINE fv fv_sqrt(fv x)
+{
+    for (size_t i = 0; i < LANES; i++)
+        x[i] = sqrtf(x[i]);
+    return x;
+}
+
+LANES_INLINE float fv_sum(fv x)
+{
+    return (x[0] + x[2]) + (x[1] + x[3]);
+}
+
+#include "tft/kernels/lanes_split.h"
+
+#endif
