@@ -133,13 +133,16 @@ static bool tabulate_categories(struct tft_plan *plan, struct tft_plan_selection
         const struct tft_vsn_input *in = &sel->vsn->input[v];
         const size_t classes = m->net->classes[in->column], cells = classes < 2 ? 1 : classes - 1;
         float *nodes = tft_plan_floats(plan, (cells + 1) * 2 * plan->width);
-        if (nodes == NULL)
+        int32_t *first = (int32_t *)(void *)tft_plan_floats(plan, cells); /* of the same size */
+        if (nodes == NULL || first == NULL)
             return false;
+        for (size_t c = 0; c < cells; c++)
+            first[c] = (int32_t)(c * TFT_CURVE_POWERS);
         for (size_t k = 0; k < classes; k++)
             tft_resample_forward(&run, &in->embed_net, 1,
                                  m->packed + m->net->embedding[in->column] + k * in->size, in->size,
                                  acts, nodes + k * 2 * plan->width);
-        sel->curves[v] = (struct tft_curve){0.0f, (float)cells, 1.0f, cells, nodes};
+        sel->curves[v] = (struct tft_curve){0.0f, (float)cells, 1.0f, cells, first, nodes};
     }
     return true;
 }

@@ -9,6 +9,10 @@
 /* Whole groups of series of which the contexts are made in one tile. */
 enum { CONTEXTS_TOGETHER = TFT_TILE / TFT_TOGETHER * TFT_TOGETHER };
 
+/* Tiles of steps that go through one variable's table at a time: the table's hot part and the rows
+ * that it is added to share the first cache. */
+enum { SELECTED_TOGETHER = 12 };
+
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
@@ -41,10 +45,8 @@ static void carve_tile(struct tft_carver *carver, const struct tft_plan *plan,
     const size_t variables = larger(larger(e->vsn->n, d->vsn->n), plan->stat.vsn->n);
     const size_t n = larger(variables, 1), hidden = plan->model->net->hidden;
     const size_t flat = larger(larger(e->flat.hidden, d->flat.hidden), plan->stat.flat.hidden);
-    acts->numbers = tft_carve(carver, n * TFT_TILE);
-    acts->weights = tft_carve(carver, n * TFT_TILE);
-    acts->at = (int32_t *)(void *)tft_carve(carver, n * TFT_TILE); /* of the same size */
-    acts->shares = tft_carve(carver, n * 4 * TFT_TILE);
+    acts->numbers = tft_carve(carver, SELECTED_TOGETHER * n * TFT_TILE);
+    acts->weights = tft_carve(carver, SELECTED_TOGETHER * n * TFT_TILE);
     acts->flat_in = tft_carve(carver, (flat + n) * TFT_TILE);
     acts->first = tft_carve(carver, larger(flat + n, hidden));
     acts->work = tft_carve(carver, larger(flat + 2 * n, 4 * hidden) * TFT_TILE);
@@ -119,12 +121,12 @@ static size_t padded_of(const struct tft_plan_series *s)
     return horizon_at(s) + tiles_of(s->horizon) * TFT_TILE;
 }
 
-/* A tile's rows are taken from here: steps of one side, or each series' first. */
+/* Rows are taken from here: steps of one side, or each series' first. */
 struct tile_input {
     const int32_t *codes; /* (n_categoricals) every codes_stride */
     const float *reals;   /* (n_reals) every reals_stride */
     size_t codes_stride, reals_stride;
-    size_t steps; /* rows of this tile, at most TFT_TILE */
+    size_t steps;
 };
 
 /* A selection's inputs, one row a variable: codes as numbers, then reals. Steps beyond the series'
@@ -179,40 +181,58 @@ void tft_plan_variable(const struct tft_run *run, const struct tft_vsn_input *in
     tft_grn_forward(run, &in->real_net, n, acts->values, in->size, NULL, &acts->variable, y);
 }
 
-/* Numbers that lie outside their curve's table: their networks are computed. */
-static void add_outside(const struct tft_plan *plan, const struct tft_plan_selection *sel,
+/* Numbers that lie outside a variable's table: its network is computed. */
+static void add_outside(const struct tft_plan *plan, const struct tft_plan_selection *sel, size_t v,
                         size_t steps, struct tft_plan_acts *acts, float *y)
 {
     const struct tft_model *m = plan->model;
     const struct tft_run run = {m->kernels, m->net, m->packed};
-    for (size_t v = sel->n_categoricals; v < sel->vsn->n; v++) {
-        const struct tft_curve *curve = &sel->curves[v];
-        for (size_t t = 0; t < steps; t++) {
-            const float x = acts->numbers[v * TFT_TILE + t];
-            if (x >= curve->low && x <= curve->high)
-                continue;
-            tft_plan_variable(&run, &sel->vsn->input[v], 1, &x, &acts->vsn, acts->vsn.out);
-            for (size_t j = 0; j < m->net->hidden; j++)
-                y[t * plan->width + j] += acts->weights[v * TFT_TILE + t] * acts->vsn.out[j];
-        }
+    const struct tft_curve *curve = &sel->curves[v];
+    for (size_t t = 0; t < steps; t++) {
+        const size_t at = (t / TFT_TILE * sel->vsn->n + v) * TFT_TILE + t % TFT_TILE;
+        const float x = acts->numbers[at];
+        if (x >= curve->low && x <= curve->high)
+            continue;
+        tft_plan_variable(&run, &sel->vsn->input[v], 1, &x, &acts->vsn, acts->vsn.out);
+        for (size_t j = 0; j < m->net->hidden; j++)
+            y[t * plan->width + j] += acts->weights[at] * acts->vsn.out[j];
     }
 }
 
-static void select_tile(const struct tft_plan *plan, const struct tft_plan_selection *sel,
-                        const struct tile_input *in, struct tft_plan_acts *acts, float *y)
+static void weigh_tile(const struct tft_plan *plan, const struct tft_plan_selection *sel,
+                       const struct tile_input *in, struct tft_plan_acts *acts, float *numbers,
+                       float *weights)
 {
-    gather_numbers(plan, sel, in, acts->numbers);
+    gather_numbers(plan, sel, in, numbers);
     if (sel->vsn->n == 1) {
         for (size_t t = 0; t < TFT_TILE; t++)
-            acts->weights[t] = 1.0f;
+            weights[t] = 1.0f;
     } else {
-        preset_flat(plan, sel, acts->numbers, acts->first, acts->flat_in);
-        plan->tiles->flat(&sel->flat, acts->numbers + sel->n_categoricals * TFT_TILE, acts->flat_in,
-                          acts->work, acts->weights);
+        preset_flat(plan, sel, numbers, acts->first, acts->flat_in);
+        plan->tiles->flat(&sel->flat, numbers + sel->n_categoricals * TFT_TILE, acts->flat_in,
+                          acts->work, weights);
     }
-    if (plan->tiles->curves(sel->vsn->n, sel->curves, plan->width, in->steps, acts->numbers,
-                            acts->weights, acts->at, acts->shares, y))
-        add_outside(plan, sel, in->steps, acts, y);
+}
+
+/* y (steps, width) += the selected vectors; at most SELECTED_TOGETHER tiles of steps. */
+static void select_rows(const struct tft_plan *plan, const struct tft_plan_selection *sel,
+                        const struct tile_input *in, struct tft_plan_acts *acts, float *y)
+{
+    const size_t stride = sel->vsn->n * TFT_TILE;
+    for (size_t t = 0; t < in->steps; t += TFT_TILE) {
+        const size_t at = t / TFT_TILE * stride;
+        const struct tile_input tile = {.codes = in->codes + t * in->codes_stride,
+                                        .reals = in->reals + t * in->reals_stride,
+                                        .codes_stride = in->codes_stride,
+                                        .reals_stride = in->reals_stride,
+                                        .steps = smaller(in->steps - t, TFT_TILE)};
+        weigh_tile(plan, sel, &tile, acts, acts->numbers + at, acts->weights + at);
+    }
+    for (size_t v = 0; v < sel->vsn->n; v++) {
+        if (plan->tiles->curve(&sel->curves[v], plan->width, in->steps, stride,
+                               acts->numbers + v * TFT_TILE, acts->weights + v * TFT_TILE, y))
+            add_outside(plan, sel, v, in->steps, acts, y);
+    }
 }
 
 /* The folded first layer's constant, with the context's share in the hidden units. */
@@ -237,13 +257,13 @@ static void select_side(const struct tft_plan *plan, enum tft_side side, size_t 
         return;
     if (sel->vsn->n > 1)
         first_of(plan, sel, context, acts->first);
-    for (size_t t = 0; t < steps; t += TFT_TILE) {
+    for (size_t t = 0; t < steps; t += SELECTED_TOGETHER * TFT_TILE) {
         const struct tile_input in = {.codes = codes + t * net->n_categoricals,
                                       .reals = reals + t * net->n_reals,
                                       .codes_stride = net->n_categoricals,
                                       .reals_stride = net->n_reals,
-                                      .steps = steps - t < TFT_TILE ? steps - t : TFT_TILE};
-        select_tile(plan, sel, &in, acts, y + t * plan->width);
+                                      .steps = smaller(steps - t, SELECTED_TOGETHER * TFT_TILE)};
+        select_rows(plan, sel, &in, acts, y + t * plan->width);
     }
 }
 
@@ -265,7 +285,7 @@ void tft_plan_contexts(const struct tft_plan *plan, const struct tft_input *in, 
         memcpy(acts->first, sel->flat_first,
                (sel->flat.hidden + sel->flat.n) * sizeof *acts->first);
     if (sel->vsn->n > 0)
-        select_tile(plan, sel, &rows, acts, acts->static_rows);
+        select_rows(plan, sel, &rows, acts, acts->static_rows);
     turn(plan, hidden, acts->static_rows, acts->static_tile);
     for (size_t k = 0; k < TFT_CONTEXTS; k++) {
         plan->tiles->grn(&plan->context[k], plan->context[k].fc1.b, 1, acts->static_tile,

@@ -56,8 +56,8 @@ struct tft_plan_acts {
     struct tft_vsn_acts vsn;                         /* of one row: numbers outside their tables */
     float *contexts;                                 /* (TILE series, CONTEXTS, hidden) */
     float *static_rows, *static_tile, *context_tile; /* (TILE, width), (hidden, TILE) twice */
-    float *numbers, *flat_in, *work, *weights, *shares, *first; /* of a tile */
-    int32_t *at;
+    float *numbers, *weights;                        /* of some tiles: (tiles, variables, TILE) */
+    float *flat_in, *work, *first;                   /* of one */
     float *between[2]; /* (TOGETHER, P, width): what one layer hands to the next */
     float *h, *c;      /* (TOGETHER, layers, width) */
     float *recurrent_tile, *selected_tile;

@@ -65,6 +65,16 @@ LANES_INLINE fv fv_all(float x)
     return (fv){LANES_TIMES(x)};
 }
 
+#define LANES_ROUNDER                                                                              \
+    12582912.0f /* 1.5 * 2^23: adding it leaves a whole number in the low bits                     \
+                 */
+#define LANES_LOG2_E 1.44269504088896341f
+
+LANES_INLINE iv iv_of(fv x) /* of whole numbers from 0 to 2^22 */
+{
+    return (iv)(x + fv_all(LANES_ROUNDER)) - (iv)fv_all(LANES_ROUNDER);
+}
+
 /* The lower, and the upper, halves of both, by turns. */
 LANES_INLINE fv fv_zip_low(fv a, fv b)
 {
@@ -76,11 +86,6 @@ LANES_INLINE fv fv_zip_high(fv a, fv b)
     return __builtin_shufflevector(a, b, LANES_HIGH_HALVES);
 }
 
-#define LANES_ROUNDER                                                                              \
-    12582912.0f /* 1.5 * 2^23: adding it leaves a whole number in the low bits                     \
-                 */
-#define LANES_LOG2_E 1.44269504088896341f
-
 /* Each of these gives the operations of one set:
  *   fm                       a mask of lanes
  *   fm_above(a, b)           a > b            fm_within(x, low, high)   low <= x <= high
@@ -90,9 +95,11 @@ LANES_INLINE fv fv_zip_high(fv a, fv b)
  *   fv_fma(a, b, c)          a b + c
  *   fv_least(x, low)         x, not below low; NaN stays NaN
  *   fv_most(x, high)         x, not above high; NaN stays NaN
- *   fv_larger(a, b), fv_sqrt(x), fv_sum(x), fv_max(x)
+ *   fv_larger(a, b), fv_smaller(a, b), fv_sqrt(x), fv_sum(x), fv_max(x)
+ *   iv_gather(table, i)      table[i] lane by lane
  *   fv_down(x)               rounded down, for |x| < 2^22
- *   fv_exp2(x, limit)        2^x, x cut to [-limit, limit] where that keeps it from overflow;
+ *   fv_held(x)               x, in a register of its own: a compiler may not load it anew for each
+ * use fv_exp2(x, limit)        2^x, x cut to [-limit, limit] where that keeps it from overflow;
  *                            limit at most 120; NaN gives NaN
  *   fv_exp2_short_all(n, x)  in place, n registers: 2^x for x in [-126, 127], in fewer operations
  */

@@ -20,6 +20,16 @@ LANES_INLINE fv fv_most(fv x, float high)
     return _mm256_min_ps(fv_all(high), x);
 }
 
+LANES_INLINE iv iv_gather(const int32_t *table, iv i)
+{
+    return (iv)_mm256_i32gather_epi32(table, (__m256i)i, 4);
+}
+
+LANES_INLINE fv fv_smaller(fv a, fv b)
+{
+    return _mm256_min_ps(a, b);
+}
+
 LANES_INLINE fv fv_larger(fv a, fv b)
 {
     return _mm256_max_ps(a, b);

@@ -46,6 +46,12 @@ LANES_INLINE bool fm_any(fm a)
     return a != 0;
 }
 
+LANES_INLINE fv fv_held(fv x)
+{
+    __asm__("" : "+v"(x));
+    return x;
+}
+
 LANES_INLINE fv fv_fma(fv a, fv b, fv c)
 {
     return _mm512_fmadd_ps(a, b, c);
@@ -59,6 +65,16 @@ LANES_INLINE fv fv_least(fv x, float low)
 LANES_INLINE fv fv_most(fv x, float high)
 {
     return _mm512_min_ps(fv_all(high), x);
+}
+
+LANES_INLINE iv iv_gather(const int32_t *table, iv i)
+{
+    return (iv)_mm512_i32gather_epi32((__m512i)i, table, 4);
+}
+
+LANES_INLINE fv fv_smaller(fv a, fv b)
+{
+    return _mm512_min_ps(a, b);
 }
 
 LANES_INLINE fv fv_larger(fv a, fv b)

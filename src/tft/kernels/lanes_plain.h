@@ -21,6 +21,19 @@ LANES_INLINE fv fv_most(fv x, float high)
     return (fv)((above & (iv)fv_all(high)) | (~above & (iv)x));
 }
 
+LANES_INLINE iv iv_gather(const int32_t *table, iv i)
+{
+    for (size_t k = 0; k < LANES; k++)
+        i[k] = table[i[k]];
+    return i;
+}
+
+LANES_INLINE fv fv_smaller(fv a, fv b)
+{
+    const iv first = a < b;
+    return (fv)((first & (iv)a) | (~first & (iv)b));
+}
+
 LANES_INLINE fv fv_larger(fv a, fv b)
 {
     const iv first = a > b;

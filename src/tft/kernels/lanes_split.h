@@ -45,6 +45,11 @@ LANES_INLINE bool fm_any(fm a)
     return any != 0;
 }
 
+LANES_INLINE fv fv_held(fv x) /* there are registers for the sums only */
+{
+    return x;
+}
+
 LANES_INLINE float fv_max(fv x)
 {
     float max = x[0];

@@ -74,12 +74,16 @@ struct tft_dense_flat {
 };
 
 /* A function of one number on [low, high], as cubics: at every node its value and its slope times
- * the distance of nodes, `width` floats each. */
+ * the width of a cell, `width` floats each. Cells are even; where the function bends, one is cut
+ * into even parts, a power of two of them. Cells in a unit are a power of two and low is a whole
+ * number of cells, so that a number's place within its part is exact. */
 struct tft_curve {
     float low, high, per_unit; /* cells in a unit */
     size_t cells;
-    const float *nodes; /* (cells + 1, 2, width) */
+    const int32_t *first; /* (cells): number of the first node * CURVE_POWERS + power of two */
+    const float *nodes;   /* (parts + 1, 2, width) */
 };
+enum { TFT_CURVE_POWERS = 16 };
 
 /* In groups of as many units, G, as the table says. */
 struct tft_recurrence {
@@ -116,11 +120,11 @@ struct tft_tiles {
     void (*flat)(const struct tft_dense_flat *f, const float *x, float *in, float *work,
                  float *weights);
 
-    /* Rows of a tile's steps: y (steps, width) += sum over n curves of weight * curve(x).  x,
-     * weights (n, TILE); at (n, TILE) and shares (n, 4, TILE) are room. Numbers outside their
-     * curve's range (NaN too) add nothing; returns whether there were any in these steps. */
-    bool (*curves)(size_t n, const struct tft_curve *curve, size_t width, size_t steps,
-                   const float *x, const float *weights, int32_t *at, float *shares, float *y);
+    /* y (steps, width) += weight * curve(x). x and weights: rows of TILE steps, `stride` floats
+     * from one tile's to the next. Numbers outside the curve's range (NaN too) add nothing; returns
+     * whether there were any. */
+    bool (*curve)(const struct tft_curve *c, size_t width, size_t steps, size_t stride,
+                  const float *x, const float *weights, float *y);
 
     /* 1 to TOGETHER series over the same number of steps. */
     void (*lstm)(const struct tft_recurrence *r, size_t series, size_t steps,

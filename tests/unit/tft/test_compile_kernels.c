@@ -286,49 +286,49 @@ static void check_turn(const struct tft_tiles *const k[2])
     }
 }
 
+/* x^2, which a cubic meets exactly, on [-2, 2]: four cells, the second in two parts, the third in
+ * four. */
+static struct tft_curve parabola(size_t width, float *nodes)
+{
+    static const int32_t first[4] = {0 * TFT_CURVE_POWERS + 0, 1 * TFT_CURVE_POWERS + 1,
+                                     3 * TFT_CURVE_POWERS + 2, 7 * TFT_CURVE_POWERS + 0};
+    static const float at[9] = {-2.0f, -1.0f, -0.5f, 0.0f, 0.25f, 0.5f, 0.75f, 1.0f, 2.0f};
+    for (size_t node = 0; node < COUNT_OF(at); node++) {
+        for (size_t j = 0; j < width; j++) {
+            nodes[node * 2 * width + j] = at[node] * at[node] + (float)j;
+            nodes[node * 2 * width + width + j] = 2.0f * at[node];
+        }
+    }
+    return (struct tft_curve){-2.0f, 2.0f, 1.0f, 4, first, nodes};
+}
+
 static void check_curves(const struct tft_tiles *const k[2])
 {
-    int32_t at[8 * TFT_TILE];
-    float shares[8 * 4 * TFT_TILE];
+    enum { STEPS = 45, STRIDE = 2 * TFT_TILE }; /* every other row of TILE belongs to another */
     for (size_t width = k[1]->units; width <= 72; width += 2 * k[1]->units) {
-        /* Values and slopes of x^2, which a cubic meets exactly: nodes at -2, -1, ... 2. */
-        struct tft_curve curve[3];
-        for (size_t v = 0; v < COUNT_OF(curve); v++) {
-            float *nodes = work + v * 5 * 2 * width;
-            for (int node = 0; node < 5; node++) {
-                for (size_t j = 0; j < width; j++) {
-                    const float x = (float)(node - 2);
-                    nodes[(size_t)node * 2 * width + j] = x * x + (float)v;
-                    nodes[(size_t)node * 2 * width + width + j] = 2.0f * x;
-                }
-            }
-            curve[v] = (struct tft_curve){-2.0f, 2.0f, 1.0f, 4, nodes};
-        }
+        const struct tft_curve c = parabola(width, work);
         fill(width);
-        memset(one, 0, 13 * width * sizeof *one);
-        memset(two, 0, 13 * width * sizeof *two);
-        in[0] = 2.0f; /* the edge belongs to the table */
-        in[TFT_TILE] = -2.0f;
-        in[2 * TFT_TILE + 3] = 2.5f;
-        in[TFT_TILE + 5] = NAN;
-        CHECK_TRUE("outside", k[0]->curves(3, curve, width, 13, in, more, at, shares, one));
-        CHECK_TRUE("outside", k[1]->curves(3, curve, width, 13, in, more, at, shares, two));
-        check_twins("curves", 13 * width, 1e-5);
-        for (size_t t = 0; t < 13; t++) {
-            double want = 0.0;
-            for (size_t v = 0; v < 3; v++) {
-                const double x = (double)in[v * TFT_TILE + t];
-                if (fabs(x) <= 2.0)
-                    want += (double)more[v * TFT_TILE + t] * (x * x + (double)v);
-            }
-            CHECK_NEAR("sum of curves", one[t * width + width - 1], want, 2e-5);
+        memset(one, 0, STEPS * width * sizeof *one);
+        memset(two, 0, STEPS * width * sizeof *two);
+        in[0] = 2.0f; /* the edges belong to the table */
+        in[1] = -2.0f;
+        in[2] = 0.0f;
+        in[STRIDE + 3] = 2.5f;
+        in[STRIDE + 5] = NAN;
+        CHECK_TRUE("outside", k[0]->curve(&c, width, STEPS, STRIDE, in, more, one));
+        CHECK_TRUE("outside", k[1]->curve(&c, width, STEPS, STRIDE, in, more, two));
+        check_twins("curve", STEPS * width, 1e-4);
+        for (size_t t = 0; t < STEPS; t++) {
+            const size_t at = t / TFT_TILE * STRIDE + t % TFT_TILE;
+            const double x = (double)in[at], y = x * x + (double)(width - 1);
+            const double want = fabs(x) <= 2.0 ? (double)more[at] * y : 0.0;
+            CHECK_NEAR("curve", two[t * width + width - 1], want, 1e-6 * fmax(1.0, fabs(want)));
         }
         /* The number outside lies in a step that is not computed. */
-        in[0] = in[2 * TFT_TILE + 3] = in[TFT_TILE + 5] = 0.5f;
-        for (size_t i = 0; i < 3 * TFT_TILE; i++)
-            in[i] = i % TFT_TILE == 15 ? 1e9f : 0.5f;
-        CHECK_TRUE("inside", !k[0]->curves(3, curve, width, 13, in, more, at, shares, one));
-        CHECK_TRUE("inside", !k[1]->curves(3, curve, width, 13, in, more, at, shares, two));
+        for (size_t i = 0; i < 3 * STRIDE; i++)
+            in[i] = i % STRIDE == 15 && i > 2 * STRIDE ? 1e9f : 0.5f;
+        CHECK_TRUE("inside", !k[0]->curve(&c, width, STEPS, STRIDE, in, more, one));
+        CHECK_TRUE("inside", !k[1]->curve(&c, width, STEPS, STRIDE, in, more, two));
     }
 }
 
