@@ -3,8 +3,8 @@
  * of the measured peak of fused multiply-adds of the set of kernels (FOREWARN_KERNELS chooses it).
  * One argument: a model directory (the weights' values hardly matter to the time). */
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/rng.h"
+#include "bench_tft.h"
 #include "tft/compile.h"
 #include "tft/model_internal.h"
 #include "tft/parallel.h"
@@ -18,11 +18,6 @@
 
 enum { ROUNDS = 7, SERVERS = 500, STAGE_ROUNDS = 60 };
 
-static double now_ms(void)
-{
-    return (double)fw_clock_mono_ns(fw_clock_system()) / 1e6;
-}
-
 /* Of all threads: what others on the machine take does not count, a full cache or a busy twin core
  * does. */
 static double cpu_ms(void)
@@ -30,15 +25,6 @@ static double cpu_ms(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
-static void *need(void *memory)
-{
-    if (memory == NULL) {
-        (void)fprintf(stderr, "out of memory\n");
-        exit(1);
-    }
-    return memory;
 }
 
 static struct tft_input make_input(const struct tft_model *m, size_t n)
@@ -71,52 +57,6 @@ static struct tft_input make_input(const struct tft_model *m, size_t n)
                               .history_lengths = lengths,
                               .horizon_lengths = lengths + n,
                               .output_scale = scale};
-}
-
-/* ---- the peak ---- */
-
-/* Independent chains of fused multiply-adds with the registers of one set; GFLOP/s. */
-#define PEAK(name, target_of, type, set1, fmadd)                                                   \
-    __attribute__((target(target_of))) static double name(void)                                    \
-    {                                                                                              \
-        enum { TIMES = 500000, CHAINS = 12 };                                                      \
-        double best = 0.0;                                                                         \
-        for (int round = 0; round < 60; round++) {                                                 \
-            type s[CHAINS], a = set1(0.999999f), b = set1(1e-7f);                                  \
-            for (int k = 0; k < CHAINS; k++)                                                       \
-                s[k] = set1((float)k);                                                             \
-            const double start = now_ms();                                                         \
-            for (long i = 0; i < TIMES; i++) {                                                     \
-                _Pragma("GCC unroll 12") for (int k = 0; k < CHAINS; k++) s[k] =                   \
-                    fmadd(s[k], a, b);                                                             \
-            }                                                                                      \
-            const double took = now_ms() - start;                                                  \
-            float sum = 0.0f;                                                                      \
-            for (int k = 0; k < CHAINS; k++)                                                       \
-                sum += s[k][0];                                                                    \
-            const double flop = 2.0 * CHAINS * TIMES * (sizeof(type) / sizeof(float));             \
-            const double rate = sum > 1e30f ? 0.0 : flop / took / 1e6;                             \
-            best = rate > best ? rate : best;                                                      \
-        }                                                                                          \
-        return best;                                                                               \
-    }
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-PEAK(peak_avx2, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps)
-PEAK(peak_avx512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps)
-#endif
-
-/* Of the set that the kernels use; NaN for plain C, where the compiler chooses. */
-static double fma_peak(void)
-{
-#if defined(__x86_64__)
-    if (tft_set_best() == TFT_SET_AVX512)
-        return peak_avx512();
-    if (tft_set_best() == TFT_SET_AVX2)
-        return peak_avx2();
-#endif
-    return (double)NAN;
 }
 
 /* ---- whole batches ---- */
@@ -305,7 +245,7 @@ int main(int argc, char **argv)
         return 1;
     }
     const struct tft_plan_info info = tft_plan_info(plan);
-    const double peak = fma_peak();
+    const double peak = fma_peak(tft_set_best());
     printf("compiled in %.1f ms: %s, %.2f MB, %zu curves of %zu cells (error %.2g), %zu computed, "
            "check %.2g\n",
            now_ms() - start, info.kernels, (double)info.bytes / 1e6, info.curves, info.cells,

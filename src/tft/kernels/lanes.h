@@ -123,16 +123,6 @@ LANES_INLINE fv fv_sigmoid(fv x)
     return one / (one + fv_exp_cut(x, -1.0f, 120.0f));
 }
 
-/* Both sigmoids for one division: 1 / a = b / (a b). */
-LANES_INLINE void fv_sigmoid_pair(fv *x, fv *y)
-{
-    const fv one = fv_all(1.0f);
-    const fv a = one + fv_exp_cut(*x, -1.0f, 60.0f), b = one + fv_exp_cut(*y, -1.0f, 60.0f);
-    const fv inverse = one / (a * b);
-    *x = b * inverse;
-    *y = a * inverse;
-}
-
 /* log(1 + e^x) = max(x, 0) + log(1 + u), u = e^-|x|, and log(1 + u) = 2 atanh(u / (2 + u)) by its
  * series: relative error 4e-6 at x = -80, where x / ln 2 has few bits left behind the point, less
  * above. */

@@ -148,7 +148,6 @@ struct tft_tiles {
     /* Likewise what the others are made of, so that a test can measure it. */
     struct {
         void (*exp2)(float *x), (*exp2_short)(float *x), (*sigmoid)(float *x);
-        void (*sigmoid_pair)(float *x); /* of the lower half of each register */
         void (*elu)(float *x);
     } parts;
 };
