@@ -112,9 +112,18 @@ static void run_turn(const struct task *t)
 
 static void run_attend(const struct task *t)
 {
-    const float *const k[2] = {t->room->x, t->room->x + 20000};
-    t->k->attend(t->heads, t->n_in, t->steps, t->n_out, t->room->x, k, k, t->room->work,
-                 t->room->y);
+    const struct room *r = t->room;
+    const struct tft_asked asked = {
+        t->heads,
+        t->n_in,
+        t->steps,
+        t->n_out,
+        {0,    0           },
+        r->x,
+        {r->x, r->x + 20000},
+        {r->x, r->x + 20000}
+    };
+    t->k->attend(&asked, r->work, r->y);
 }
 
 static void run_softplus(const struct task *t)

@@ -393,13 +393,19 @@ void tft_plan_attend(const struct tft_plan *plan, struct tft_plan_acts *acts,
     const struct tft_net *net = plan->model->net;
     const struct tft_tiles *k = plan->tiles;
     const size_t from = horizon_at(s), wide = plan->q.n_out, size = plan->v.n_out;
-    const float *keys[2] = {acts->k, acts->k + from * wide};
-    const float *values[2] = {acts->v, acts->v + from * size};
+    const struct tft_asked asked = {
+        .heads = net->attention.heads,
+        .size = size,
+        .queries = s->horizon,
+        .n_keys = s->history,
+        .q = acts->q,
+        .k = {acts->k, acts->k + from * wide},
+        .v = {acts->v, acts->v + from * size}
+    };
     k->dense(&plan->q, tiles_of(s->horizon), acts->enriched + from * net->hidden, acts->q);
     k->dense(&plan->k, padded_of(s) / TFT_TILE, acts->enriched, acts->k);
     k->dense(&plan->v, padded_of(s) / TFT_TILE, acts->enriched, acts->v);
-    k->attend(net->attention.heads, size, s->horizon, s->history, acts->q, keys, values, acts->head,
-              acts->seen);
+    k->attend(&asked, acts->head, acts->seen);
 }
 
 void tft_plan_finish(const struct tft_plan *plan, struct tft_plan_acts *acts,

@@ -99,6 +99,16 @@ struct tft_sequence {
     float *y, *h, *c;
 };
 
+/* Queries and the keys that they see: all n_keys of a first stretch, and of a second, which are the
+ * queries' own steps, those before each. Both stretches lie in tiles, from lane `start` of the
+ * first on; other lanes may be another series'. q, k (tiles, heads * size, TILE), so scaled that
+ * their product is a power of two; v (tiles, size, TILE); size at most HEAD_SIZE_MAX. q and y are
+ * in the tiles of the second stretch. */
+struct tft_asked {
+    size_t heads, size, queries, n_keys, start[2];
+    const float *q, *k[2], *v[2];
+};
+
 struct tft_tiles {
     const char *name;
     size_t panel; /* most outputs of a matrix computed together */
@@ -111,7 +121,8 @@ struct tft_tiles {
     void (*gate)(const struct tft_dense_gate *g, size_t tiles, const float *x, const float *skip,
                  float *work, float *y);
 
-    /* first: fc1's bias and the context's share (n_hidden). work (2 hidden + 2 n, TILE). */
+    /* first: fc1's bias and the context's share (n_hidden); or NULL, for one tile, where work
+     * begins with them for every step (n_hidden, TILE). work (2 hidden + 2 n, TILE). */
     void (*grn)(const struct tft_dense_grn *g, const float *first, size_t tiles, const float *x,
                 float *work, float *y);
 
@@ -134,13 +145,9 @@ struct tft_tiles {
      */
     void (*turn)(size_t n, const float *const row[TFT_TILE], bool add, float *y);
 
-    /* Attention of `queries` steps in tiles over two stretches of keys in tiles, for heads of at
-     * most HEAD_SIZE_MAX. Query i sees n_keys[0] keys of the first and i of the second. q, k
-     * (tiles, heads * size, TILE), q and k so scaled that their product is a power of two; v
-     * (tiles, size, TILE), finite in the keys' tiles. head (tiles of
-     * both stretches, size, TILE): room. y (tiles, size, TILE): the heads' average. */
-    void (*attend)(size_t heads, size_t size, size_t queries, size_t n_keys, const float *q,
-                   const float *const k[2], const float *const v[2], float *head, float *y);
+    /* The attention of one series, the heads' average: y (tiles, size, TILE), of which only the
+     * queries' lanes are written. room: (tiles of both stretches, size, TILE). */
+    void (*attend)(const struct tft_asked *in, float *room, float *y);
 
     /* In place, one row of TILE floats: log(1 + e^x). */
     void (*softplus)(float *x);

@@ -410,66 +410,127 @@ static void check_lstm(const struct tft_tiles *const k[2])
 }
 
 /* The plain formula, one head after the other. */
-static double attended(size_t heads, size_t size, size_t n_keys, size_t query, size_t component,
-                       const float *const k[2], const float *const v[2])
+static double attended(const struct tft_asked *a, size_t query, size_t component)
 {
-    const size_t wide = heads * size * TFT_TILE;
+    const size_t wide = a->heads * a->size * TFT_TILE, own = a->start[1] + query;
     double mean = 0.0;
-    for (size_t a = 0; a < heads; a++) {
+    for (size_t head = 0; head < a->heads; head++) {
         double sum = 0.0, value = 0.0;
-        for (size_t t = 0; t < n_keys + query; t++) {
-            const size_t side = t >= n_keys, at = side ? t - n_keys : t;
+        for (size_t t = 0; t < a->n_keys + query; t++) {
+            const size_t side = t >= a->n_keys, at = a->start[side] + (side ? t - a->n_keys : t);
             const size_t tile = at / TFT_TILE, lane = at % TFT_TILE;
             double s = 0.0;
-            for (size_t c = 0; c < size; c++)
-                s +=
-                    (double)
-                        in[query / TFT_TILE * wide + (a * size + c) * TFT_TILE + query % TFT_TILE] *
-                    (double)k[side][tile * wide + (a * size + c) * TFT_TILE + lane];
+            for (size_t c = 0; c < a->size; c++) {
+                const size_t row = (head * a->size + c) * TFT_TILE;
+                s += (double)a->q[own / TFT_TILE * wide + row + own % TFT_TILE] *
+                     (double)a->k[side][tile * wide + row + lane];
+            }
             sum += exp2(s);
-            value +=
-                exp2(s) * (double)v[side][tile * size * TFT_TILE + component * TFT_TILE + lane];
+            value += exp2(s) * (double)a->v[side][(tile * a->size + component) * TFT_TILE + lane];
         }
-        mean += value / sum / (double)heads;
+        mean += value / sum / (double)a->heads;
     }
     return mean;
 }
 
 static void check_heads(const struct tft_tiles *const t[2], size_t heads, size_t size,
-                        size_t n_keys, size_t queries, float factor)
+                        size_t queries, size_t n_keys, const size_t start[2], float factor)
 {
-    const float *const k[2] = {more, more + 20000}, *const v[2] = {weights, weights + 20000};
-    const size_t tiles = (queries + TFT_TILE - 1) / TFT_TILE;
-    char name[80];
-    (void)snprintf(name, sizeof name, "%zu heads of %zu, %zu keys, %zu queries, times %g", heads,
-                   size, n_keys, queries, (double)factor);
-    fill(heads + n_keys);
+    struct tft_asked a = {
+        .heads = heads,
+        .size = size,
+        .queries = queries,
+        .n_keys = n_keys,
+        .start = {start[0], start[1]}
+    };
+    const size_t tiles = (a.start[1] + a.queries + TFT_TILE - 1) / TFT_TILE;
+    char name[120];
+    (void)snprintf(name, sizeof name, "%s: %zu heads of %zu, %zu keys, %zu queries, times %g",
+                   t[1]->name, a.heads, a.size, a.n_keys, a.queries, (double)factor);
+    fill(a.heads + a.n_keys);
     for (size_t i = 0; i < FLOATS; i++)
         in[i] *= factor;
-    t[0]->attend(heads, size, queries, n_keys, in, k, v, work, one);
-    t[1]->attend(heads, size, queries, n_keys, in, k, v, work, two);
-    for (size_t q = 0; q < queries; q++) {
-        for (size_t c = 0; c < size; c++) {
-            const size_t at = (q / TFT_TILE * size + c) * TFT_TILE + q % TFT_TILE;
-            const double want = attended(heads, size, n_keys, q, c, k, v);
-            CHECK_NEAR(name, one[at], want, 1e-5);
-            CHECK_NEAR(name, two[at], want, 1e-5);
+    a.q = in;
+    a.k[0] = more;
+    a.k[1] = more + 20000;
+    a.v[0] = weights;
+    a.v[1] = weights + 20000;
+    t[0]->attend(&a, work, one);
+    t[1]->attend(&a, work, two);
+    for (size_t i = 0; i < tiles * a.size * TFT_TILE; i++) {
+        const size_t at = i / (a.size * TFT_TILE) * TFT_TILE + i % TFT_TILE;
+        if (at >= a.start[1] && at < a.start[1] + a.queries) {
+            const double want = attended(&a, at - a.start[1], i / TFT_TILE % a.size);
+            CHECK_NEAR(name, one[i], want, 1e-5);
+            CHECK_NEAR(name, two[i], want, 1e-5);
+        } else {
+            CHECK_EQ("another's lane", one[i] == -7.0f && two[i] == -7.0f, 1);
         }
     }
-    CHECK_EQ(name, two[tiles * size * TFT_TILE] == -7.0f, 1);
+    CHECK_EQ(name, two[tiles * a.size * TFT_TILE] == -7.0f, 1);
+}
+
+/* The same bits wherever the series lies in its tiles, and whatever lies beside it. */
+static void check_neighbours(const struct tft_tiles *k, size_t start)
+{
+    enum { HEADS = 2, SIZE = 4, ROWS = HEADS * SIZE, KEYS = 14, QUERIES = 8, ALONE = 30000 };
+    fill(start);
+    for (size_t t = 0; t < KEYS; t++) { /* the same numbers in other lanes */
+        const size_t at = start + t;
+        for (size_t r = 0; r < ROWS; r++) {
+            const size_t from = (at / TFT_TILE * ROWS + r) * TFT_TILE + at % TFT_TILE;
+            more[ALONE + r * TFT_TILE + t] = more[from];
+            in[ALONE + r * TFT_TILE + t] = in[from];
+        }
+        for (size_t r = 0; r < SIZE; r++)
+            weights[ALONE + r * TFT_TILE + t] =
+                weights[(at / TFT_TILE * SIZE + r) * TFT_TILE + at % TFT_TILE];
+    }
+    for (size_t r = 0; r < ROWS; r++) /* what only the unsafe way could bear */
+        if (start > 0)
+            more[r * TFT_TILE + start - 1] = in[r * TFT_TILE + start - 1] = 1e30f;
+    const struct tft_asked beside = {
+        HEADS, SIZE, QUERIES, KEYS, {start,   start  },
+            in, {more,    more   },
+            {weights, weights}
+    };
+    const struct tft_asked alone = {
+        HEADS,
+        SIZE,
+        QUERIES,
+        KEYS,
+        {0,               0              },
+        in + ALONE,
+        {more + ALONE,    more + ALONE   },
+        {weights + ALONE, weights + ALONE}
+    };
+    k->attend(&beside, work, one);
+    k->attend(&alone, work, two);
+    for (size_t t = 0; t < QUERIES; t++) {
+        const size_t at = start + t;
+        for (size_t r = 0; r < SIZE; r++)
+            CHECK_TRUE("neighbours", one[(at / TFT_TILE * SIZE + r) * TFT_TILE + at % TFT_TILE] ==
+                                         two[r * TFT_TILE + t]);
+    }
 }
 
 static void check_attention(const struct tft_tiles *const k[2])
 {
     static const size_t keys[] = {1, 3, 8, 15, 16, 17, 31, 100};
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
-        check_heads(k, 8, 4, keys[i], 19, 1.0f);
-        check_heads(k, 2, 2, keys[i], 16, 1.0f);
-        check_heads(k, 3, 1, keys[i], 1, 1.0f);
-        check_heads(k, 1, 5, keys[i], 33, 1.0f);
-        check_heads(k, 4, 8, keys[i], 8, 1.0f);
-        check_heads(k, 2, 16, keys[i], 5, 1.0f);
-        check_heads(k, 4, 4, keys[i], 19, 40.0f); /* too large to go without their maximum */
+        const size_t n = keys[i], start = i % 2 == 0 ? 0 : 3 * i % TFT_TILE;
+        check_heads(k, 8, 4, 19, n, (const size_t[]){0, start}, 1.0f);
+        check_heads(k, 2, 2, 16, n, (const size_t[]){start, 0}, 1.0f);
+        check_heads(k, 3, 1, 1, n, (const size_t[]){start, start}, 1.0f);
+        check_heads(k, 1, 5, 33, n, (const size_t[]){start, 1}, 1.0f);
+        check_heads(k, 4, 8, 8, n, (const size_t[]){start, 8}, 1.0f);
+        check_heads(k, 2, 16, 5, n, (const size_t[]){start, start}, 1.0f);
+        /* too large to go without their maximum */
+        check_heads(k, 4, 4, 19, n, (const size_t[]){start, start}, 40.0f);
+    }
+    for (size_t start = 0; start < TFT_TILE; start += 3) {
+        check_neighbours(k[0], start);
+        check_neighbours(k[1], start);
     }
 }
 
