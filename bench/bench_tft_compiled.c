@@ -172,18 +172,18 @@ static void count_work(const struct tft_plan *plan, size_t e, size_t d, struct s
 static void run_stage(const struct tft_plan *plan, const struct tft_input *in, size_t k,
                       struct tft_plan_acts *acts)
 {
-    static void (*const group[])(const struct tft_plan *, struct tft_plan_acts *,
-                                 size_t) = {NULL, tft_plan_select, tft_plan_recur};
+    static void (*const group[])(const struct tft_plan *,
+                                 struct tft_plan_acts *) = {NULL, tft_plan_select, tft_plan_recur};
     static void (*const single[])(const struct tft_plan *, struct tft_plan_acts *,
-                                  const struct tft_plan_series *) = {
-        tft_plan_enrich, tft_plan_attend, tft_plan_finish};
+                                  const struct tft_plan_pack *) = {tft_plan_enrich, tft_plan_attend,
+                                                                   tft_plan_finish};
     if (k == 0)
-        tft_plan_contexts(plan, in, 0, TFT_TOGETHER, acts);
+        tft_plan_contexts(plan, in, 0, TFT_GROUP_MAX, acts);
     else if (k < COUNT(group))
-        group[k](plan, acts, TFT_TOGETHER);
+        group[k](plan, acts);
     else
-        for (size_t i = 0; i < TFT_TOGETHER; i++)
-            single[k - COUNT(group)](plan, acts, &acts->series[i]);
+        for (size_t i = 0; i < acts->packs; i++)
+            single[k - COUNT(group)](plan, acts, &acts->pack[i]);
 }
 
 static void bench_stages(const struct tft_plan *plan, double peak)
@@ -194,7 +194,7 @@ static void bench_stages(const struct tft_plan *plan, double peak)
                             {.name = "gate, enrichment"},
                             {.name = "attention"},
                             {.name = "after the attention"}};
-    const struct tft_input in = make_input(plan->model, 10 * TFT_TOGETHER);
+    const struct tft_input in = make_input(plan->model, 10 * TFT_GROUP_MAX);
     const size_t e = in.history_steps, d = in.horizon_steps;
     const size_t bytes = tft_plan_scratch_bytes(plan, e, d);
     struct arena arena = arena_over(need(fw_alloc_aligned(bytes, 1)), bytes);
@@ -206,11 +206,12 @@ static void bench_stages(const struct tft_plan *plan, double peak)
     for (size_t k = 0; k < COUNT(stage); k++)
         stage[k].best_ms = 1e300;
     for (size_t round = 0; round < STAGE_ROUNDS; round++) {
-        tft_plan_group(plan, &in, round % 10 * TFT_TOGETHER, TFT_TOGETHER, 0, &acts);
+        tft_plan_group(plan, &in, round % 10 * TFT_GROUP_MAX, plan->group, 0, &acts);
         for (size_t k = 0; k < COUNT(stage); k++) {
             const double start = now_ms();
             run_stage(plan, &in, k, &acts);
-            stage[k].best_ms = fmin(stage[k].best_ms, (now_ms() - start) / TFT_TOGETHER);
+            const double series = (double)(k == 0 ? TFT_GROUP_MAX : plan->group);
+            stage[k].best_ms = fmin(stage[k].best_ms, (now_ms() - start) / series);
         }
     }
     printf("\n%-20s %10s %8s %8s %10s %8s\n", "stage, a series", "us", "MFLOP", "kexp", "GFLOP/s",

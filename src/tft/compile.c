@@ -14,6 +14,7 @@
 #define PLAN_BYTES_MAX ((size_t)256 << 20)
 enum {
     PLAN_HIDDEN_MAX = 512,
+    PACK_STEPS = 512,   /* a group's steps share tiles up to here: what they need stays in cache */
     CHECK_HISTORY = 96, /* steps of the windows compared */
     CHECK_HORIZON = 48,
     CHECK_WINDOWS = 6,
@@ -166,6 +167,10 @@ enum fw_status tft_compile_with(const struct tft_model *model, const struct tft_
     plan->model = model;
     plan->tiles = tiles;
     plan->width = (net->hidden + tiles->units - 1) / tiles->units * tiles->units;
+    const bool is_short =
+        TFT_GROUP_MAX * (model->spec->history_max + model->spec->horizon) <= PACK_STEPS;
+    plan->group = is_short ? TFT_GROUP_MAX : TFT_TOGETHER;
+    plan->packed = is_short ? TFT_GROUP_MAX : 1;
     plan->info.kernels = tiles->name;
     enum fw_status status = layers(plan) ? tft_compile_selection(plan, &net->stat, &plan->stat, err)
                                          : fw_fail(err, FW_ENOMEM, "compile a model: no memory");
