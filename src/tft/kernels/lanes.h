@@ -92,6 +92,8 @@ LANES_INLINE fv fv_zip_high(fv a, fv b)
  *   fm_first(n)              the first n      fm_except(a, b)           a and not b
  *   fm_or(a, b)              either           fm_any(a)                 is there any?
  *   fv_select(m, a, b)       a where m, else b
+ *   fv_load_first(x, left)   a row's next register, of which `left` floats exist; the rest is 0
+ *   fv_store_first(x, left, v)  likewise; the rest stays unwritten
  *   fv_fma(a, b, c)          a b + c
  *   fv_least(x, low)         x, not below low; NaN stays NaN
  *   fv_most(x, high)         x, not above high; NaN stays NaN

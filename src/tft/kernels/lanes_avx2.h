@@ -47,6 +47,27 @@ LANES_INLINE float fv_sum(fv x)
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
+LANES_INLINE float fv_max(fv x)
+{
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
 #include "tft/kernels/lanes_split.h"
+
+/* The branch is there because a masked store costs a dozen times a whole one on some processors. */
+LANES_INLINE fv fv_load_first(const float *x, size_t left)
+{
+    return left >= LANES ? fv_load(x) : (fv)_mm256_maskload_ps(x, (__m256i)fm_first(left));
+}
+
+LANES_INLINE void fv_store_first(float *x, size_t left, fv v)
+{
+    if (left >= LANES)
+        fv_store(x, v);
+    else
+        _mm256_maskstore_ps(x, (__m256i)fm_first(left), v);
+}
 
 #endif

@@ -31,6 +31,16 @@ LANES_INLINE fm fm_first(size_t n)
     return (fm)(n < LANES ? (1u << n) - 1u : 0xffffu);
 }
 
+LANES_INLINE fv fv_load_first(const float *x, size_t left)
+{
+    return _mm512_maskz_loadu_ps(fm_first(left), x);
+}
+
+LANES_INLINE void fv_store_first(float *x, size_t left, fv v)
+{
+    _mm512_mask_storeu_ps(x, fm_first(left), v);
+}
+
 LANES_INLINE fm fm_except(fm a, fm b)
 {
     return (fm)(a & ~b);

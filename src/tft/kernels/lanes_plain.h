@@ -52,6 +52,26 @@ LANES_INLINE float fv_sum(fv x)
     return (x[0] + x[2]) + (x[1] + x[3]);
 }
 
+LANES_INLINE float fv_max(fv x)
+{
+    float max = x[0];
+    for (size_t i = 1; i < LANES; i++)
+        max = x[i] > max ? x[i] : max;
+    return max;
+}
+
 #include "tft/kernels/lanes_split.h"
+
+LANES_INLINE fv fv_load_first(const float *x, size_t left)
+{
+    fv v = fv_all(0.0f);
+    memcpy(&v, x, (left < LANES ? left : LANES) * sizeof *x);
+    return v;
+}
+
+LANES_INLINE void fv_store_first(float *x, size_t left, fv v)
+{
+    memcpy(x, &v, (left < LANES ? left : LANES) * sizeof *x);
+}
 
 #endif

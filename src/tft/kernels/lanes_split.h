@@ -50,14 +50,6 @@ LANES_INLINE fv fv_held(fv x) /* there are registers for the sums only */
     return x;
 }
 
-LANES_INLINE float fv_max(fv x)
-{
-    float max = x[0];
-    for (size_t i = 1; i < LANES; i++)
-        max = x[i] > max ? x[i] : max;
-    return max;
-}
-
 LANES_INLINE fv fv_down(fv x)
 {
     const fv near = (x + fv_all(LANES_ROUNDER)) - fv_all(LANES_ROUNDER);
