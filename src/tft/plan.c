@@ -16,7 +16,7 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* ---- scratch ---- */
+/* ---- scratch: whatever it held, so that a run of few series does not pay for zeros ---- */
 
 /* What one tile of a selection, a gate or a residual network needs. */
 static void carve_tile(struct tft_carver *carver, const struct tft_plan *plan,
@@ -26,24 +26,24 @@ static void carve_tile(struct tft_carver *carver, const struct tft_plan *plan,
     const size_t variables = larger(larger(e->vsn->n, d->vsn->n), plan->stat.vsn->n);
     const size_t n = larger(variables, 1), hidden = plan->model->net->hidden;
     const size_t flat = larger(larger(e->flat.hidden, d->flat.hidden), plan->stat.flat.hidden);
-    acts->numbers = tft_carve(carver, TFT_SELECTED_TOGETHER * n * TFT_TILE);
-    acts->weights = tft_carve(carver, TFT_SELECTED_TOGETHER * n * TFT_TILE);
-    acts->flat_in = tft_carve(carver, (flat + n) * TFT_TILE);
+    acts->numbers = tft_carve_raw(carver, TFT_SELECTED_TOGETHER * n * TFT_TILE);
+    acts->weights = tft_carve_raw(carver, TFT_SELECTED_TOGETHER * n * TFT_TILE);
+    acts->flat_in = tft_carve_raw(carver, (flat + n) * TFT_TILE);
     acts->first_stride = tft_plan_category_stride(larger(flat + n, hidden));
-    acts->first = tft_carve(carver, plan->packed * acts->first_stride);
-    acts->work = tft_carve(carver, larger(flat + 2 * n, 4 * hidden) * TFT_TILE);
-    acts->recurrent_tile = tft_carve(carver, plan->width * TFT_TILE);
-    acts->selected_tile = tft_carve(carver, plan->width * TFT_TILE);
+    acts->first = tft_carve_raw(carver, plan->packed * acts->first_stride);
+    acts->work = tft_carve_raw(carver, larger(flat + 2 * n, 4 * hidden) * TFT_TILE);
+    acts->recurrent_tile = tft_carve_raw(carver, plan->width * TFT_TILE);
+    acts->selected_tile = tft_carve_raw(carver, plan->width * TFT_TILE);
 }
 
 static void carve_pack(struct tft_carver *carver, const struct tft_plan *plan, size_t padded,
                        struct tft_plan_pack *pack)
 {
-    pack->selected = tft_carve(carver, padded * plan->width);
-    pack->recurrent = tft_carve(carver, padded * plan->width);
+    pack->selected = tft_carve_raw(carver, padded * plan->width);
+    pack->recurrent = tft_carve_raw(carver, padded * plan->width);
     for (size_t i = 0; i < COUNT(pack->between); i++)
         if (plan->model->net->layers > i + 1)
-            pack->between[i] = tft_carve(carver, padded * plan->width);
+            pack->between[i] = tft_carve_raw(carver, padded * plan->width);
 }
 
 void tft_plan_carve(struct tft_carver *carver, const struct tft_plan *plan, size_t history_steps,
@@ -57,25 +57,25 @@ void tft_plan_carve(struct tft_carver *carver, const struct tft_plan *plan, size
     for (size_t k = 0; k < plan->group / plan->packed; k++)
         carve_pack(carver, plan, padded, &acts->pack[k]);
     tft_vsn_carve(carver, net, 1, &acts->vsn);
-    acts->contexts = tft_carve(carver, TFT_GROUP_MAX * TFT_CONTEXTS * hidden);
-    acts->static_rows = tft_carve(carver, TFT_TILE * plan->width);
-    acts->static_tile = tft_carve(carver, hidden * TFT_TILE);
-    acts->context_tile = tft_carve(carver, hidden * TFT_TILE);
+    acts->contexts = tft_carve_raw(carver, TFT_GROUP_MAX * TFT_CONTEXTS * hidden);
+    acts->static_rows = tft_carve_raw(carver, TFT_TILE * plan->width);
+    acts->static_tile = tft_carve_raw(carver, hidden * TFT_TILE);
+    acts->context_tile = tft_carve_raw(carver, hidden * TFT_TILE);
     carve_tile(carver, plan, acts);
-    acts->h = tft_carve(carver, plan->group * net->layers * plan->width);
-    acts->c = tft_carve(carver, plan->group * net->layers * plan->width);
-    acts->gated = tft_carve(carver, padded * hidden);
-    acts->enriched = tft_carve(carver, padded * hidden);
-    acts->k = tft_carve(carver, padded * wide);
-    acts->head = tft_carve(carver, (padded + TFT_TILE) * size);
-    acts->v = tft_carve(carver, padded * size);
-    acts->q = tft_carve(carver, horizon * wide);
-    acts->seen = tft_carve(carver, horizon * size);
-    acts->attended = tft_carve(carver, horizon * hidden);
-    acts->attended_gated = tft_carve(carver, horizon * hidden);
-    acts->fed_forward = tft_carve(carver, horizon * hidden);
-    acts->final = tft_carve(carver, horizon * hidden);
-    acts->raw = tft_carve(carver, horizon * plan->output.n_out);
+    acts->h = tft_carve_raw(carver, plan->group * net->layers * plan->width);
+    acts->c = tft_carve_raw(carver, plan->group * net->layers * plan->width);
+    acts->gated = tft_carve_raw(carver, padded * hidden);
+    acts->enriched = tft_carve_raw(carver, padded * hidden);
+    acts->k = tft_carve_raw(carver, padded * wide);
+    acts->head = tft_carve_raw(carver, (padded + TFT_TILE) * size);
+    acts->v = tft_carve_raw(carver, padded * size);
+    acts->q = tft_carve_raw(carver, horizon * wide);
+    acts->seen = tft_carve_raw(carver, horizon * size);
+    acts->attended = tft_carve_raw(carver, horizon * hidden);
+    acts->attended_gated = tft_carve_raw(carver, horizon * hidden);
+    acts->fed_forward = tft_carve_raw(carver, horizon * hidden);
+    acts->final = tft_carve_raw(carver, horizon * hidden);
+    acts->raw = tft_carve_raw(carver, horizon * plan->output.n_out);
 }
 
 size_t tft_plan_scratch_bytes(const struct tft_plan *plan, size_t history_steps,
@@ -284,6 +284,8 @@ void tft_plan_attend(const struct tft_plan *plan, struct tft_plan_acts *acts,
              acts->q);
     k->dense(&plan->k, all, acts->enriched, acts->k);
     k->dense(&plan->v, all, acts->enriched, acts->v);
+    /* Lanes that pad the last tile become 0: nobody else writes them. */
+    memset(acts->seen, 0, (pack->padded - from) * plan->v.n_out * sizeof *acts->seen);
     for (size_t i = 0; i < pack->n; i++)
         attend_series(plan, acts, pack, &pack->series[i]);
 }

@@ -233,6 +233,14 @@ static void check_same_bits(const char *name, const struct made *m, const struct
     const size_t wide = m->model.net->output.n_out, stride = in->horizon_steps * wide;
     assert_int_equal(tft_plan_run_parallel(plan, in, 3, again, NULL), FW_OK);
     CHECK_EQ(name, memcmp(compiled, again, SERIES * stride * sizeof *again), 0);
+    /* Whatever the scratch held. */
+    const size_t bytes = tft_plan_scratch_bytes(plan, in->history_steps, in->horizon_steps);
+    void *scratch = fw_alloc_aligned(bytes, 1);
+    assert_non_null(scratch);
+    memset(scratch, 0xff, bytes); /* NaN, all of it */
+    tft_plan_run(plan, in, again, arena_over(scratch, bytes));
+    fw_free(scratch);
+    CHECK_EQ(name, memcmp(compiled, again, SERIES * stride * sizeof *again), 0);
     for (size_t i = 0; i < SERIES; i++) {
         const struct tft_input one = alone(m, in, i);
         assert_int_equal(tft_plan_run_parallel(plan, &one, 1, again, NULL), FW_OK);
