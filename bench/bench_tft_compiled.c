@@ -3,9 +3,8 @@
  * of the processor's measured peak of fused multiply-adds. One argument: a model directory (the
  * weights' values hardly matter to the time). */
 #include "base/alloc.h"
-#include "base/clock.h"
+#include "bench_tft.h"
 #include "tft/compile.h"
-#include "tft/measure.h"
 #include "tft/model_internal.h"
 #include "tft/parallel.h"
 
@@ -17,11 +16,6 @@
 
 enum { ROUNDS = 7, SERVERS = 500, STAGE_ROUNDS = 60 };
 
-static double now_ms(void)
-{
-    return (double)fw_clock_mono_ns(fw_clock_system()) / 1e6;
-}
-
 /* Of all threads: what others on the machine take does not count, a full cache or a busy twin core
  * does. */
 static double cpu_ms(void)
@@ -29,15 +23,6 @@ static double cpu_ms(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
-static void *need(void *memory)
-{
-    if (memory == NULL) {
-        (void)fprintf(stderr, "out of memory\n");
-        exit(1);
-    }
-    return memory;
 }
 
 /* ---- whole batches ---- */
@@ -156,7 +141,7 @@ int main(int argc, char **argv)
         return 1;
     }
     const struct tft_plan_info info = tft_plan_info(plan);
-    const double peak = tft_peak_flops();
+    const double peak = 1e9 * fma_peak(tft_set_best());
     printf("compiled in %.1f ms: %s, %.2f MB, %zu curves of %zu cells (error %.2g), %zu computed, "
            "check %.2g\n",
            now_ms() - start, info.kernels, (double)info.bytes / 1e6, info.curves, info.cells,

@@ -97,9 +97,9 @@ int main(int argc, char **argv)
         return 1;
     }
     const size_t threads = argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : 1;
-    bench_forward(m, tft_kernels_plain(), threads);
-    if (tft_kernels_avx2() != NULL)
-        bench_forward(m, tft_kernels_avx2(), threads);
+    for (int set = 0; set < TFT_SETS; set++)
+        if (tft_kernels_of((enum tft_set)set) != NULL)
+            bench_forward(m, tft_kernels_of((enum tft_set)set), threads);
     bench_assemble(m);
     tft_model_close(m);
     return 0;

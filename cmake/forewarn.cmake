@@ -3,7 +3,7 @@
 # fw_library(name DEPS ...)  src/<name>/**/*.c (and .cpp) -> static library fw_<name>. A folder without sources gives
 #                            an interface library, so that the table in CMakeLists.txt stays whole.
 # fw_embed(name folder)      the files below <folder> as constant data of fw_<name>.
-# A source named *_avx2.c is compiled for AVX2+FMA; it is reached through a table chosen at start only.
+# A source named *_avx2.c or *_avx512.c is compiled for that set; it is reached through a table chosen at start only.
 
 set(FW_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wvla -Wundef -Wwrite-strings
     -Wcast-qual -Wformat=2 -Wimplicit-fallthrough)
@@ -55,6 +55,8 @@ function(fw_library name)
         endif()
         if(source MATCHES "_avx2\\.c$")
             list(APPEND options -mavx2 -mfma)
+        elseif(source MATCHES "_avx512\\.c$")
+            list(APPEND options -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl)
         endif()
         if(options)
             set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${options}")

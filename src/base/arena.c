@@ -9,7 +9,7 @@ struct arena arena_over(void *memory, size_t size)
     return (struct arena){start, start + size};
 }
 
-void *arena_take(struct arena *arena, size_t count, size_t size, size_t align)
+void *arena_take_raw(struct arena *arena, size_t count, size_t size, size_t align)
 {
     const size_t gap = (align - (uintptr_t)arena->at % align) % align;
     const size_t left = (size_t)(arena->end - arena->at);
@@ -17,7 +17,13 @@ void *arena_take(struct arena *arena, size_t count, size_t size, size_t align)
         return NULL;
     unsigned char *taken = arena->at + gap;
     arena->at = taken + count * size;
-    return memset(taken, 0, count * size);
+    return taken;
+}
+
+void *arena_take(struct arena *arena, size_t count, size_t size, size_t align)
+{
+    void *taken = arena_take_raw(arena, count, size, align);
+    return taken == NULL ? NULL : memset(taken, 0, count * size);
 }
 
 size_t arena_left(const struct arena *arena)

@@ -20,6 +20,9 @@ struct arena arena_over(void *memory, size_t size);
  * not fit. */
 void *arena_take(struct arena *arena, size_t count, size_t size, size_t align);
 
+/* The same, not zeroed: whatever the memory held. */
+void *arena_take_raw(struct arena *arena, size_t count, size_t size, size_t align);
+
 size_t arena_left(const struct arena *arena);
 
 #define ARENA_NEW(arena, count, type)                                                              \

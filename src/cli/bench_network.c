@@ -154,7 +154,7 @@ static double series_flop(const struct network *n, const struct tft_stage *stage
 static enum fw_status report_network(const struct network *n, const char *name, struct found *found,
                                      struct fw_error *err)
 {
-    const double servers = (double)n->options->servers, peak = tft_peak_flops();
+    const double servers = (double)n->options->servers, peak = tft_peak_flops(tft_set_best());
     const size_t series = n->options->servers * n->per_server;
     struct tft_stage stages[TFT_STAGES];
     struct bench_report report;

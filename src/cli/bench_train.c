@@ -144,7 +144,7 @@ static void report_steps(const struct bench_options *options, const struct tft_n
     const double batch = (double)options->batch, n = (double)steps->n;
     /* Forward once, backward for inputs and for weights: three times the forward's products. */
     const double flop = 3.0 * tft_flop_as_written(net, HISTORY, HORIZON);
-    const double peak = tft_peak_flops();
+    const double peak = tft_peak_flops(tft_set_best());
     bench_report_begin(&report, options, "train", "tft");
     bench_report_number(&report, "batch", batch, 0);
     bench_report_times(&report, steps->seconds, (unsigned)steps->n); /* sorts */

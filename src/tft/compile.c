@@ -14,6 +14,7 @@
 #define PLAN_BYTES_MAX ((size_t)256 << 20)
 enum {
     PLAN_HIDDEN_MAX = 512,
+    PACK_STEPS = 512,   /* a group's steps share tiles up to here: what they need stays in cache */
     CHECK_HISTORY = 96, /* steps of the windows compared */
     CHECK_HORIZON = 48,
     CHECK_WINDOWS = 6,
@@ -67,14 +68,7 @@ bool tft_compile_dense(struct tft_plan *plan, size_t n_in, size_t n_out, const f
     if (panels == NULL || bias == NULL)
         return false;
     *out = (struct tft_dense){n_in, n_out, panels, bias};
-    for (size_t k = 0, o = 0; k < tft_panels(n_out); k++) {
-        const size_t rows = tft_panel_size(n_out, k);
-        for (size_t i = 0; i < n_in; i++) {
-            for (size_t r = 0; r < rows; r++)
-                *panels++ = w[(o + r) * n_in + i] * factor;
-        }
-        o += rows;
-    }
+    tft_panels_fill(plan->tiles->panel, n_in, n_out, w, factor, panels);
     for (size_t o = 0; o < n_out; o++)
         bias[o] = b == NULL ? 0.0f : b[o] * factor;
     return true;
@@ -108,27 +102,26 @@ static bool grn(struct tft_plan *plan, const struct tft_grn *g, struct tft_dense
            tft_compile_gate(plan, &g->gate, &g->norm, &out->gate);
 }
 
-/* The four gates of eight units side by side, so that a group of units is done when its sums are.
- */
+/* The four gates of a group of units side by side, so that the group is done when its sums are. */
 static bool recurrence(struct tft_plan *plan, const struct tft_lstm_layer *layer,
                        struct tft_recurrence *out)
 {
     const float *params = plan->model->params;
-    const size_t n = plan->model->net->hidden;
+    const size_t n = plan->model->net->hidden, units = plan->tiles->units;
     float *w = tft_plan_floats(plan, plan->width * 4 * 2 * n);
     float *b = tft_plan_floats(plan, plan->width * 4);
     if (w == NULL || b == NULL)
         return false;
     *out = (struct tft_recurrence){n, plan->width, w, b};
     for (size_t unit = 0; unit < n; unit++) {
-        const size_t group = unit / TFT_UNITS, lane = unit % TFT_UNITS;
+        const size_t group = unit / units, lane = unit % units;
         for (size_t k = 0; k < 4; k++) {
             const size_t row = k * n + unit;
             for (size_t i = 0; i < 2 * n; i++)
-                w[((group * 2 * n + i) * 4 + k) * TFT_UNITS + lane] =
+                w[((group * 2 * n + i) * 4 + k) * units + lane] =
                     params[i < n ? layer->input.weight + row * n + i
                                  : layer->recurrent.weight + row * n + i - n];
-            b[(group * 4 + k) * TFT_UNITS + lane] =
+            b[(group * 4 + k) * units + lane] =
                 params[layer->input.bias + row] + params[layer->recurrent.bias + row];
         }
     }
@@ -173,7 +166,11 @@ enum fw_status tft_compile_with(const struct tft_model *model, const struct tft_
         return fw_fail(err, FW_ENOMEM, "compile a model: no memory");
     plan->model = model;
     plan->tiles = tiles;
-    plan->width = (net->hidden + TFT_UNITS - 1) / TFT_UNITS * TFT_UNITS;
+    plan->width = (net->hidden + tiles->units - 1) / tiles->units * tiles->units;
+    const bool is_short =
+        TFT_GROUP_MAX * (model->spec->history_max + model->spec->horizon) <= PACK_STEPS;
+    plan->group = is_short ? TFT_GROUP_MAX : TFT_TOGETHER;
+    plan->packed = is_short ? TFT_GROUP_MAX : 1;
     plan->info.kernels = tiles->name;
     enum fw_status status = layers(plan) ? tft_compile_selection(plan, &net->stat, &plan->stat, err)
                                          : fw_fail(err, FW_ENOMEM, "compile a model: no memory");

@@ -16,7 +16,7 @@
  *   FW_ELIMIT   a shape that no kernel takes, or tables beyond 256 MiB
  *   FW_EINVAL   the plan differs from the plain path by more than TFT_PLAN_TOLERANCE
  *   FW_ENOMEM
- * Takes a tenth of a second for a model of the usual size. */
+ * Takes a fifth of a second for a model of the usual size. */
 FW_MUST_CHECK enum fw_status tft_compile(const struct tft_model *model, struct tft_plan **out,
                                          struct fw_error *err);
 

@@ -13,10 +13,11 @@
 struct fold {
     const struct tft_plan *plan;
     struct tft_plan_selection *sel;
-    size_t outputs, output; /* how many there are; which one this is */
+    size_t outputs, stride; /* how many there are; floats of a category's row */
+    size_t output;          /* which one this is */
     float *w;               /* (outputs, n_reals) */
     float *first;           /* (outputs) */
-    float **category_rows;  /* (n_categoricals): (classes, outputs) */
+    float **category_rows;  /* (n_categoricals): (classes, stride) */
 };
 
 static double dot(size_t n, const double *a, const float *b)
@@ -39,7 +40,7 @@ static void fold_output(const struct fold *f, const double *coefficient, double 
             const float *table = m->params + net->embedding[in->column];
             float *rows = f->category_rows[category++];
             for (size_t k = 0; k < net->classes[in->column]; k++)
-                rows[k * f->outputs + f->output] = (float)dot(in->size, c, table + k * in->size);
+                rows[k * f->stride + f->output] = (float)dot(in->size, c, table + k * in->size);
         } else {
             const struct tft_linear *l = &net->prescaler[in->column];
             f->w[f->output * f->sel->n_reals + real++] =
@@ -86,7 +87,7 @@ static bool fold_flat(struct tft_plan *plan, struct tft_plan_selection *sel)
     const struct tft_grn *g = &sel->vsn->flat;
     struct tft_dense_flat *flat = &sel->flat;
     const float *params = plan->model->params;
-    const size_t outputs = g->n_hidden + g->n_out;
+    const size_t outputs = g->n_hidden + g->n_out, stride = tft_plan_category_stride(outputs);
     float *first = tft_plan_floats(plan, outputs);
     float *w = fw_calloc(outputs * sel->n_reals + 1, sizeof *w);
     double *row = fw_calloc(g->n_in, sizeof *row);
@@ -96,12 +97,12 @@ static bool fold_flat(struct tft_plan *plan, struct tft_plan_selection *sel)
         if (!sel->vsn->input[i].categorical)
             continue;
         rows[c] =
-            tft_plan_floats(plan, plan->model->net->classes[sel->vsn->input[i].column] * outputs);
+            tft_plan_floats(plan, plan->model->net->classes[sel->vsn->input[i].column] * stride);
         sel->flat_category_rows[c] = rows[c];
         made = rows[c++] != NULL;
     }
     if (made) {
-        struct fold f = {plan, sel, outputs, 0, w, first, rows};
+        struct fold f = {plan, sel, outputs, stride, 0, w, first, rows};
         fold_first_layer(&f, row);
         fold_skip(&f, row);
         flat->n = g->n_out;
@@ -132,13 +133,16 @@ static bool tabulate_categories(struct tft_plan *plan, struct tft_plan_selection
         const struct tft_vsn_input *in = &sel->vsn->input[v];
         const size_t classes = m->net->classes[in->column], cells = classes < 2 ? 1 : classes - 1;
         float *nodes = tft_plan_floats(plan, (cells + 1) * 2 * plan->width);
-        if (nodes == NULL)
+        int32_t *first = (int32_t *)(void *)tft_plan_floats(plan, cells); /* of the same size */
+        if (nodes == NULL || first == NULL)
             return false;
+        for (size_t c = 0; c < cells; c++)
+            first[c] = (int32_t)(c * TFT_CURVE_POWERS);
         for (size_t k = 0; k < classes; k++)
             tft_resample_forward(&run, &in->embed_net, 1,
                                  m->packed + m->net->embedding[in->column] + k * in->size, in->size,
                                  acts, nodes + k * 2 * plan->width);
-        sel->curves[v] = (struct tft_curve){0.0f, (float)cells, 1.0f, cells, nodes};
+        sel->curves[v] = (struct tft_curve){0.0f, (float)cells, 1.0f, cells, first, nodes};
     }
     return true;
 }

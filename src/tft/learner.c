@@ -203,8 +203,8 @@ void tft_learner_changed(struct tft_learner *l)
 
 void tft_learner_use_plain(struct tft_learner *l)
 {
-    l->kernels = tft_kernels_plain();
-    l->backward = tft_backward_plain();
+    l->kernels = tft_kernels_of(TFT_SET_PLAIN);
+    l->backward = tft_backward_of(TFT_SET_PLAIN);
 }
 
 /* ---- a batch over threads ---- */

@@ -169,18 +169,18 @@ enum { GROUPS = 10 }; /* of made-up series, one after the other */
 static void run_stage(const struct tft_plan *plan, const struct tft_input *in, size_t k,
                       struct tft_plan_acts *acts)
 {
-    static void (*const group[])(const struct tft_plan *, struct tft_plan_acts *,
-                                 size_t) = {NULL, tft_plan_select, tft_plan_recur};
+    static void (*const group[])(const struct tft_plan *,
+                                 struct tft_plan_acts *) = {NULL, tft_plan_select, tft_plan_recur};
     static void (*const single[])(const struct tft_plan *, struct tft_plan_acts *,
-                                  const struct tft_plan_series *) = {
-        tft_plan_enrich, tft_plan_attend, tft_plan_finish};
+                                  const struct tft_plan_pack *) = {tft_plan_enrich, tft_plan_attend,
+                                                                   tft_plan_finish};
     if (k == 0)
-        tft_plan_contexts(plan, in, 0, TFT_TOGETHER, acts);
+        tft_plan_contexts(plan, in, 0, TFT_GROUP_MAX, acts);
     else if (k < COUNT(group))
-        group[k](plan, acts, TFT_TOGETHER);
+        group[k](plan, acts);
     else
-        for (size_t i = 0; i < TFT_TOGETHER; i++)
-            single[k - COUNT(group)](plan, acts, &acts->series[i]);
+        for (size_t i = 0; i < acts->packs; i++)
+            single[k - COUNT(group)](plan, acts, &acts->pack[i]);
 }
 
 static void time_rounds(const struct tft_plan *plan, const struct tft_input *in, size_t rounds,
@@ -189,11 +189,12 @@ static void time_rounds(const struct tft_plan *plan, const struct tft_input *in,
     for (size_t k = 0; k < TFT_STAGES; k++)
         stages[k].seconds = (double)INFINITY;
     for (size_t round = 0; round < rounds; round++) {
-        tft_plan_group(plan, in, round % GROUPS * TFT_TOGETHER, TFT_TOGETHER, 0, acts);
+        tft_plan_group(plan, in, round % GROUPS * TFT_GROUP_MAX, plan->group, 0, acts);
         for (size_t k = 0; k < TFT_STAGES; k++) {
             const double start_s = now_s();
             run_stage(plan, in, k, acts);
-            stages[k].seconds = fmin(stages[k].seconds, (now_s() - start_s) / TFT_TOGETHER);
+            const double series = (double)(k == 0 ? (size_t)TFT_GROUP_MAX : plan->group);
+            stages[k].seconds = fmin(stages[k].seconds, (now_s() - start_s) / series);
         }
     }
 }
@@ -205,7 +206,7 @@ enum fw_status tft_stages_time(const struct tft_plan *plan, size_t rounds,
     struct tft_plan_acts acts;
     tft_stages_count(plan, stages);
     enum fw_status status =
-        tft_input_make(plan->model, (size_t)GROUPS * TFT_TOGETHER, 1, &made, err);
+        tft_input_make(plan->model, (size_t)GROUPS * TFT_GROUP_MAX, 1, &made, err);
     if (status != FW_OK)
         return status;
     const size_t e = made.in.history_steps, d = made.in.horizon_steps;
@@ -272,21 +273,18 @@ static double best_rate(float (*burst)(void), double lanes)
     return best;
 }
 
-double tft_peak_flops(void)
+double tft_peak_flops(enum tft_set set)
 {
-    double peak = 0.0;
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        peak = best_rate(burst_avx2, 8.0);
-    if (__builtin_cpu_supports("avx512f"))
-        peak = fmax(peak, best_rate(burst_avx512, 16.0));
-    return peak > 0.0 ? peak : (double)NAN;
+    if (!tft_set_runs(set) || set == TFT_SET_PLAIN)
+        return (double)NAN;
+    return set == TFT_SET_AVX512 ? best_rate(burst_avx512, 16.0) : best_rate(burst_avx2, 8.0);
 }
 
 #else
 
-double tft_peak_flops(void)
+double tft_peak_flops(enum tft_set set)
 {
+    (void)set;
     return (double)NAN;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "tft/forward.h"
+#include "tft/kernels/set.h"
 #include "tft/model.h"
 #include "tft/net.h"
 #include "tft/plan.h"
@@ -44,8 +45,8 @@ FW_MUST_CHECK enum fw_status tft_stages_time(const struct tft_plan *plan, size_t
 double tft_flop_as_written(const struct tft_net *net, size_t history_steps, size_t horizon_steps);
 double tft_model_flop(const struct tft_model *model); /* at the model's full lengths */
 
-/* Fused multiply-adds of one core, measured for some tens of milliseconds, in operations a second;
- * NaN where there are none. */
-double tft_peak_flops(void);
+/* Fused multiply-adds of one core with the registers of one set, measured for some tens of
+ * milliseconds, in operations a second; NaN for plain C, where the compiler chooses. */
+double tft_peak_flops(enum tft_set set);
 
 #endif

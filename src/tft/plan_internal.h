@@ -16,13 +16,21 @@ struct tft_plan_selection {
     struct tft_curve *curves;
     struct tft_dense_flat flat;       /* where there is more than one variable */
     const float *flat_first;          /* (hidden + n): what stands without any variable */
-    const float **flat_category_rows; /* (n_categoricals): (classes, hidden + n) */
+    const float **flat_category_rows; /* (n_categoricals): (classes, category stride) */
 };
+
+/* Floats from one category's row to the next: kernels read whole registers. */
+static inline size_t tft_plan_category_stride(size_t outputs)
+{
+    return (outputs + TFT_TILE - 1) / TFT_TILE * TFT_TILE;
+}
 
 struct tft_plan {
     const struct tft_model *model;
     const struct tft_tiles *tiles;
-    size_t width; /* hidden, rounded up to TFT_UNITS */
+    size_t width;  /* hidden, rounded up to whole groups of units */
+    size_t group;  /* series that go through the stages together: TOGETHER or GROUP_MAX */
+    size_t packed; /* series in one pack: 1 or the whole group */
     struct tft_plan_selection stat, side[TFT_SIDES];
     struct tft_dense_grn context[TFT_CONTEXTS];
     struct tft_recurrence lstm[TFT_SIDES][TFT_LAYERS_MAX];
@@ -34,55 +42,89 @@ struct tft_plan {
     void **blocks; /* everything above that was allocated */
 };
 
-/* One series of a group. P = its padded steps: history in whole tiles, then horizon in whole tiles.
- */
+enum {
+    /* Whole rounds of the LSTM of which the contexts are made in one tile: the largest group. */
+    TFT_GROUP_MAX = TFT_TILE / TFT_TOGETHER * TFT_TOGETHER,
+    /* Tiles of steps that go through one variable's table at a time: the table's hot part and the
+     * rows that it is added to share the first cache. */
+    TFT_SELECTED_TOGETHER = 12,
+};
+
 struct tft_plan_series {
-    size_t history, horizon;
-    const int32_t *history_codes, *horizon_codes;
-    const float *history_reals, *horizon_reals;
+    size_t steps[TFT_SIDES];
+    size_t at[TFT_SIDES]; /* where they begin among its pack's */
+    const int32_t *codes[TFT_SIDES];
+    const float *reals[TFT_SIDES];
     const float *context[TFT_CONTEXTS]; /* (hidden) */
-    float *selected;                    /* (P, width) */
-    float *recurrent;                   /* (P, width) */
+};
+
+/* Series whose steps share tiles: one long series, or a whole group of short ones, so that their
+ * last tiles are not half empty. First stands every series' history, then, in a new tile, every
+ * series' horizon. */
+struct tft_plan_pack {
+    size_t n;
+    const struct tft_plan_series *series;
+    size_t steps[TFT_SIDES];     /* of all of them */
+    size_t from[TFT_SIDES];      /* where they begin: 0; the history's in whole tiles */
+    size_t padded;               /* all of it in whole tiles */
+    float *selected, *recurrent; /* (padded, width) */
+    float *between[2];           /* likewise: what one layer hands to the next */
 };
 
 struct tft_plan_acts {
-    struct tft_plan_series series[TFT_TOGETHER];
+    struct tft_plan_series series[TFT_GROUP_MAX];
+    struct tft_plan_pack pack[TFT_TOGETHER];
+    size_t n, packs;                                 /* series and packs of the group at hand */
     struct tft_vsn_acts vsn;                         /* of one row: numbers outside their tables */
-    float *contexts;                                 /* (TILE series, CONTEXTS, hidden) */
+    float *contexts;                                 /* (GROUP_MAX, CONTEXTS, hidden) */
     float *static_rows, *static_tile, *context_tile; /* (TILE, width), (hidden, TILE) twice */
-    float *numbers, *flat_in, *work, *weights, *shares, *first; /* of a tile */
-    int32_t *at;
-    float *between[2]; /* (TOGETHER, P, width): what one layer hands to the next */
-    float *h, *c;      /* (TOGETHER, layers, width) */
+    float *numbers, *weights;                        /* of some tiles: (tiles, variables, TILE) */
+    float *flat_in, *work;                           /* of one */
+    float *first; /* (pack, first_stride): a first layer's constant, series by series */
+    size_t first_stride;
+    float *h, *c; /* (group, layers, width) */
     float *recurrent_tile, *selected_tile;
+    /* of a pack */
     float *gated, *enriched, *q, *k, *head, *v, *seen, *attended, *attended_gated, *fed_forward,
         *final, *raw;
-    size_t padded; /* P at most */
 };
 
 void tft_plan_carve(struct tft_carver *carver, const struct tft_plan *plan, size_t history_steps,
                     size_t horizon_steps, struct tft_plan_acts *acts);
 
-/* acts->contexts of series `from` and following of `in`, at most TILE: they do not depend on steps,
- * so that series are the tile's lanes. */
+static inline size_t tft_plan_tiles(size_t steps)
+{
+    return (steps + TFT_TILE - 1) / TFT_TILE;
+}
+
+/* acts->contexts of series `from` and following of `in`, at most GROUP_MAX: they do not depend on
+ * steps, so that series are the tile's lanes. */
 void tft_plan_contexts(const struct tft_plan *plan, const struct tft_input *in, size_t from,
                        size_t n, struct tft_plan_acts *acts);
-/* Points the group at series `from` and following of `in`, whose contexts begin at place `at` of
- * acts->contexts. */
+/* Makes series `from` and following of `in`, at most plan->group, the group at hand; their contexts
+ * begin at place `at` of acts->contexts. */
 void tft_plan_group(const struct tft_plan *plan, const struct tft_input *in, size_t from, size_t n,
                     size_t at, struct tft_plan_acts *acts);
 
-/* The other stages, for the first n of acts->series. */
-void tft_plan_select(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n);
-void tft_plan_recur(const struct tft_plan *plan, struct tft_plan_acts *acts, size_t n);
-/* Of one series: the gate after the LSTM and the enrichment; the attention; from there to
+/* The other stages, for the group. */
+void tft_plan_select(const struct tft_plan *plan, struct tft_plan_acts *acts);
+void tft_plan_recur(const struct tft_plan *plan, struct tft_plan_acts *acts);
+/* Of one pack: the gate after the LSTM and the enrichment; the attention; from there to
  * acts->raw. */
 void tft_plan_enrich(const struct tft_plan *plan, struct tft_plan_acts *acts,
-                     const struct tft_plan_series *s);
+                     const struct tft_plan_pack *pack);
 void tft_plan_attend(const struct tft_plan *plan, struct tft_plan_acts *acts,
-                     const struct tft_plan_series *s);
+                     const struct tft_plan_pack *pack);
 void tft_plan_finish(const struct tft_plan *plan, struct tft_plan_acts *acts,
-                     const struct tft_plan_series *s);
+                     const struct tft_plan_pack *pack);
+
+/* The series of each lane of the tile that begins at step `from` of a side; lanes beyond the side's
+ * steps repeat the first. Returns how many lanes there are. */
+size_t tft_plan_lanes(const struct tft_plan_pack *pack, enum tft_side side, size_t from,
+                      const struct tft_plan_series *lane[TFT_TILE]);
+/* Rows (TILE) become a tile, y (n, TILE); one row for all of them is spread. */
+void tft_plan_spread(const struct tft_plan *plan, size_t n, const float *const row[TFT_TILE],
+                     float *y);
 
 /* Aligned floats that die with the plan, zeroed; NULL when there is no memory. */
 float *tft_plan_floats(struct tft_plan *plan, size_t n);

@@ -6,6 +6,8 @@
 #include "tft/kernels/kernels.h"
 #include "tft/net.h"
 
+#include <string.h>
+
 struct tft_run {
     const struct tft_kernels *k;
     const struct tft_net *net;
@@ -20,15 +22,22 @@ struct tft_carver {
     bool failed;         /* the arena is too small */
 };
 
-static inline float *tft_carve(struct tft_carver *carver, size_t n)
+/* Not zeroed. */
+static inline float *tft_carve_raw(struct tft_carver *carver, size_t n)
 {
     carver->bytes += (n * sizeof(float) + 63) / 64 * 64;
     if (carver->arena == NULL)
         return NULL;
-    float *floats = ARENA_FLOATS(carver->arena, n);
+    float *floats = arena_take_raw(carver->arena, n, sizeof *floats, 64);
     if (floats == NULL)
         carver->failed = true;
     return floats;
+}
+
+static inline float *tft_carve(struct tft_carver *carver, size_t n)
+{
+    float *floats = tft_carve_raw(carver, n);
+    return floats == NULL ? NULL : memset(floats, 0, n * sizeof *floats);
 }
 
 /* y = W x + b over rows, for a matrix of the block. */

@@ -28,34 +28,32 @@ static void lstm(size_t steps, size_t n, float *gates, const float *cells, const
     }
 }
 
-const struct tft_backward_kernels *tft_backward_plain(void)
-{
-    static const struct tft_backward_kernels plain = {
-        .name = "plain",
-        .outer_add = outer_add,
-        .sum_rows = body_sum_rows,
-        .elu = body_elu,
-        .glu = body_glu,
-        .layer_norm = body_layer_norm,
-        .softmax = body_softmax,
-        .lstm = lstm,
-        .drop = body_drop,
-        .add = body_add,
-    };
-    return &plain;
-}
+static const struct tft_backward_kernels plain = {
+    .name = "plain",
+    .outer_add = outer_add,
+    .sum_rows = body_sum_rows,
+    .elu = body_elu,
+    .glu = body_glu,
+    .layer_norm = body_layer_norm,
+    .softmax = body_softmax,
+    .lstm = lstm,
+    .drop = body_drop,
+    .add = body_add,
+};
 
-const struct tft_backward_kernels *tft_backward_avx2(void)
+const struct tft_backward_kernels *tft_backward_of(enum tft_set set)
 {
+    static const struct tft_backward_kernels *const tables[TFT_SETS] = {
+        [TFT_SET_PLAIN] = &plain,
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return tft_backward_avx2_table();
+        [TFT_SET_AVX2] = &tft_backward_avx2,
+        [TFT_SET_AVX512] = &tft_backward_avx512,
 #endif
-    return NULL;
+    };
+    return tft_set_runs(set) ? tables[set] : NULL;
 }
 
 const struct tft_backward_kernels *tft_backward_best(void)
 {
-    const struct tft_backward_kernels *avx2 = tft_backward_avx2();
-    return avx2 != NULL ? avx2 : tft_backward_plain();
+    return tft_backward_of(tft_set_best());
 }

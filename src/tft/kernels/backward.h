@@ -1,8 +1,10 @@
 /* The inner loops of the backward pass and of dropout, behind a table like that of kernels.h: plain
- * C is the definition, the AVX2 entries are held to it by tests/unit/tft/test_backward.c. Arrays
+ * C is the definition, the other sets are held to it by tests/unit/tft/test_backward.c. Arrays
  * are flat, row after row; "+=" means that the output is added to. */
 #ifndef FW_TFT_KERNELS_BACKWARD_H
 #define FW_TFT_KERNELS_BACKWARD_H
+
+#include "tft/kernels/set.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -47,9 +49,9 @@ struct tft_backward_kernels {
     void (*add)(size_t n, const float *x, float *y);
 };
 
-const struct tft_backward_kernels *tft_backward_plain(void);
-/* NULL when this build or this processor has no AVX2 and FMA. */
-const struct tft_backward_kernels *tft_backward_avx2(void);
+/* NULL when this build or this processor lacks the set; plain C runs anywhere. */
+const struct tft_backward_kernels *tft_backward_of(enum tft_set set);
+/* Of tft_set_best(). */
 const struct tft_backward_kernels *tft_backward_best(void);
 
 #endif

@@ -8,6 +8,8 @@
 #ifndef FW_TFT_KERNELS_KERNELS_H
 #define FW_TFT_KERNELS_KERNELS_H
 
+#include "tft/kernels/set.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,11 +60,9 @@ struct tft_kernels {
                    float *mean);
 };
 
-/* Readable C, on any machine. */
-const struct tft_kernels *tft_kernels_plain(void);
-/* AVX2 and FMA; NULL when this build or this processor has none. */
-const struct tft_kernels *tft_kernels_avx2(void);
-/* The fastest that this processor runs. Thread-safe; the same answer every time. */
+/* NULL when this build or this processor lacks the set; plain is readable C, on any machine. */
+const struct tft_kernels *tft_kernels_of(enum tft_set set);
+/* Of tft_set_best(). */
 const struct tft_kernels *tft_kernels_best(void);
 
 #endif

@@ -9,35 +9,41 @@
 #ifndef FW_TFT_KERNELS_TILES_H
 #define FW_TFT_KERNELS_TILES_H
 
+#include "tft/kernels/set.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
     TFT_TILE = 16,         /* steps */
-    TFT_PANEL = 6,         /* most outputs computed together */
-    TFT_UNITS = 8,         /* units in a group of the LSTM, floats in a part of a row */
     TFT_TOGETHER = 3,      /* series that the LSTM advances side by side */
     TFT_HEAD_SIZE_MAX = 64 /* largest head that attend() takes; its sums live on the stack */
 };
 
-/* y = W x + b, W cut into panels of outputs that are computed together. */
+/* y = W x + b, W cut into panels of outputs that are computed together, at most as many as the
+ * table says. */
 struct tft_dense {
     size_t n_in, n_out;
     const float *w; /* panel after panel: (n_in, outputs of the panel) */
     const float *b; /* (n_out) */
 };
 
-/* Panels for n outputs, and the outputs of one of them: as even as can be. */
-static inline size_t tft_panels(size_t n_out)
+/* Panels of at most `most` for n outputs, and the outputs of one of them: as even as can be. */
+static inline size_t tft_panels(size_t most, size_t n_out)
 {
-    return (n_out + TFT_PANEL - 1) / TFT_PANEL;
+    return (n_out + most - 1) / most;
 }
 
-static inline size_t tft_panel_size(size_t n_out, size_t panel)
+static inline size_t tft_panel_size(size_t most, size_t n_out, size_t panel)
 {
-    return n_out / tft_panels(n_out) + (panel < n_out % tft_panels(n_out));
+    const size_t panels = tft_panels(most, n_out);
+    return n_out / panels + (panel < n_out % panels);
 }
+
+/* W (n_out, n_in) row after row, times factor -> panels (n_in * n_out). */
+void tft_panels_fill(size_t most, size_t n_in, size_t n_out, const float *w, float factor,
+                     float *panels);
 
 struct tft_dense_norm {
     size_t n;
@@ -68,17 +74,22 @@ struct tft_dense_flat {
 };
 
 /* A function of one number on [low, high], as cubics: at every node its value and its slope times
- * the distance of nodes, `width` floats each. */
+ * the width of a cell, `width` floats each. Cells are even; where the function bends, one is cut
+ * into even parts, a power of two of them. Cells in a unit are a power of two and low is a whole
+ * number of cells, so that a number's place within its part is exact. */
 struct tft_curve {
     float low, high, per_unit; /* cells in a unit */
     size_t cells;
-    const float *nodes; /* (cells + 1, 2, width) */
+    const int32_t *first; /* (cells): number of the first node * CURVE_POWERS + power of two */
+    const float *nodes;   /* (parts + 1, 2, width) */
 };
+enum { TFT_CURVE_POWERS = 16 };
 
+/* In groups of as many units, G, as the table says. */
 struct tft_recurrence {
-    size_t n, width; /* units; the same rounded up to TFT_UNITS */
-    const float *w;  /* (width / 8, n + n, 4, 8): input's rows, then the last output's */
-    const float *b;  /* (width / 8, 4, 8): both biases */
+    size_t n, width; /* units; the same rounded up to whole groups */
+    const float *w;  /* (width / G, n + n, 4, G): input's rows, then the last output's */
+    const float *b;  /* (width / G, 4, G): both biases */
 };
 
 /* One series of a recurrence: x, y (steps, width); h, c (width) in: the state before, out: after.
@@ -88,8 +99,20 @@ struct tft_sequence {
     float *y, *h, *c;
 };
 
+/* Queries and the keys that they see: all n_keys of a first stretch, and of a second, which are the
+ * queries' own steps, those before each. Both stretches lie in tiles, from lane `start` of the
+ * first on; other lanes may be another series'. q, k (tiles, heads * size, TILE), so scaled that
+ * their product is a power of two; v (tiles, size, TILE); size at most HEAD_SIZE_MAX. q and y are
+ * in the tiles of the second stretch. */
+struct tft_asked {
+    size_t heads, size, queries, n_keys, start[2];
+    const float *q, *k[2], *v[2];
+};
+
 struct tft_tiles {
     const char *name;
+    size_t panel; /* most outputs of a matrix computed together */
+    size_t units; /* units in a group of the LSTM; rows of units are whole groups */
 
     /* x (tiles, n_in, TILE) -> y (tiles, n_out, TILE). */
     void (*dense)(const struct tft_dense *d, size_t tiles, const float *x, float *y);
@@ -98,7 +121,8 @@ struct tft_tiles {
     void (*gate)(const struct tft_dense_gate *g, size_t tiles, const float *x, const float *skip,
                  float *work, float *y);
 
-    /* first: fc1's bias and the context's share (n_hidden). work (2 hidden + 2 n, TILE). */
+    /* first: fc1's bias and the context's share (n_hidden); or NULL, for one tile, where work
+     * begins with them for every step (n_hidden, TILE). work (2 hidden + 2 n, TILE). */
     void (*grn)(const struct tft_dense_grn *g, const float *first, size_t tiles, const float *x,
                 float *work, float *y);
 
@@ -107,35 +131,37 @@ struct tft_tiles {
     void (*flat)(const struct tft_dense_flat *f, const float *x, float *in, float *work,
                  float *weights);
 
-    /* Rows of a tile's steps: y (steps, width) += sum over n curves of weight * curve(x).  x,
-     * weights (n, TILE); at (n, TILE) and shares (n, 4, TILE) are room. Numbers outside their
-     * curve's range (NaN too) add nothing; returns whether there were any in these steps. */
-    bool (*curves)(size_t n, const struct tft_curve *curve, size_t width, size_t steps,
-                   const float *x, const float *weights, int32_t *at, float *shares, float *y);
+    /* y (steps, width) += weight * curve(x). x and weights: rows of TILE steps, `stride` floats
+     * from one tile's to the next. Numbers outside the curve's range (NaN too) add nothing; returns
+     * whether there were any. */
+    bool (*curve)(const struct tft_curve *c, size_t width, size_t steps, size_t stride,
+                  const float *x, const float *weights, float *y);
 
     /* 1 to TOGETHER series over the same number of steps. */
     void (*lstm)(const struct tft_recurrence *r, size_t series, size_t steps,
                  const struct tft_sequence *sequence);
 
-    /* x (TILE, width) rows -> y (n, TILE). */
-    void (*turn)(size_t n, size_t width, const float *x, float *y);
+    /* TILE rows, readable to n rounded up to whole registers, become (or are added to) y (n, TILE).
+     */
+    void (*turn)(size_t n, const float *const row[TFT_TILE], bool add, float *y);
 
-    /* Attention of `queries` steps in tiles over two stretches of keys in tiles, for heads of at
-     * most HEAD_SIZE_MAX. Query i sees n_keys[0] keys of the first and i of the second. q, k
-     * (tiles, heads * size, TILE), q and k so scaled that their product is a power of two; v
-     * (tiles, size, TILE), finite in the keys' tiles. head (tiles of
-     * both stretches, size, TILE): room. y (tiles, size, TILE): the heads' average. */
-    void (*attend)(size_t heads, size_t size, size_t queries, size_t n_keys, const float *q,
-                   const float *const k[2], const float *const v[2], float *head, float *y);
+    /* The attention of one series, the heads' average: y (tiles, size, TILE), of which only the
+     * queries' lanes are written. room: (tiles of both stretches, size, TILE). */
+    void (*attend)(const struct tft_asked *in, float *room, float *y);
 
     /* In place, one row of TILE floats: log(1 + e^x). */
     void (*softplus)(float *x);
+
+    /* Likewise what the others are made of, so that a test can measure it. */
+    struct {
+        void (*exp2)(float *x), (*exp2_short)(float *x), (*sigmoid)(float *x);
+        void (*elu)(float *x);
+    } parts;
 };
 
-/* Plain C, on any machine. */
-const struct tft_tiles *tft_tiles_plain(void);
-/* AVX2 and FMA; NULL when this build or this processor has none. */
-const struct tft_tiles *tft_tiles_avx2(void);
+/* NULL when this build or this processor lacks the set; plain C runs anywhere. */
+const struct tft_tiles *tft_tiles_of(enum tft_set set);
+/* Of tft_set_best(). */
 const struct tft_tiles *tft_tiles_best(void);
 
 #endif

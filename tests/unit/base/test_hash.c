@@ -138,6 +138,10 @@ static void test_arena(void **state)
         CHECK_NEAR("zeroed", doubles[i], 0, 0);
     float *floats = ARENA_FLOATS(&arena, 8);
     assert_int_equal((uintptr_t)floats % 64, 0);
+    const unsigned char *raw = arena_take_raw(&arena, 8, 1, 8);
+    assert_int_equal((uintptr_t)raw % 8, 0);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(raw[i], 0xaa);
     assert_null(ARENA_NEW(&arena, SIZE_MAX, double));
     assert_null(ARENA_NEW(&arena, arena_left(&arena) + 1, char));
     assert_non_null(ARENA_NEW(&arena, arena_left(&arena), char));

@@ -54,14 +54,10 @@ static void positive(float *x, size_t n)
         x[i] = 1.0f / (1.0f + expf(-x[i]));
 }
 
-static void test_twins(void **state)
+static void check_twins(const struct tft_backward_kernels *const k[2])
 {
-    (void)state;
-    const struct tft_backward_kernels *k[2] = {tft_backward_plain(), tft_backward_avx2()};
     static struct arrays x;
     struct fw_rng rng;
-    if (k[1] == NULL)
-        skip();
     fw_rng_init(&rng, 7);
     for (int round = 0; round < 300; round++) {
         const size_t rows = 1 + (size_t)fw_rng_below(&rng, 9), n = 1 + fw_rng_below(&rng, 40);
@@ -94,14 +90,10 @@ static void test_twins(void **state)
     }
 }
 
-static void test_lstm_twins(void **state)
+static void check_lstm(const struct tft_backward_kernels *const k[2])
 {
-    (void)state;
-    const struct tft_backward_kernels *k[2] = {tft_backward_plain(), tft_backward_avx2()};
     static struct arrays x;
     struct fw_rng rng;
-    if (k[1] == NULL)
-        skip();
     fw_rng_init(&rng, 8);
     for (size_t n = 1; n <= 20; n++) {
         fill_arrays(&rng, &x);
@@ -112,6 +104,19 @@ static void test_lstm_twins(void **state)
         check_floats("lstm", x.out[1], x.out[0], ROOM, 50.0, 1e-4);
         check_floats("lstm dh", x.more[1], x.more[0], ROOM, 50.0, 1e-4);
         check_floats("lstm dc", x.last[1], x.last[0], ROOM, 50.0, 1e-4);
+    }
+}
+
+static void test_twins(void **state)
+{
+    (void)state;
+    for (int set = TFT_SET_PLAIN + 1; set < TFT_SETS; set++) {
+        const struct tft_backward_kernels *const k[2] = {tft_backward_of(TFT_SET_PLAIN),
+                                                         tft_backward_of((enum tft_set)set)};
+        if (k[1] == NULL)
+            continue;
+        check_twins(k);
+        check_lstm(k);
     }
 }
 
@@ -382,9 +387,9 @@ static void test_random_networks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_twins), cmocka_unit_test(test_lstm_twins),
-        cmocka_unit_test(test_drop),  cmocka_unit_test(test_loss_rows),
-        cmocka_unit_test(test_adam),  cmocka_unit_test(test_random_networks),
+        cmocka_unit_test(test_twins),           cmocka_unit_test(test_drop),
+        cmocka_unit_test(test_loss_rows),       cmocka_unit_test(test_adam),
+        cmocka_unit_test(test_random_networks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,16 +10,15 @@
 #include "tft/run_file.h"
 #include "tft/safetensors.h"
 
-enum { CONFIGS = 40, VARS = 8, STEPS = 44, SERIES = 7, TARGETS = 3, SETS = 2 };
+enum { CONFIGS = 40, VARS = 8, STEPS = 44, SERIES = 7, TARGETS = 3 };
 
 /* Every set of kernels that this processor runs; returns how many. */
-static size_t kernel_sets(const struct tft_tiles *sets[SETS])
+static size_t kernel_sets(const struct tft_tiles *sets[TFT_SETS])
 {
-    const struct tft_tiles *const all[SETS] = {tft_tiles_plain(), tft_tiles_avx2()};
     size_t n = 0;
-    for (size_t i = 0; i < SETS; i++)
-        if (all[i] != NULL)
-            sets[n++] = all[i];
+    for (int set = 0; set < TFT_SETS; set++)
+        if (tft_tiles_of((enum tft_set)set) != NULL)
+            sets[n++] = tft_tiles_of((enum tft_set)set);
     return n;
 }
 
@@ -63,7 +62,7 @@ static void check_golden_plan(const char *set, const struct tft_model *m, struct
 
 static void check_golden(const char *set)
 {
-    const struct tft_tiles *tiles[SETS];
+    const struct tft_tiles *tiles[TFT_SETS];
     char path[GOLDEN_PATH_SIZE];
     struct tft_model *m = NULL;
     struct tft_plan *plan = NULL;
@@ -299,7 +298,7 @@ static void check_random(size_t index, const struct tft_tiles *tiles, struct fw_
 
 static void test_random_networks(void **state)
 {
-    const struct tft_tiles *tiles[SETS];
+    const struct tft_tiles *tiles[TFT_SETS];
     const size_t sets = kernel_sets(tiles);
     struct fw_rng rng;
     double worst = 0.0;

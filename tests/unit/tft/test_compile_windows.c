@@ -170,7 +170,6 @@ static void compare(const struct windows *w, const char *kernels, struct found f
 
 static void ten_thousand_windows(void **state)
 {
-    const struct tft_tiles *sets[] = {tft_tiles_plain(), tft_tiles_avx2()};
     struct tft_model *m = NULL;
     struct windows w;
     struct fw_error err;
@@ -180,16 +179,17 @@ static void ten_thousand_windows(void **state)
     make(m, &w);
     const struct tft_output out = {.prediction = w.plain};
     assert_int_equal(tft_forward_parallel(m, &w.in, &out, 2, NULL), FW_OK);
-    for (size_t s = 0; s < COUNT_OF(sets); s++) {
+    for (int set = 0; set < TFT_SETS; set++) {
+        const struct tft_tiles *tiles = tft_tiles_of((enum tft_set)set);
         struct tft_plan *plan;
         struct found found[KINDS] = {0};
-        if (sets[s] == NULL)
+        if (tiles == NULL)
             continue;
-        if (tft_compile_with(m, sets[s], &plan, &err) != FW_OK)
+        if (tft_compile_with(m, tiles, &plan, &err) != FW_OK)
             fail_msg("%s", err.text);
         assert_int_equal(tft_plan_run_parallel(plan, &w.in, 2, w.compiled, NULL), FW_OK);
-        compare(&w, sets[s]->name, found);
-        print_message("  %s kernels, %d windows\n", sets[s]->name, WINDOWS);
+        compare(&w, tiles->name, found);
+        print_message("  %s kernels, %d windows\n", tiles->name, WINDOWS);
         for (size_t k = 0; k < KINDS; k++)
             print_message("    %-18s %.2e of scale, %.2e of the answer; %zu not finite\n", kinds[k],
                           found[k].of_scale, found[k].of_answer, found[k].not_finite);

@@ -148,15 +148,15 @@ static void run_all(const struct tft_kernels *kernels)
 static void test_plain(void **state)
 {
     (void)state;
-    run_all(tft_kernels_plain());
+    run_all(tft_kernels_of(TFT_SET_PLAIN));
 }
 
-static void test_best(void **state)
+static void test_fast(void **state)
 {
     (void)state;
-    if (tft_kernels_best() == tft_kernels_plain())
-        skip();
-    run_all(tft_kernels_best());
+    for (int set = TFT_SET_PLAIN + 1; set < TFT_SETS; set++)
+        if (tft_kernels_of((enum tft_set)set) != NULL)
+            run_all(tft_kernels_of((enum tft_set)set));
 }
 
 /* One series at its own length against the rows of it in a padded activation (batch, steps, width).
@@ -268,7 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_best),
+        cmocka_unit_test(test_fast),
         cmocka_unit_test(test_intermediates),
         cmocka_unit_test(test_same_bits),
     };

@@ -34,9 +34,10 @@ static void check_twins(const char *name, const float *x, const float *y, size_t
         CHECK_NEAR(name, y[i], -77.0, 0.0);
 }
 
-static const struct tft_kernels *fast_or_skip(void)
+static const struct tft_kernels *fast_or_skip(void **state)
 {
-    const struct tft_kernels *fast = tft_kernels_avx2();
+    const enum tft_set *set = *state;
+    const struct tft_kernels *fast = tft_kernels_of(*set);
     if (fast == NULL)
         skip();
     return fast;
@@ -44,7 +45,7 @@ static const struct tft_kernels *fast_or_skip(void)
 
 static void test_linear(void **state)
 {
-    const struct tft_kernels *plain = tft_kernels_plain(), *fast = fast_or_skip();
+    const struct tft_kernels *plain = tft_kernels_of(TFT_SET_PLAIN), *fast = fast_or_skip(state);
     struct fw_rng rng;
     (void)state;
     fw_rng_init(&rng, 1);
@@ -69,7 +70,7 @@ static void test_linear(void **state)
 
 static void test_rows(void **state)
 {
-    const struct tft_kernels *plain = tft_kernels_plain(), *fast = fast_or_skip();
+    const struct tft_kernels *plain = tft_kernels_of(TFT_SET_PLAIN), *fast = fast_or_skip(state);
     struct fw_rng rng;
     (void)state;
     fw_rng_init(&rng, 2);
@@ -117,7 +118,7 @@ static void test_rows(void **state)
 
 static void test_lstm(void **state)
 {
-    const struct tft_kernels *plain = tft_kernels_plain(), *fast = fast_or_skip();
+    const struct tft_kernels *plain = tft_kernels_of(TFT_SET_PLAIN), *fast = fast_or_skip(state);
     enum { STEPS = 9 };
     struct fw_rng rng;
     (void)state;
@@ -148,7 +149,7 @@ static void test_lstm(void **state)
 
 static void test_attend(void **state)
 {
-    const struct tft_kernels *plain = tft_kernels_plain(), *fast = fast_or_skip();
+    const struct tft_kernels *plain = tft_kernels_of(TFT_SET_PLAIN), *fast = fast_or_skip(state);
     struct fw_rng rng;
     (void)state;
     fw_rng_init(&rng, 4);
@@ -237,14 +238,16 @@ static void test_ends(void **state)
         {"infinity",       INFINITY,  INFINITY, 1.0f},
         {"NaN",            NAN,       NAN,      NAN },
     };
-    const struct tft_kernels *const tables[] = {tft_kernels_plain(), tft_kernels_best()};
     (void)state;
-    for (size_t k = 0; k < COUNT_OF(tables); k++) {
+    for (int set = 0; set < TFT_SETS; set++) {
+        const struct tft_kernels *k = tft_kernels_of((enum tft_set)set);
+        if (k == NULL)
+            continue;
         for (size_t i = 0; i < COUNT_OF(rows); i++) {
             const float gates[2] = {1.0f, rows[i].x}, zero = 0.0f;
             float x = rows[i].x, y = -7.0f;
-            tables[k]->elu(1, &x);
-            tables[k]->glu_add(1, 1, gates, &zero, 1, &y);
+            k->elu(1, &x);
+            k->glu_add(1, 1, gates, &zero, 1, &y);
             CHECK_TRUE(rows[i].name, isnan(rows[i].elu) ? isnan(x) : x == rows[i].elu);
             CHECK_TRUE(rows[i].name,
                        isnan(rows[i].sigmoid) ? isnan(y) : fabsf(y - rows[i].sigmoid) < 1e-30f);
@@ -252,11 +255,22 @@ static void test_ends(void **state)
     }
 }
 
+#define TWIN(test, set)                                                                            \
+    {                                                                                              \
+#test ", " #set, test, NULL, NULL, (void *)&set                                            \
+    }
+#define TWINS(test) TWIN(test, avx2), TWIN(test, avx512)
+
 int main(void)
 {
+    static enum tft_set avx2 = TFT_SET_AVX2, avx512 = TFT_SET_AVX512;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear), cmocka_unit_test(test_rows),     cmocka_unit_test(test_lstm),
-        cmocka_unit_test(test_attend), cmocka_unit_test(test_accuracy), cmocka_unit_test(test_ends),
+        TWINS(test_linear),
+        TWINS(test_rows),
+        TWINS(test_lstm),
+        TWINS(test_attend),
+        cmocka_unit_test(test_accuracy),
+        cmocka_unit_test(test_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

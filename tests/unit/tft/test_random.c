@@ -502,9 +502,11 @@ static void test_random_networks(void **state)
         P = file;
         if (tft_model_load(bytes, size, json.data, json.len, NULL, &m, &err) != FW_OK)
             fail_msg("%s: %s", name, err.text);
-        const struct tft_kernels *const tables[] = {tft_kernels_plain(), tft_kernels_best()};
-        for (size_t k = 0; k < COUNT_OF(tables); k++) {
-            tft_model_use_kernels(m, tables[k]);
+        for (int set = 0; set < TFT_SETS; set++) {
+            const struct tft_kernels *kernels = tft_kernels_of((enum tft_set)set);
+            if (kernels == NULL)
+                continue;
+            tft_model_use_kernels(m, kernels);
             const double gap = compare(&c, m, &rng, name);
             CHECK_NEAR(name, gap, 0.0, 5e-5);
             worst = gap > worst ? gap : worst;
