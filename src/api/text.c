@@ -147,6 +147,44 @@ static char *write_scaled(char *at, uint64_t scaled, int decimals, int keep)
     return end;
 }
 
+/* The eight digits of a number below 10^8, the first in the lowest byte: halves, quarters and
+ * digits by multiplication, all of a kind at once. */
+static uint64_t eight_digits(uint32_t value)
+{
+    uint64_t x = value / 10000 | (uint64_t)(value % 10000) << 32;
+    uint64_t tens = x * 10486 >> 20 & UINT64_C(0x7f0000007f); /* by 100, below 10^4 */
+    x = tens | (x - 100 * tens) << 16;
+    tens = x * 103 >> 10 & UINT64_C(0x000f000f000f000f); /* by 10, below 100 */
+    return tens | (x - 10 * tens) << 8;
+}
+
+/* Eight bytes, of which the caller counts the first few. */
+static void store_digits(char *at, uint64_t digits)
+{
+    digits |= UINT64_C(0x3030303030303030);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    digits = __builtin_bswap64(digits);
+#endif
+    memcpy(at, &digits, sizeof digits);
+}
+
+/* write_scaled() for a number below 10^8 with less than eight decimals. */
+static char *write_short(char *at, uint32_t scaled, int decimals)
+{
+    const uint64_t digits = eight_digits(scaled);
+    const int whole = 8 - decimals;
+    const int zeros = digits != 0 ? __builtin_ctzll(digits) / 8 : whole;
+    const int first = zeros < whole ? zeros : whole - 1; /* "0.05" */
+    store_digits(at, digits >> 8 * first);
+    at += whole - first;
+    if (decimals == 0)
+        return at;
+    const uint64_t behind = digits >> 8 * whole;
+    *at++ = '.';
+    store_digits(at, behind);
+    return at + (behind != 0 ? 8 - __builtin_clzll(behind) / 8 : 1);
+}
+
 char *api_number_write(char *at, double value, int decimals)
 {
     static const double powers[API_DECIMALS_MAX + 1] = {1,   1e1, 1e2, 1e3, 1e4,
@@ -165,6 +203,8 @@ char *api_number_write(char *at, double value, int decimals)
     const uint64_t scaled = (uint64_t)(magnitude * powers[decimals] + 0.5);
     if (value < 0 && scaled != 0)
         *at++ = '-';
+    if (scaled < 100000000 && decimals < 8)
+        return write_short(at, (uint32_t)scaled, decimals);
     return write_scaled(at, scaled, decimals, decimals > 0 ? 1 : 0);
 }
 

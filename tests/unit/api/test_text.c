@@ -4,7 +4,9 @@
 
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void test_number_rows(void **state)
 {
@@ -39,6 +41,31 @@ static void test_number_rows(void **state)
             CHECK_STR(rows[i].name, text, rows[i].text);
         else
             CHECK_NEAR(rows[i].name, strtod(text, NULL) / rows[i].value, 1.0, 1e-12);
+    }
+}
+
+/* Digit by digit, whatever the way: those of the rounded number, zeros at the end cut. */
+static void test_number_digits(void **state)
+{
+    (void)state;
+    struct fw_rng rng;
+    fw_rng_init(&rng, 2);
+    for (int i = 0; i < 300000; i++) {
+        const int decimals = (int)fw_rng_below(&rng, API_DECIMALS_MAX + 1);
+        const uint64_t size = (uint64_t)pow(10.0, (double)fw_rng_below(&rng, 13));
+        const uint64_t scaled = fw_rng_below(&rng, size + 1);
+        const double power = pow(10.0, (double)decimals), value = (double)scaled / power;
+        char text[API_NUMBER_SIZE + 1], digits[32], wanted[48];
+        *api_number_write(text, i % 2 == 0 ? value : -value, decimals) = '\0';
+        snprintf(digits, sizeof digits, "%0*llu", decimals + 1, (unsigned long long)scaled);
+        const int whole = (int)strlen(digits) - decimals;
+        snprintf(wanted, sizeof wanted, "%s%.*s%s%s", i % 2 != 0 && scaled > 0 ? "-" : "", whole,
+                 digits, decimals > 0 ? "." : "", digits + whole);
+        for (size_t end = strlen(wanted);
+             decimals > 0 && wanted[end - 1] == '0' && wanted[end - 2] != '.';)
+            wanted[--end] = '\0';
+        if (strcmp(text, wanted) != 0)
+            fail_msg("%.17g with %d: %s, not %s", value, decimals, text, wanted);
     }
 }
 
@@ -114,9 +141,8 @@ static void test_time_pair(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_number_rows),
-        cmocka_unit_test(test_number_order),
-        cmocka_unit_test(test_zone_rows),
+        cmocka_unit_test(test_number_rows),  cmocka_unit_test(test_number_digits),
+        cmocka_unit_test(test_number_order), cmocka_unit_test(test_zone_rows),
         cmocka_unit_test(test_time_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
