@@ -20,6 +20,9 @@ void blend_medians(const float *value, const float *weight, size_t n, size_t cou
 void blend_weights(const float *loss, const float *prior, size_t n, float trust, float floor,
                    float *weight);
 
+/* Their logarithms without the priors: many are made before they are all taken at once. */
+void blend_exponents(const float *loss, size_t n, float trust, float floor, float *exponent);
+
 /* The share of a second opinion whose loss was `ratio` times that of the first on the same values:
  * a third when they are alike or nothing was measured. */
 float blend_share(float ratio, float trust);

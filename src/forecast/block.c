@@ -105,17 +105,28 @@ static void ask_model(struct metric_work *w, struct metric_blend *blends, size_t
         forecast_model_run_ladders(w->job->model, asked, ladders, maps, w->scratch, answers);
 }
 
+/* A fleet's tracks are in no cache: the next one is on its way while this one is used. */
+static void fetch(const struct track *track)
+{
+    enum { LINE_BYTES = 64 };
+    const char *at = (const char *)track;
+    for (size_t i = 0; track != NULL && i < sizeof *track; i += LINE_BYTES)
+        __builtin_prefetch(at + i);
+}
+
 static enum fw_status fill_paths(const struct metric_work *given,
                                  const int64_t newest[SCHEMA_METRICS_MAX], struct forecast *f)
 {
     struct metric_work w = *given;
     const size_t metrics = w.job->schema->count;
-    struct metric_blend *blends = ARENA_NEW(&w.scratch, metrics, struct metric_blend);
-    float *answers = ARENA_FLOATS(&w.scratch, metrics * 3 * FORECAST_HORIZON);
+    struct metric_blend *blends = ARENA_RAW(&w.scratch, metrics, struct metric_blend);
+    float *answers = ARENA_RAW(&w.scratch, metrics * 3 * FORECAST_HORIZON, float);
     assert(blends != NULL && answers != NULL);
     size_t pending = 0;
+    fetch(w.track->learned[0]);
     for (size_t m = 0; m < metrics; m++) {
         bool waits = false;
+        fetch(m + 1 < metrics ? w.track->learned[m + 1] : NULL);
         if (newest[m] < 0)
             continue;
         const enum fw_status status =

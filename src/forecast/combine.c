@@ -1,5 +1,7 @@
 #include "forecast/combine.h"
 
+#include "forecast/kernels/rows.h"
+
 #include <assert.h>
 #include <math.h>
 
@@ -16,22 +18,6 @@ static size_t choose(const struct forecast_candidate *candidates, size_t count)
     return best;
 }
 
-static float admit(const struct schema_metric *metric, float value)
-{
-    double inside = (double)value < metric->min ? metric->min : (double)value;
-    inside = inside > metric->max ? metric->max : inside;
-    return (float)(metric->integer ? nearbyint(inside) : inside);
-}
-
-static void order(float *low, float *middle, float *high)
-{
-    const float a = *low < *middle ? *low : *middle, b = *low < *middle ? *middle : *low;
-    const float c = *high;
-    *low = a < c ? a : c;
-    *high = b > c ? b : c;
-    *middle = c < a ? a : c < b ? c : b;
-}
-
 void forecast_combine(const struct forecast_candidate *candidates, size_t count,
                       const struct schema_metric *metric, struct forecast_path *path)
 {
@@ -43,14 +29,8 @@ void forecast_combine(const struct forecast_candidate *candidates, size_t count,
     path->coverage = chosen->coverage;
     path->scored = chosen->scored;
     path->model_share = chosen->model_share;
-    for (size_t i = 0; i < FORECAST_HORIZON; i++) {
-        float q[3];
-        for (size_t k = 0; k < 3; k++)
-            q[k] = admit(metric, chosen->quantiles[k * FORECAST_HORIZON + i]);
-        order(&q[0], &q[1], &q[2]);
-        path->p10[i] = q[0];
-        path->p50[i] = q[1];
-        path->p90[i] = q[2];
-    }
+    float *const out[3] = {path->p10, path->p50, path->p90};
+    row_kernels_best()->admit(FORECAST_HORIZON, chosen->quantiles, (float)metric->min,
+                              (float)metric->max, metric->integer, out);
     path->trend = (path->p50[FORECAST_HORIZON - 1] - path->current) / (float)FORECAST_HORIZON;
 }

@@ -31,8 +31,11 @@ struct daybook_place {
     float part;
 };
 struct daybook_place daybook_place(uint32_t step_s, int64_t step);
-/* Of n steps in a row. */
-void daybook_places(uint32_t step_s, int64_t first, size_t n, struct daybook_place *places);
+/* Of n steps in a row, bins counted from the first one's, which is returned. */
+int64_t daybook_places(uint32_t step_s, int64_t first, size_t n, int32_t *bins, float *parts);
+
+/* The bins alone, of steps that ascend. */
+void daybook_bins(uint32_t step_s, const int64_t *steps, size_t n, int64_t *bins);
 
 /* center: about the middle of the values; unit: what they differ by, about, positive. */
 void daybook_init(struct daybook *book, uint32_t step_s, float center, float unit);
@@ -43,10 +46,17 @@ float daybook_value(const struct daybook *book, uint16_t half);
 void daybook_put(struct daybook *book, int64_t bin, float value);
 /* NaN: missing, too old, or not there yet. */
 float daybook_at(const struct daybook *book, int64_t bin);
-/* daybook_at() of a bin's place on the `days` days before it, the newest first. */
-void daybook_days(const struct daybook *book, int64_t bin, size_t days, float *out);
+/* Of n bins in a row. */
+void daybook_row(const struct daybook *book, int64_t first, size_t n, float *out);
+/* Sums over the `days` days before each of n bins in a row; the k-th day before counts decay^(k -
+ * 1) in the weighted sum. Bins after `known` count nothing. */
+struct row_days;
+void daybook_sum_days(const struct daybook *book, int64_t first, size_t n, size_t days, float decay,
+                      int64_t known, const struct row_days *sums);
 /* Quantiles 0.1, 0.5, 0.9 at the time of day of a bin; NaN with fewer than four bins. */
 void daybook_climate(const struct daybook *book, int64_t bin, float out[3]);
+/* Of n bins in a row. */
+void daybook_climates(const struct daybook *book, int64_t first, size_t n, float *const out[3]);
 /* The same at a place between two bins. */
 void daybook_quantiles(const struct daybook *book, struct daybook_place place, float out[3]);
 

@@ -47,7 +47,7 @@ struct expert_view {
     uint32_t step_s;
 };
 
-enum { EXPERT_BINS_MAX = FORECAST_HORIZON + 4 };
+enum { EXPERT_BINS_MAX = FORECAST_HORIZON + 8 };
 
 /* The book at some bins in a row, from what was whole at an origin: mean of all days, of recent
  * days, a week before, and the quantiles. Kept from one question to the next: eight origins ask
@@ -60,20 +60,27 @@ struct expert_shelf {
     float climate[3][EXPERT_BINS_MAX];
 };
 
-/* Rows begin at the first horizon asked for. All zeros before the first question. */
+/* Rows begin at the first horizon asked for. Before the first question: expert_parts_init(). */
 struct expert_parts {
     float base[EXPERT_POINTS][FORECAST_HORIZON]; /* NaN: cannot be said */
     float signal[EXPERT_POINTS][FORECAST_HORIZON];
     float climate[3][FORECAST_HORIZON];              /* quantiles; NaN: cannot be said */
     float feature[RIDGE_FEATURES][FORECAST_HORIZON]; /* finite: 0 where nothing is known */
     struct {
-        struct expert_shelf here, there;
-        struct daybook_place place[FORECAST_HORIZON];
-        float usual[FORECAST_HORIZON]; /* at each horizon */
-        float
-            detail[FORECAST_HORIZON]; /* what the sharp mean of days has that a wide one has not */
+        struct expert_shelf shelf;
+        int32_t
+            bin[FORECAST_HORIZON];    /* where each horizon stands in the book, from the first's: */
+        float part[FORECAST_HORIZON]; /* so much of the way to the next */
+        float usual[FORECAST_HORIZON];
+        float wide[FORECAST_HORIZON]; /* mean of days, half an hour either way */
+        /* One step that was asked for alone: where what depends on it alone was read, in the window
+         * and in the book; 0: nowhere. */
+        int64_t day_at, book_at;
     } room;
 };
+
+/* For a new question: nothing is kept yet. Rows are left as they are. */
+void expert_parts_init(struct expert_parts *parts);
 
 /* For the horizons `from` to `to` (1 .. FORECAST_HORIZON). `origin` is an index of the sums with a
  * value at or before it (asserted). Nothing after the origin is looked at. */

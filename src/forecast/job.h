@@ -7,11 +7,13 @@
 
 #include "forecast/series.h"
 
-enum { JOB_DAYS = 3 };
+enum { JOB_DAYS = 3, JOB_STEPS_MAX = 96 };
 
-/* How far the step `ahead` (from 1) of the window's end stood out, on the map, on each of the days
- * before, upwards (sign 1) or downwards (-1): the median over the days, if every day's is more than
- * `least`; 0 otherwise, or with fewer than two days. */
-float job_stands_out(const struct series_sums *sums, int64_t ahead, float sign, float least);
+/* How far each of the n steps after the window's end stood out, on the map, on each of the days
+ * before, upwards and downwards: the median over the days, if every day's is more than `least` (n);
+ * 0 otherwise, or with fewer than two days. False: steps are too long for this, and nothing is
+ * written. n at most a day's steps less a half hour's (JOB_STEPS_MAX). */
+bool jobs_stand_out(const struct series_sums *sums, size_t n, const float *least, float *up,
+                    float *down);
 
 #endif

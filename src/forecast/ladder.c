@@ -1,5 +1,6 @@
 #include "forecast/ladder.h"
 
+#include "forecast/kernels/rows.h"
 #include "tft/kernels/vecmath.h"
 
 #include <assert.h>
@@ -13,7 +14,6 @@ const int ladder_ahead[LADDER_AHEAD] = {2, 4, 6, 12, 12, 12, 24, 24};
 
 enum { PAST_STEPS = 288, USUAL_DAYS = 7, USUAL_STRIDE = 6 };
 #define MOST 8.0
-static const float half_horizon = 0.5f * FORECAST_HORIZON;
 static const float place_most = 20.0f;
 static const double least_spread = 1e-6, least_width = 0.02; /* width: in spreads */
 
@@ -38,53 +38,37 @@ struct habit {
 
 static struct habit habit_of(const struct series_sums *s)
 {
+    const struct row_kernels *kernels = row_kernels_best();
     const double mean = series_mean(s, 0, (int64_t)s->n);
     const int64_t origin = (int64_t)s->n - 1;
-    double distance = 0.0, change = 0.0;
-    size_t n = 0, changes = 0, low = 0;
-    float last = NAN, least = INFINITY;
-    for (size_t t = 0; t < s->n; t++) {
-        const float z = s->mapped[t];
-        if (isnan(s->plain[t]))
-            continue;
-        distance += fabs((double)z - mean);
-        n++;
-        if (!isnan(last)) {
-            change += fabs((double)(z - last));
-            changes++;
-        }
-        low = z < least ? 1 : low + (z <= least);
-        least = z < least ? z : least;
-        last = z;
-    }
-    const double spread = distance / (double)(n > 0 ? n : 1);
-    return (struct habit){.spread = fmax(spread, least_spread),
-                          .noise = change / (double)(changes > 0 ? changes : 1),
-                          .floor_share = (double)low / (double)(n > 0 ? n : 1),
-                          .now = series_level(s, origin, 3),
-                          .hour = series_level(s, origin, 12),
-                          .level = series_level(s, origin, (int64_t)s->day)};
+    const size_t n = s->observed, changes = n > 1 ? n - 1 : 1;
+    const double spread = kernels->distance(n, s->observed_mapped, mean) / (double)n;
+    return (struct habit){
+        .spread = fmax(spread, least_spread),
+        .noise = kernels->change(n, s->observed_mapped) / (double)changes,
+        .floor_share = (double)kernels->least(n, s->observed_mapped) / (double)n,
+        .now = series_level(s, origin, 3),
+        .hour = series_level(s, origin, 12),
+        .level = series_level(s, origin, (int64_t)s->day),
+    };
 }
 
 static void build_band(const struct track_words *w, const struct habit *habit, struct ladder *out)
 {
-    const float floor = (float)(least_width * habit->spread);
-    for (size_t h = 0; h < FORECAST_HORIZON; h++) {
-        out->center[h] = w->blend[1][h];
-        const float below = w->blend[1][h] - w->blend[0][h];
-        const float above = w->blend[2][h] - w->blend[1][h];
-        out->below[h] = below > floor ? below : floor;
-        out->above[h] = above > floor ? above : floor;
-    }
+    memcpy(out->center, w->blend[1], sizeof out->center);
+    row_kernels_best()->widths(FORECAST_HORIZON, w->blend[0], (float)(least_width * habit->spread),
+                               out->below, out->above);
 }
 
 static void build_fixed(const struct track *t, const struct track_words *w,
                         const struct habit *habit, struct ladder *out)
 {
-    double width = 0.0;
+    const struct row_kernels *kernels = row_kernels_best();
+    const double width = 0.5 *
+                         (kernels->distance(FORECAST_HORIZON, out->below, 0.0) +
+                          kernels->distance(FORECAST_HORIZON, out->above, 0.0)) /
+                         FORECAST_HORIZON;
     size_t k = 0;
-    for (size_t h = 0; h < FORECAST_HORIZON; h++)
-        width += 0.5 * (double)(out->below[h] + out->above[h]) / FORECAST_HORIZON;
     out->fixed[k++] = squash(log1p((double)t->book.filled / (double)t->book.per_day));
     out->fixed[k++] = squash(log_of(habit->spread) + 1.0);
     out->fixed[k++] = squash(4.0 * habit->noise / habit->spread);
@@ -100,23 +84,35 @@ static void build_fixed(const struct track *t, const struct track_words *w,
     assert(k == LADDER_FIXED_INPUTS);
 }
 
-/* What is usual at these steps: the book of the days before, NaN when it has none. */
-static double usual_at(const struct track *t, const struct track_view *v, int64_t from, int64_t to)
+/* What is usual in each rung: mean of the book at some of its steps on the days before, NaN when it
+ * has none. */
+static void usual_of(const struct track *t, const struct track_view *v, double usual[LADDER_PAST])
 {
-    double sum = 0.0;
-    size_t n = 0;
-    for (int64_t i = from + 1; i < to; i += USUAL_STRIDE) {
-        const struct daybook_place place =
-            daybook_place(v->expert.step_s, v->expert.first_step + i);
-        float days[USUAL_DAYS];
-        daybook_days(&t->book, place.bin, USUAL_DAYS, days);
-        for (size_t day = 0; day < USUAL_DAYS; day++)
-            if (!isnan(days[day])) {
-                sum += (double)days[day];
-                n++;
-            }
+    enum { POINTS_MAX = PAST_STEPS / USUAL_STRIDE + LADDER_PAST, BINS_MAX = PAST_STEPS + 8 };
+    int64_t step[POINTS_MAX], bin[POINTS_MAX];
+    size_t points[LADDER_PAST], n = 0, p = 0;
+    float sums[4][BINS_MAX] ROW_UNSET;
+    const struct row_days days = {sums[0], sums[1], sums[2], sums[3]};
+    int64_t from = v->newest_step + 1 - PAST_STEPS;
+    for (size_t r = 0; r < LADDER_PAST; from += ladder_past[r], r++) {
+        for (int i = 1; i < ladder_past[r]; i += USUAL_STRIDE)
+            step[n++] = from + i;
+        points[r] = n;
     }
-    return n > 0 ? sum / (double)n : (double)NAN;
+    daybook_bins(v->expert.step_s, step, n, bin);
+    const size_t bins = ((size_t)(bin[n - 1] - bin[0]) + 8) / 8 * 8; /* whole registers */
+    assert(n <= POINTS_MAX && bins <= BINS_MAX);                     /* a step is a bin, or less */
+    for (size_t i = 0; i < 4; i++)
+        memset(sums[i], 0, bins * sizeof sums[i][0]);
+    daybook_sum_days(&t->book, bin[0], bins, USUAL_DAYS, 1.0f, t->book.newest, &days);
+    for (size_t r = 0; r < LADDER_PAST; r++) {
+        double sum = 0.0, count = 0.0;
+        for (; p < points[r]; p++) {
+            sum += (double)days.plain[bin[p] - bin[0]];
+            count += (double)days.count[bin[p] - bin[0]];
+        }
+        usual[r] = count > 0.0 ? sum / count : (double)NAN;
+    }
 }
 
 static void build_past(const struct track *t, const struct track_view *v, const struct habit *habit,
@@ -125,76 +121,49 @@ static void build_past(const struct track *t, const struct track_view *v, const 
     const struct series_sums *s = &v->sums;
     const int64_t n = (int64_t)s->n, day = (int64_t)s->day;
     int64_t from = n - PAST_STEPS;
+    double usual[LADDER_PAST];
+    usual_of(t, v, usual);
     for (size_t r = 0; r < LADDER_PAST; r++) {
         const int64_t to = from + ladder_past[r];
-        float high = -INFINITY, low = INFINITY, seen = 0.0f;
-        for (int64_t i = from < 0 ? 0 : from; i < to; i++)
-            if (!isnan(s->plain[i])) {
-                high = s->mapped[i] > high ? s->mapped[i] : high;
-                low = s->mapped[i] < low ? s->mapped[i] : low;
-                seen += 1.0f;
-            }
+        const int32_t first = s->seen[from < 0 ? 0 : from], end = s->seen[to < 0 ? 0 : to];
+        float high, low;
+        row_kernels_best()->extremes((size_t)(end - first), s->observed_mapped + first, &low,
+                                     &high);
         const double mean = series_mean(s, from, to);
         float *x = out->past[r];
         x[0] = squash((mean - habit->level) / habit->spread);
         x[1] = squash(((double)high - mean) / habit->spread);
         x[2] = squash((mean - (double)low) / habit->spread);
-        x[3] = squash((mean - usual_at(t, v, from, to)) / habit->spread);
+        x[3] = squash((mean - usual[r]) / habit->spread);
         x[4] = squash((mean - series_mean(s, from - day, to - day)) / habit->spread);
-        x[5] = seen / (float)ladder_past[r];
+        x[5] = (float)(end - first) / (float)ladder_past[r];
         from = to;
     }
 }
 
-/* What is said of every step, relative to the blend and its width; one row an input. */
-struct outlook {
-    float row[LADDER_AHEAD_INPUTS][FORECAST_HORIZON];
-};
-
-static void say_relative(const float *said, const struct ladder *out, const double *per_width,
-                         float *row)
-{
-    for (size_t h = 0; h < FORECAST_HORIZON; h++)
-        row[h] = squash(((double)said[h] - (double)out->center[h]) * per_width[h]);
-}
-
-static void build_outlook(const struct track_words *w, const struct habit *habit,
-                          const struct ladder *out, struct outlook *ahead)
-{
-    const double per_spread = 1.0 / habit->spread;
-    const float *persistence = w->said[1][EXPERT_PERSISTENCE];
-    double per_width[FORECAST_HORIZON];
-    float(*row)[FORECAST_HORIZON] = ahead->row;
-    for (size_t h = 0; h < FORECAST_HORIZON; h++)
-        per_width[h] = 1.0 / (0.5 * (double)(out->below[h] + out->above[h]));
-    for (size_t e = 0; e < EXPERT_COUNT; e++)
-        say_relative(w->said[1][e], out, per_width, *row++);
-    say_relative(w->said[0][EXPERT_CLIMATE], out, per_width, *row++);
-    say_relative(w->said[2][EXPERT_CLIMATE], out, per_width, *row++);
-    for (size_t h = 0; h < FORECAST_HORIZON; h++) {
-        const double center = (double)out->center[h];
-        row[0][h] = squash(-log_of(habit->spread * per_width[h]));
-        row[1][h] = squash(log_of((double)(out->above[h] / out->below[h])));
-        row[2][h] = squash((center - habit->now) * per_spread);
-        row[3][h] = squash((center - habit->level) * per_spread);
-        row[4][h] = (float)(int)(h + 1) / half_horizon - 1.0f;
-        row[5][h] = squash(((double)persistence[h] - habit->now) * per_width[h]);
-    }
-    assert(row + 6 == ahead->row + LADDER_AHEAD_INPUTS);
-}
-
+/* What is said of every step, relative to the blend and its width, and its mean in each rung. */
 static void build_ahead(const struct track_words *w, const struct habit *habit, struct ladder *out)
 {
-    struct outlook ahead;
-    build_outlook(w, habit, out, &ahead);
-    for (size_t k = 0; k < LADDER_AHEAD_INPUTS; k++)
-        for (size_t r = 0, h = 0; r < LADDER_AHEAD; r++) {
-            const size_t end = h + (size_t)ladder_ahead[r];
-            double sum = 0.0;
-            for (; h < end; h++)
-                sum += (double)ahead.row[k][h];
-            out->ahead[r][k] = (float)(sum / ladder_ahead[r]);
-        }
+    const struct row_kernels *kernels = row_kernels_best();
+    float row[LADDER_AHEAD_INPUTS][FORECAST_HORIZON] ROW_UNSET;
+    float per_width[FORECAST_HORIZON] ROW_UNSET;
+    const struct row_band band = {.n = FORECAST_HORIZON,
+                                  .center = out->center,
+                                  .below = out->below,
+                                  .above = out->above,
+                                  .persistence = w->said[1][EXPERT_PERSISTENCE],
+                                  .spread = (float)habit->spread,
+                                  .now = (float)habit->now,
+                                  .level = (float)habit->level};
+    _Static_assert(LADDER_AHEAD_INPUTS == EXPERT_COUNT + 2 + 6, "what is said, and the band");
+    kernels->band(&band, per_width, row[EXPERT_COUNT + 2]);
+    for (size_t e = 0; e < EXPERT_COUNT + 2; e++) {
+        const float *said =
+            e < EXPERT_COUNT ? w->said[1][e] : w->said[2 * (e - EXPERT_COUNT)][EXPERT_CLIMATE];
+        kernels->relative(FORECAST_HORIZON, said, out->center, per_width, row[e]);
+    }
+    kernels->stretch_means(LADDER_AHEAD_INPUTS, FORECAST_HORIZON, row[0], LADDER_AHEAD,
+                           ladder_ahead, out->ahead[0]);
 }
 
 void ladder_build(const struct track *t, const struct track_view *v, const struct track_words *w,
@@ -299,23 +268,26 @@ static float middle_of(size_t rung)
 void ladder_quantiles(const struct ladder *ladder, const struct series_map *map,
                       const float *answer, float *quantiles)
 {
+    const struct row_kernels *kernels = row_kernels_best();
+    float place[FORECAST_HORIZON] ROW_UNSET, mapped[LADDER_QUANTILES][FORECAST_HORIZON] ROW_UNSET;
+    struct row_pieces pieces = {.per_step = {0.0f}};
     bool finite = true;
     for (size_t i = 0; i < (size_t)LADDER_AHEAD * LADDER_QUANTILES; i++)
         finite = finite && isfinite(answer[i]);
-    float middle[LADDER_AHEAD];
+    _Static_assert((int)LADDER_AHEAD == (int)ROW_PIECES, "a line has a piece a rung");
     for (size_t r = 0; r < LADDER_AHEAD; r++)
-        middle[r] = middle_of(r);
-    for (size_t h = 0, r = 0; h < FORECAST_HORIZON; h++) {
-        while (r + 1 < LADDER_AHEAD && middle[r + 1] <= (float)h)
-            r++;
-        const size_t next = r + 1 < LADDER_AHEAD ? r + 1 : r;
-        const float past = (float)h - middle[r];
-        const float part = next == r || past < 0.0f ? 0.0f : past / (middle[next] - middle[r]);
-        for (size_t q = 0; q < LADDER_QUANTILES; q++) {
-            const float here = answer[r * LADDER_QUANTILES + q];
-            const float place = here + part * (answer[next * LADDER_QUANTILES + q] - here);
-            quantiles[q * FORECAST_HORIZON + h] = finite ? ladder_mapped(ladder, h, place) : NAN;
+        pieces.at[r] = middle_of(r);
+    for (size_t r = 0; r + 1 < LADDER_AHEAD; r++)
+        pieces.per_step[r] = 1.0f / (pieces.at[r + 1] - pieces.at[r]);
+    for (size_t q = 0; q < LADDER_QUANTILES; q++) {
+        struct row_line line;
+        for (size_t r = 0; r <= LADDER_AHEAD; r++) {
+            const size_t rung = r < LADDER_AHEAD ? r : r - 1;
+            line.value[r] = finite ? answer[rung * LADDER_QUANTILES + q] : NAN;
         }
+        kernels->lines(&pieces, 1, &line, FORECAST_HORIZON, place);
+        kernels->places(FORECAST_HORIZON, ladder->center, ladder->below, ladder->above, place,
+                        mapped[q]);
     }
-    series_back_all(map, (size_t)LADDER_QUANTILES * FORECAST_HORIZON, quantiles, quantiles);
+    series_back_all(map, (size_t)LADDER_QUANTILES * FORECAST_HORIZON, mapped[0], quantiles);
 }

@@ -15,7 +15,7 @@ size_t metric_scratch_bytes(size_t steps, size_t metrics)
     const size_t study = statistical_scratch_bytes(steps), series = series_scratch_bytes(steps);
     const size_t answers = metrics * 3 * FORECAST_HORIZON * sizeof(float);
     return (study > series ? study : series) + metrics * sizeof(struct metric_blend) + answers +
-           256;
+           512;
 }
 
 static const float *column_of(const struct metric_work *w, size_t metric)

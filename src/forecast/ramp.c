@@ -1,5 +1,7 @@
 #include "forecast/ramp.h"
 
+#include "forecast/kernels/rows.h"
+
 #include <math.h>
 
 /* Stretches that are tried. */
@@ -53,27 +55,47 @@ static struct fit fit_line(const struct sums_back *s, int width)
     return fit;
 }
 
+/* Adds the steps [from, to) before the origin: x counts back from it. */
+static void add_steps(const struct series_sums *sums, int64_t from, int64_t to, double reference,
+                      struct sums_back *s)
+{
+    const int64_t origin = (int64_t)sums->n - 1, oldest = origin - (to - 1);
+    const double n = (double)(to - from);
+    if (sums->seen[origin - from + 1] - sums->seen[oldest] == to - from) { /* no gap */
+        const struct row_moments m =
+            row_kernels_best()->moments((size_t)(to - from), sums->plain + oldest, reference);
+        const double farthest = (double)(to - 1), nearest = (double)from;
+        s->n += n;
+        s->x += 0.5 * n * (farthest + nearest);
+        s->xx += n * (farthest * farthest + farthest * nearest + nearest * nearest) / 3.0 +
+                 n * (farthest - nearest) / 6.0;
+        s->y += m.y;
+        s->xy += farthest * m.y - m.xy;
+        s->yy += m.yy;
+        return;
+    }
+    for (int64_t back = from; back < to; back++) {
+        if (isnan(sums->plain[origin - back]))
+            continue;
+        const double x = (double)back, y = (double)sums->plain[origin - back] - reference;
+        s->n += 1.0;
+        s->x += x;
+        s->xx += x * x;
+        s->y += y;
+        s->xy += x * y;
+        s->yy += y * y;
+    }
+}
+
 /* One fit a width, from one walk back. Levels are relative to the newest value. */
 static void fit_all(const struct series_sums *sums, int64_t newest, struct fit fits[WIDTHS])
 {
-    const int64_t origin = (int64_t)sums->n - 1;
     const double reference = (double)sums->plain[newest];
     struct sums_back s = {0};
-    size_t k = 0;
-    for (int64_t t = origin; t >= 0 && k < WIDTHS; t--) {
-        if (!isnan(sums->plain[t])) {
-            const double x = (double)(origin - t), y = (double)sums->plain[t] - reference;
-            s.n += 1.0;
-            s.x += x;
-            s.xx += x * x;
-            s.y += y;
-            s.xy += x * y;
-            s.yy += y * y;
-        }
-        if (origin - t + 1 == widths[k]) {
-            fits[k] = fit_line(&s, widths[k]);
-            k++;
-        }
+    int64_t from = 0;
+    for (size_t k = 0; k < WIDTHS && widths[k] <= (int64_t)sums->n; from = widths[k++]) {
+        add_steps(sums, from, widths[k], reference, &s);
+        fits[k] = fit_line(&s, widths[k]);
     }
 }
 

@@ -1,6 +1,6 @@
 #include "forecast/series.h"
 
-#include "tft/kernels/vecmath.h"
+#include "forecast/kernels/rows.h"
 
 #include <assert.h>
 #include <math.h>
@@ -65,110 +65,115 @@ struct series_map series_map_young(const struct series *series)
     return map_with(series, shift_share_young);
 }
 
-/* Rounding on the way there and back: the bound itself went in if no more is left. */
-static const float bound_share = 4e-6f;
-
-/* A map in single precision: sign 1 from the lower bound, -1 from the upper. */
-struct scale {
-    float bound, shift, sign, limit;
-};
-
-static struct scale scale_of(const struct series_map *map)
+static struct row_scale scale_of(const struct series_map *map)
 {
-    return (struct scale){.bound = (float)map->bound,
-                          .shift = (float)map->shift,
-                          .sign = map->scale == SERIES_LOG ? 1.0f : -1.0f,
-                          .limit = (float)map->limit};
-}
-
-static inline float scale_to(struct scale s, float value)
-{
-    const float distance = s.sign * (value - s.bound);
-    const float z = s.sign * tft_log((distance > 0.0f ? distance : 0.0f) + s.shift);
-    return isnan(value) ? value : z;
-}
-
-static inline float scale_back(struct scale s, float mapped)
-{
-    const float z = s.sign * mapped;
-    const float distance = tft_exp(z < s.limit ? z : s.limit) - s.shift;
-    const float value =
-        s.bound + s.sign * (fabsf(distance) < bound_share * s.shift ? 0.0f : distance);
-    return isnan(mapped) ? mapped : value;
+    return (struct row_scale){.bound = (float)map->bound,
+                              .shift = (float)map->shift,
+                              .sign = map->scale == SERIES_LOG ? 1.0f : -1.0f,
+                              .limit = (float)map->limit};
 }
 
 double series_to(const struct series_map *map, double value)
 {
-    return map->scale == SERIES_PLAIN ? value : (double)scale_to(scale_of(map), (float)value);
+    float mapped = (float)value;
+    if (map->scale == SERIES_PLAIN)
+        return value;
+    row_kernels_plain()->to(scale_of(map), 1, &mapped, &mapped);
+    return (double)mapped;
 }
 
 double series_back(const struct series_map *map, double mapped)
 {
-    return map->scale == SERIES_PLAIN ? mapped : (double)scale_back(scale_of(map), (float)mapped);
+    float value = (float)mapped;
+    if (map->scale == SERIES_PLAIN)
+        return mapped;
+    row_kernels_plain()->back(scale_of(map), 1, &value, &value);
+    return (double)value;
 }
 
 void series_to_all(const struct series_map *map, size_t n, const float *values, float *mapped)
 {
-    const struct scale s = scale_of(map);
     if (map->scale == SERIES_PLAIN)
         memmove(mapped, values, n * sizeof *mapped);
     else
-        for (size_t i = 0; i < n; i++)
-            mapped[i] = scale_to(s, values[i]);
+        row_kernels_best()->to(scale_of(map), n, values, mapped);
 }
 
 void series_back_all(const struct series_map *map, size_t n, const float *mapped, float *values)
 {
-    const struct scale s = scale_of(map);
     if (map->scale == SERIES_PLAIN)
         memmove(values, mapped, n * sizeof *values);
     else
-        for (size_t i = 0; i < n; i++)
-            values[i] = scale_back(s, mapped[i]);
+        row_kernels_best()->back(scale_of(map), n, mapped, values);
 }
 
 size_t series_scratch_bytes(size_t steps)
 {
-    return (steps + 1) * (sizeof(float) + 2 * sizeof(int32_t) + sizeof(double)) + 64 * 16;
+    return (steps + 1) * (3 * sizeof(float) + 2 * sizeof(int32_t) + sizeof(double)) + 64 * 16;
+}
+
+/* Without a gap everything is a loop over rows. */
+static void sum_whole(struct series_sums *out)
+{
+    row_kernels_best()->number(out->n, 0, out->newest);
+    row_kernels_best()->number(out->n, 1, out->seen + 1);
+    row_kernels_best()->running_sums(out->n, out->mapped, out->sum);
+    out->observed = out->n;
+    out->observed_plain = out->plain;
+    out->observed_mapped = out->mapped;
+}
+
+static void sum_gappy(struct series_sums *out, struct arena *arena)
+{
+    float *plain = ARENA_RAW(arena, out->n, float), *mapped = ARENA_RAW(arena, out->n, float);
+    double sum = 0.0;
+    int32_t seen = 0, last = -1;
+    assert(plain != NULL && mapped != NULL);
+    for (size_t t = 0; t < out->n; t++) {
+        if (isnan(out->plain[t])) {
+            out->mapped[t] = 0.0f;
+        } else {
+            plain[seen] = out->plain[t];
+            mapped[seen++] = out->mapped[t];
+            sum += (double)out->mapped[t];
+            last = (int32_t)t;
+        }
+        out->newest[t] = last;
+        out->seen[t + 1] = seen;
+        out->sum[t + 1] = sum;
+    }
+    out->observed = (size_t)seen;
+    out->observed_plain = plain;
+    out->observed_mapped = mapped;
 }
 
 void series_prepare(const struct series *series, const struct series_map *map, struct arena *arena,
                     struct series_sums *out)
 {
     const size_t n = series->steps;
+    const struct row_kernels *kernels = row_kernels_best();
     assert(n >= 1 && n <= SERIES_STEPS_MAX && series->step_s >= 1);
     *out = (struct series_sums){
         .n = n,
         .plain = series->values,
-        .mapped = ARENA_NEW(arena, n, float),
-        .newest = ARENA_NEW(arena, n, int32_t),
-        .seen = ARENA_NEW(arena, n + 1, int32_t),
-        .sum = ARENA_NEW(arena, n + 1, double),
+        .mapped = ARENA_RAW(arena, n, float),
+        .newest = ARENA_RAW(arena, n, int32_t),
+        .seen = ARENA_RAW(arena, n + 1, int32_t),
+        .sum = ARENA_RAW(arena, n + 1, double),
         .day = (DAY_S + series->step_s / 2) / series->step_s,
         .half = HALF_HOUR_S / series->step_s,
     };
     assert(out->sum != NULL); /* the caller asked series_scratch_bytes() */
     series_to_all(map, n, series->values, out->mapped);
-    double change = 0.0, sum = 0.0;
-    int32_t changes = 0, seen = 0, last = -1;
-    for (size_t t = 0; t < n; t++) {
-        const float v = series->values[t];
-        if (isnan(v)) {
-            out->mapped[t] = 0.0f;
-        } else {
-            if (last >= 0) {
-                change += fabs((double)v - (double)series->values[last]);
-                changes++;
-            }
-            last = (int32_t)t;
-            seen++;
-            sum += (double)out->mapped[t];
-        }
-        out->newest[t] = last;
-        out->seen[t + 1] = seen;
-        out->sum[t + 1] = sum;
-    }
-    out->step_mean = changes > 0 ? change / (double)changes : 0.0;
+    out->seen[0] = 0;
+    out->sum[0] = 0.0;
+    if (kernels->missing(n, series->values) == 0)
+        sum_whole(out);
+    else
+        sum_gappy(out, arena);
+    if (out->observed > 1)
+        out->step_mean =
+            kernels->change(out->observed, out->observed_plain) / (double)(out->observed - 1);
 }
 
 /* Adds the stretch [from, to), clipped, to *sum and *seen. */
@@ -232,6 +237,11 @@ double series_slope(const struct series_sums *s, int64_t at)
     const int64_t steps = (int64_t)(s->half * SLOPE_S / HALF_HOUR_S);
     const int64_t from = at - (steps > SLOPE_STEPS_MIN ? steps : SLOPE_STEPS_MIN);
     const double limit = break_steps * s->step_mean;
+    if (from >= 0 && s->seen[at + 1] - s->seen[from + 1] == at - from) { /* no gap */
+        double slope;
+        if (row_kernels_best()->slope((size_t)(at - from), s->plain + from + 1, limit, &slope))
+            return slope;
+    }
     double n = 0.0, x = 0.0, xx = 0.0, y = 0.0, xy = 0.0;
     int64_t i = s->newest[at];
     const double newest = i >= 0 ? (double)s->plain[i] : 0.0;

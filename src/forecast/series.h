@@ -60,10 +60,12 @@ struct series_sums {
     int32_t *newest;    /* (n) index of the newest observed value at or before t, -1: none */
     int32_t *seen;      /* (n + 1) observed values before t */
     double *sum;        /* (n + 1) of mapped */
-    size_t day;         /* steps of a day */
-    size_t half;        /* steps of half an hour */
-    double step_mean;   /* mean absolute change between neighbouring observations; 0: none */
-    bool young;         /* for study.c, set by its caller: no day was seen twice */
+    size_t observed;    /* values, and they in a row without the missing ones: */
+    const float *observed_plain, *observed_mapped;
+    size_t day;       /* steps of a day */
+    size_t half;      /* steps of half an hour */
+    double step_mean; /* mean absolute change between neighbouring observations; 0: none */
+    bool young;       /* for study.c, set by its caller: no day was seen twice */
 };
 
 size_t series_scratch_bytes(size_t steps);

@@ -1,6 +1,7 @@
 #include "forecast/track_internal.h"
 
 #include "base/half.h"
+#include "forecast/kernels/rows.h"
 
 #include <assert.h>
 #include <math.h>
@@ -52,16 +53,11 @@ bool track_outgrown(const struct track *t, const struct series *series)
 void track_view(const struct track *t, const struct series *series, int64_t newest_step,
                 struct arena *arena, struct track_view *view)
 {
-    double sum = 0.0;
-    size_t n = 0;
     series_prepare(series, &t->map, arena, &view->sums);
-    for (size_t i = 0; i < series->steps; i++)
-        if (!isnan(series->values[i])) {
-            sum += fabs((double)series->values[i]);
-            n++;
-        }
+    const size_t n = view->sums.observed;
     assert(n > 0);
-    view->scale = (float)(sum / (double)n);
+    view->scale =
+        (float)(row_kernels_best()->distance(n, view->sums.observed_plain, 0.0) / (double)n);
     view->newest_step = newest_step;
     view->expert = (struct expert_view){.sums = &view->sums,
                                         .map = &t->map,
@@ -104,20 +100,20 @@ static void write_book(struct track *t, const struct expert_view *v, int64_t ste
 
 /* ---- learning from one step ---- */
 
-float track_pinball(size_t q, float seen, float said)
-{
-    static const float level[3] = {0.1f, 0.5f, 0.9f};
-    const float under = seen - said;
-    return (under > 0.0f ? level[q] : level[q] - 1.0f) * under;
-}
-
 /* What is compared: one value, and what was said of it from one knot's distance. */
 struct sample {
     size_t knot, block;
-    float mapped, plain;
-    const struct expert_parts *parts;      /* one row */
+    float base[EXPERT_POINTS], signal[EXPERT_POINTS];
     float feature[RIDGE_FEATURES], linear; /* and what comes of them */
-    float (*said)[EXPERT_COUNT];
+};
+
+/* One value, and all that was said of it. */
+struct lesson {
+    float mapped, plain;
+    size_t n;
+    struct sample sample[TRACK_KNOTS];
+    float said[TRACK_KNOTS][3][EXPERT_COUNT]; /* on the map, then in the metric's unit */
+    float plainly[TRACK_KNOTS][3][EXPERT_COUNT];
 };
 
 static float back(const struct track *t, float mapped)
@@ -125,30 +121,29 @@ static float back(const struct track *t, float mapped)
     return (float)series_back(&t->map, (double)mapped);
 }
 
-static void learn_loss(struct track *t, const struct sample *s)
+static void learn_loss(struct track *t, const struct lesson *lesson, size_t i)
 {
-    const size_t b = s->block;
-    float plain[3][EXPERT_COUNT];
-    series_back_all(&t->map, (size_t)3 * EXPERT_COUNT, s->said[0], plain[0]);
+    const size_t b = lesson->sample[i].block;
     for (size_t e = 0; e < EXPERT_COUNT; e++) {
-        if (isnan(s->said[1][e]))
+        if (isnan(lesson->said[i][1][e]))
             continue;
         t->loss_count[e][b] = loss_decay * t->loss_count[e][b] + 1.0f;
         for (size_t q = 0; q < 3; q++)
-            t->loss[e][b][q] =
-                loss_decay * t->loss[e][b][q] + track_pinball(q, s->plain, plain[q][e]);
+            t->loss[e][b][q] = loss_decay * t->loss[e][b][q] +
+                               track_pinball(q, lesson->plain, lesson->plainly[i][q][e]);
     }
 }
 
-static void learn_points(struct track *t, const struct sample *s, const struct track_fit *fit)
+static void learn_points(struct track *t, const struct sample *s, float mapped,
+                         const struct track_fit *fit)
 {
     const size_t k = s->knot;
     for (size_t e = 0; e < EXPERT_POINTS; e++) {
         const bool young = t->residual[EXPERT_PERSISTENCE][k].seen <= FIT_SAMPLES_MIN;
-        if (isnan(s->parts->base[e][0]) || (e == EXPERT_LINEAR && young))
+        if (isnan(s->base[e]) || (e == EXPERT_LINEAR && young))
             continue;
-        const float signal = s->parts->signal[e][0];
-        float off = s->mapped - s->parts->base[e][0];
+        const float signal = s->signal[e];
+        float off = mapped - s->base[e];
         if (e == EXPERT_LINEAR)
             off -= s->linear;
         const float left = off - fit->gain[e][k] * signal;
@@ -158,10 +153,10 @@ static void learn_points(struct track *t, const struct sample *s, const struct t
     }
 }
 
-static void learn_fit(struct track *t, const struct sample *s)
+static void learn_fit(struct track *t, const struct sample *s, float mapped)
 {
     const size_t k = s->knot;
-    const float off = s->mapped - s->parts->base[EXPERT_LINEAR][0];
+    const float off = mapped - s->base[EXPERT_LINEAR];
     const float left = fabsf(off - s->linear);
     const float most = huber * t->residual[EXPERT_LINEAR][k].spread;
     const float weight = most > 0.0f && left > most ? most / left : 1.0f;
@@ -186,30 +181,46 @@ static void vote(struct track *t, float mapped)
         t->mode_votes++;
 }
 
-static void learn_step(struct track *t, const struct track_view *v, int64_t index,
-                       struct track_fit *fit)
+/* What was said from a knot's distance. */
+static void take_sample(const struct track *t, const struct track_fit *fit, size_t k,
+                        const struct expert_parts *parts, struct lesson *lesson)
 {
-    struct expert_parts parts = {0};
+    struct sample *s = &lesson->sample[lesson->n];
+    s->knot = k;
+    s->block = (size_t)track_knot_block[k];
+    for (size_t e = 0; e < EXPERT_POINTS; e++) {
+        s->base[e] = parts->base[e][0];
+        s->signal[e] = parts->signal[e][0];
+    }
+    for (size_t f = 0; f < RIDGE_FEATURES; f++)
+        s->feature[f] = parts->feature[f][0];
+    s->linear = ridge_predict(fit->coefficient[s->block], s->feature);
+    track_say(t, fit, parts, k, s->linear, lesson->said[lesson->n]);
+    lesson->n++;
+}
+
+/* First all is asked, from far to near as the shelf has it, and mapped back at once; what a sample
+ * teaches does not change what the others were told. */
+static void learn_step(struct track *t, const struct track_view *v, int64_t index,
+                       struct expert_parts *parts, struct track_fit *fit)
+{
+    struct lesson lesson ROW_UNSET;
     vote(t, v->sums.mapped[index]);
-    for (size_t k = 0; k < TRACK_KNOTS; k++) {
+    lesson.mapped = v->sums.mapped[index];
+    lesson.plain = v->sums.plain[index];
+    lesson.n = 0;
+    for (size_t k = TRACK_KNOTS; k-- > 0;) {
         const int64_t origin = index - track_knot[k];
         if (origin < 0 || v->sums.newest[origin] < 0)
             continue;
-        float said[3][EXPERT_COUNT];
-        expert_parts(&v->expert, origin, track_knot[k], track_knot[k], &parts);
-        struct sample s = {.knot = k,
-                           .block = (size_t)track_knot_block[k],
-                           .mapped = v->sums.mapped[index],
-                           .plain = v->sums.plain[index],
-                           .parts = &parts,
-                           .said = said};
-        for (size_t f = 0; f < RIDGE_FEATURES; f++)
-            s.feature[f] = parts.feature[f][0];
-        s.linear = ridge_predict(fit->coefficient[s.block], s.feature);
-        track_say(t, fit, &parts, k, s.linear, said);
-        learn_loss(t, &s);
-        learn_points(t, &s, fit);
-        learn_fit(t, &s);
+        expert_parts(&v->expert, origin, track_knot[k], track_knot[k], parts);
+        take_sample(t, fit, k, parts, &lesson);
+    }
+    series_back_all(&t->map, lesson.n * 3 * EXPERT_COUNT, lesson.said[0][0], lesson.plainly[0][0]);
+    for (size_t i = lesson.n; i-- > 0;) {
+        learn_loss(t, &lesson, i);
+        learn_points(t, &lesson.sample[i], lesson.mapped, fit);
+        learn_fit(t, &lesson.sample[i], lesson.mapped);
     }
     track_fit_all(t, fit);
 }
@@ -228,11 +239,13 @@ static void learn_experts(struct track *t, const struct track_view *view)
     step += past == 0 ? 0 : TRACK_PERIOD - past;
     if (step > newest_whole(view))
         return;
-    struct track_fit fit = {0};
+    struct track_fit fit ROW_UNSET;
+    struct expert_parts parts ROW_UNSET;
     track_fit_all(t, &fit);
+    expert_parts_init(&parts);
     for (; step <= newest_whole(view); step += TRACK_PERIOD) {
         if (!isnan(view->sums.plain[step - first]))
-            learn_step(t, view, step - first, &fit);
+            learn_step(t, view, step - first, &parts, &fit);
         write_book(t, &view->expert, step);
         t->learned = step;
     }

@@ -33,6 +33,11 @@ void track_weigh_one(const struct track *track, float scale, size_t block, size_
 /* The model's share in a block and quantile. */
 float track_share(const struct track *track, size_t block, size_t quantile);
 
-float track_pinball(size_t quantile, float seen, float said);
+static inline float track_pinball(size_t quantile, float seen, float said)
+{
+    static const float level[3] = {0.1f, 0.5f, 0.9f};
+    const float under = seen - said;
+    return (under > 0.0f ? level[quantile] : level[quantile] - 1.0f) * under;
+}
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "forecast/blend.h"
 #include "forecast/job.h"
+#include "forecast/kernels/rows.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,8 +28,8 @@ static float gain_of(const struct track *t, size_t e, size_t k)
 
 void track_fit_all(const struct track *t, struct track_fit *fit)
 {
-    for (size_t b = 0; b < TRACK_BLOCKS; b++)
-        ridge_solve(&t->ridge[b], fit->coefficient[b]);
+    _Static_assert((int)TRACK_BLOCKS == (int)ROW_RIDGES, "a fit a block");
+    row_kernels_best()->solve(t->ridge, fit->coefficient);
     for (size_t e = 0; e < EXPERT_POINTS; e++)
         for (size_t k = 0; k < TRACK_KNOTS; k++)
             fit->gain[e][k] = gain_of(t, e, k);
@@ -48,79 +49,98 @@ void track_say(const struct track *t, const struct track_fit *fit, const struct 
         out[q][EXPERT_CLIMATE] = parts->climate[q][0];
 }
 
-/* The horizons from one knot up to the next: everything learned is a line between them. */
-struct stretch {
-    size_t knot, next;
-    size_t first, n; /* rows of the parts */
-    float per_step;
+/* What is learned at a knot is a line up to the next: at horizons 0 to FORECAST_HORIZON - 1. */
+static struct row_pieces knot_pieces(void)
+{
+    struct row_pieces pieces = {.per_step = {0.0f}};
+    _Static_assert((int)TRACK_KNOTS <= (int)ROW_PIECES, "a line has a piece a knot");
+    for (size_t k = 0; k < ROW_PIECES; k++)
+        pieces.at[k] = k < TRACK_KNOTS ? (float)(track_knot[k] - 1) : INFINITY;
+    for (size_t k = 0; k + 1 < TRACK_KNOTS; k++)
+        pieces.per_step[k] = 1.0f / (float)(track_knot[k + 1] - track_knot[k]);
+    return pieces;
+}
+
+/* Everything that is learned, for every horizon. */
+enum { GAINS = 0, RESIDUALS = EXPERT_POINTS, FITS = 4 * EXPERT_POINTS };
+struct learned_rows {
+    float gain[EXPERT_POINTS][FORECAST_HORIZON];
+    float residual[EXPERT_POINTS][3][FORECAST_HORIZON];
+    float coefficient[RIDGE_FEATURES][FORECAST_HORIZON];
 };
 
-static struct stretch stretch_from(size_t k)
+static void draw_rows(const struct track *t, const struct track_fit *fit, struct learned_rows *rows)
 {
-    if (k + 1 == TRACK_KNOTS)
-        return (struct stretch){k, k, FORECAST_HORIZON - 1, 1, 0.0f};
-    const int n = track_knot[k + 1] - track_knot[k];
-    return (struct stretch){k, k + 1, (size_t)track_knot[k] - 1, (size_t)n, 1.0f / (float)n};
-}
-
-static void add_linear(const struct track_fit *fit, struct stretch s,
-                       const struct expert_parts *parts, float *point)
-{
-    const float *here = fit->coefficient[track_knot_block[s.knot]];
-    const float *next = fit->coefficient[track_knot_block[s.next]];
-    for (size_t f = 0; f < RIDGE_FEATURES; f++) {
-        const float *x = parts->feature[f] + s.first, first = here[f];
-        const float change = (next[f] - first) * s.per_step;
-        for (size_t i = 0; i < s.n; i++)
-            point[i] += (first + (float)(int)i * change) * x[i];
-    }
-}
-
-static void say_stretch(const struct track *t, const struct track_fit *fit, struct stretch s,
-                        const struct expert_parts *parts, struct track_words *words)
-{
-    for (size_t e = 0; e < EXPERT_POINTS; e++) {
-        const struct tracker *here = &t->residual[e][s.knot], *next = &t->residual[e][s.next];
-        const float *base = parts->base[e] + s.first, *signal = parts->signal[e] + s.first;
-        const float gain = fit->gain[e][s.knot];
-        const float gain_change = (fit->gain[e][s.next] - gain) * s.per_step;
-        const bool known = here->seen > 0 && next->seen > 0;
-        float point[FORECAST_HORIZON];
-        for (size_t i = 0; i < s.n; i++)
-            point[i] = base[i] + (gain + (float)(int)i * gain_change) * signal[i];
-        if (e == EXPERT_LINEAR)
-            add_linear(fit, s, parts, point);
-        for (size_t q = 0; q < 3; q++) {
-            float *said = words->said[q][e] + s.first;
-            const float first = known ? here->quantile[q] : NAN;
-            const float change = (next->quantile[q] - first) * s.per_step;
-            for (size_t i = 0; i < s.n; i++)
-                said[i] = point[i] + (first + (float)(int)i * change);
+    const struct row_pieces pieces = knot_pieces();
+    struct row_line line[FITS + RIDGE_FEATURES] ROW_UNSET;
+    for (size_t k = 0; k <= TRACK_KNOTS; k++) { /* once more the last: it goes on as it is */
+        const size_t knot = k < TRACK_KNOTS ? k : TRACK_KNOTS - 1;
+        const float *coefficient = fit->coefficient[track_knot_block[knot]];
+        for (size_t e = 0; e < EXPERT_POINTS; e++) {
+            const struct tracker *residual = &t->residual[e][knot];
+            line[GAINS + e].value[k] = fit->gain[e][knot];
+            for (size_t q = 0; q < 3; q++) /* known at both ends, or not at all */
+                line[RESIDUALS + 3 * e + q].value[k] =
+                    residual->seen > 0 ? residual->quantile[q] : NAN;
         }
+        for (size_t f = 0; f < RIDGE_FEATURES; f++)
+            line[FITS + f].value[k] = coefficient[f];
+    }
+    row_kernels_best()->lines(&pieces, COUNT(line), line, FORECAST_HORIZON, rows->gain[0]);
+}
+
+static void say_all(const struct track *t, const struct track_fit *fit,
+                    const struct expert_parts *parts, struct track_words *words)
+{
+    const struct row_kernels *kernels = row_kernels_best();
+    struct learned_rows rows ROW_UNSET;
+    draw_rows(t, fit, &rows);
+    for (size_t e = 0; e < EXPERT_POINTS; e++) {
+        float *const said[3] = {words->said[0][e], words->said[1][e], words->said[2][e]};
+        const bool fitted = e == EXPERT_LINEAR;
+        kernels->say(&(struct row_saying){.n = FORECAST_HORIZON,
+                                          .base = parts->base[e],
+                                          .signal = parts->signal[e],
+                                          .gain = rows.gain[e],
+                                          .off = rows.residual[e][0],
+                                          .features = fitted ? RIDGE_FEATURES : 0,
+                                          .feature = parts->feature[0],
+                                          .coefficient = rows.coefficient[0]},
+                     said);
     }
 }
 
 /* ---- weights ---- */
 
+/* Logarithms of a block's weights. */
+static void weigh(const struct track *t, float scale, size_t b, float exponent[3][EXPERT_COUNT])
+{
+    float mean[3][EXPERT_COUNT], most = 0.0f;
+    for (size_t e = 0; e < EXPERT_COUNT; e++) {
+        const float n = t->loss_count[e][b], per = n > 0.0f ? 1.0f / n : NAN;
+        for (size_t q = 0; q < 3; q++)
+            mean[q][e] = t->loss[e][b][q] * per;
+        most = n > most ? n : most;
+    }
+    for (size_t q = 0; q < 3; q++)
+        blend_exponents(mean[q], EXPERT_COUNT, most / (most + trusted),
+                        floor_share * scale + 1e-12f, exponent[q]);
+}
+
 void track_weigh_one(const struct track *t, float scale, size_t b, size_t q,
                      float weight[EXPERT_COUNT])
 {
-    static const float prior[EXPERT_COUNT] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
-    float mean[EXPERT_COUNT], most = 0.0f;
-    for (size_t e = 0; e < EXPERT_COUNT; e++) {
-        const float n = t->loss_count[e][b];
-        mean[e] = n > 0.0f ? t->loss[e][b][q] / n : NAN;
-        most = fmaxf(n, most);
-    }
-    blend_weights(mean, prior, EXPERT_COUNT, most / (most + trusted), floor_share * scale + 1e-12f,
-                  weight);
+    float exponent[3][EXPERT_COUNT];
+    weigh(t, scale, b, exponent);
+    row_kernels_best()->exp(EXPERT_COUNT, exponent[q], weight);
 }
 
 void track_weigh(const struct track *t, float scale, struct track_weights *out)
 {
+    float exponent[TRACK_BLOCKS][3][EXPERT_COUNT];
     for (size_t b = 0; b < TRACK_BLOCKS; b++)
-        for (size_t q = 0; q < 3; q++)
-            track_weigh_one(t, scale, b, q, out->of[b][q]);
+        weigh(t, scale, b, exponent[b]);
+    row_kernels_best()->exp((size_t)TRACK_BLOCKS * 3 * EXPERT_COUNT, exponent[0][0], out->of[0][0]);
 }
 
 float track_share(const struct track *t, size_t b, size_t q)
@@ -142,19 +162,24 @@ float track_model_share(const struct track *t)
 /* ---- the path ---- */
 
 /* Values of the blocks, in lines between their middles. */
-static void between_blocks(const float of[TRACK_BLOCKS], float row[FORECAST_HORIZON])
+static struct row_pieces block_pieces(void)
 {
-    float *to = row;
-    for (int h = 1; h < block_middle[0]; h++)
-        *to++ = of[0];
-    for (size_t b = 0; b < TRACK_BLOCKS; b++) {
-        const bool last = b + 1 == TRACK_BLOCKS;
-        const int n = (last ? FORECAST_HORIZON + 1 : block_middle[b + 1]) - block_middle[b];
-        const float first = of[b], change = last ? 0.0f : (of[b + 1] - first) / (float)n;
-        for (int i = 0; i < n; i++)
-            to[i] = first + (float)i * change;
-        to += n;
-    }
+    struct row_pieces pieces = {.at = {0.0f}};
+    _Static_assert((int)TRACK_BLOCKS < (int)ROW_PIECES, "a piece before the first block's middle");
+    for (size_t k = 1; k < ROW_PIECES; k++)
+        pieces.at[k] = k <= TRACK_BLOCKS ? (float)(block_middle[k - 1] - 1) : INFINITY;
+    for (size_t k = 1; k < TRACK_BLOCKS; k++)
+        pieces.per_step[k] = 1.0f / (float)(block_middle[k] - block_middle[k - 1]);
+    return pieces;
+}
+
+/* The first before its middle, the last behind its own. */
+static struct row_line between_blocks(const float of[TRACK_BLOCKS])
+{
+    struct row_line line;
+    for (size_t k = 0; k <= ROW_PIECES; k++)
+        line.value[k] = of[k < 1 ? 0 : k <= TRACK_BLOCKS ? k - 1 : TRACK_BLOCKS - 1];
+    return line;
 }
 
 static void normalise(const struct track_weights *weights, struct track_words *words)
@@ -164,33 +189,31 @@ static void normalise(const struct track_weights *weights, struct track_words *w
             float sum = 0.0f;
             for (size_t e = 0; e < EXPERT_COUNT; e++)
                 sum += weights->of[b][q][e];
+            const float share = 1.0f / sum;
             for (size_t e = 0; e < EXPERT_COUNT; e++)
-                words->weight[q][b][e] = weights->of[b][q][e] / sum;
+                words->weight[q][b][e] = weights->of[b][q][e] * share;
         }
 }
 
 /* The weighted medians, ordered; `otherwise` where nobody has learned anything yet. */
 static void mix(struct track_words *words, const float otherwise[FORECAST_HORIZON])
 {
-    float weight[EXPERT_COUNT][FORECAST_HORIZON];
-    for (size_t q = 0; q < 3; q++) {
+    const struct row_pieces pieces = block_pieces();
+    struct row_line line[3][EXPERT_COUNT];
+    float weight[3][EXPERT_COUNT][FORECAST_HORIZON] ROW_UNSET;
+    for (size_t q = 0; q < 3; q++)
         for (size_t e = 0; e < EXPERT_COUNT; e++) {
             float of[TRACK_BLOCKS];
             for (size_t b = 0; b < TRACK_BLOCKS; b++)
                 of[b] = words->weight[q][b][e];
-            between_blocks(of, weight[e]);
+            line[q][e] = between_blocks(of);
         }
-        blend_medians(words->said[q][0], weight[0], EXPERT_COUNT, FORECAST_HORIZON,
+    row_kernels_best()->lines(&pieces, (size_t)3 * EXPERT_COUNT, line[0], FORECAST_HORIZON,
+                              weight[0][0]);
+    for (size_t q = 0; q < 3; q++)
+        blend_medians(words->said[q][0], weight[q][0], EXPERT_COUNT, FORECAST_HORIZON,
                       words->blend[q]);
-    }
-    for (size_t i = 0; i < FORECAST_HORIZON; i++) {
-        const float low = words->blend[0][i], middle = words->blend[1][i];
-        const float high = words->blend[2][i];
-        const bool silent = isnan(low) || isnan(middle) || isnan(high);
-        words->blend[0][i] = silent ? otherwise[i] : low < middle ? low : middle;
-        words->blend[1][i] = silent ? otherwise[i] : middle;
-        words->blend[2][i] = silent ? otherwise[i] : high > middle ? high : middle;
-    }
+    row_kernels_best()->settle(FORECAST_HORIZON, otherwise, words->blend[0]);
 }
 
 /* Jobs, where they stand out by more than the band is wide: away from the bound, where there is
@@ -199,26 +222,30 @@ static void mix(struct track_words *words, const float otherwise[FORECAST_HORIZO
 static void expect_jobs(const struct track *t, const struct track_view *view,
                         struct track_words *words)
 {
-    float *low = words->blend[0], *high = words->blend[2];
+    float up[FORECAST_HORIZON] ROW_UNSET, down[FORECAST_HORIZON] ROW_UNSET;
+    float width[FORECAST_HORIZON] ROW_UNSET;
+    float *low = words->blend[0], *middle = words->blend[1], *high = words->blend[2];
+    for (size_t i = 0; i < FORECAST_HORIZON; i++)
+        width[i] = high[i] - low[i];
+    if (!jobs_stand_out(&view->sums, FORECAST_HORIZON, width, up, down))
+        return;
     for (size_t i = 0; i < FORECAST_HORIZON; i++) {
-        const float width = high[i] - low[i], middle = words->blend[1][i];
-        const int64_t ahead = (int64_t)i + 1;
         if (t->map.scale != SERIES_LOG_MIRRORED)
-            high[i] = fmaxf(high[i], middle + job_stands_out(&view->sums, ahead, 1.0f, width));
+            high[i] = fmaxf(high[i], middle[i] + up[i]);
         if (t->map.scale != SERIES_LOG)
-            low[i] = fminf(low[i], middle - job_stands_out(&view->sums, ahead, -1.0f, width));
+            low[i] = fminf(low[i], middle[i] - down[i]);
     }
 }
 
 void track_speak(const struct track *t, const struct track_view *view, struct track_words *words)
 {
-    struct expert_parts parts = {0};
-    struct track_fit fit = {0};
-    struct track_weights weights = {0};
+    struct expert_parts parts ROW_UNSET;
+    struct track_fit fit ROW_UNSET;
+    struct track_weights weights ROW_UNSET;
+    expert_parts_init(&parts);
     expert_parts(&view->expert, (int64_t)view->sums.n - 1, 1, FORECAST_HORIZON, &parts);
     track_fit_all(t, &fit);
-    for (size_t k = 0; k < TRACK_KNOTS; k++)
-        say_stretch(t, &fit, stretch_from(k), &parts, words);
+    say_all(t, &fit, &parts, words);
     for (size_t q = 0; q < 3; q++)
         memcpy(words->said[q][EXPERT_CLIMATE], parts.climate[q], sizeof parts.climate[q]);
     track_weigh(t, view->scale, &weights);
@@ -233,27 +260,29 @@ void track_speak(const struct track *t, const struct track_view *view, struct tr
 /* Draws each quantile of the blend towards the model's by its share; NaN: it says nothing. */
 static void add_model(const struct track *t, const float *model, float out[3][FORECAST_HORIZON])
 {
-    float said[FORECAST_HORIZON], share[FORECAST_HORIZON];
+    const struct row_pieces pieces = block_pieces();
+    struct row_line line[3];
+    float said[3][FORECAST_HORIZON] ROW_UNSET, share[3][FORECAST_HORIZON] ROW_UNSET;
     for (size_t q = 0; q < 3; q++) {
         float of[TRACK_BLOCKS];
         for (size_t b = 0; b < TRACK_BLOCKS; b++)
             of[b] = track_share(t, b, q);
-        between_blocks(of, share);
-        series_to_all(&t->map, FORECAST_HORIZON, model + q * FORECAST_HORIZON, said);
-        for (size_t i = 0; i < FORECAST_HORIZON; i++)
-            out[q][i] += isnan(said[i]) ? 0.0f : share[i] * (said[i] - out[q][i]);
+        line[q] = between_blocks(of);
     }
+    row_kernels_best()->lines(&pieces, 3, line, FORECAST_HORIZON, share[0]);
+    series_to_all(&t->map, (size_t)3 * FORECAST_HORIZON, model, said[0]);
+    row_kernels_best()->towards((size_t)3 * FORECAST_HORIZON, said[0], share[0], out[0]);
 }
 
 static void calibrate(const struct track *t, float out[3][FORECAST_HORIZON])
 {
-    size_t i = 0;
-    for (size_t b = 0; b < TRACK_BLOCKS; b++)
-        for (; i < (size_t)forecast_block_end[b]; i++) {
-            const float middle = out[1][i];
-            out[0][i] = middle - t->stretch[b][0] * (middle - out[0][i]);
-            out[2][i] = middle + t->stretch[b][1] * (out[2][i] - middle);
-        }
+    int from = 0;
+    for (size_t b = 0; b < TRACK_BLOCKS; b++) {
+        float *const path[3] = {out[0] + from, out[1] + from, out[2] + from};
+        row_kernels_best()->widen((size_t)(forecast_block_end[b] - from), t->stretch[b][0],
+                                  t->stretch[b][1], path);
+        from = forecast_block_end[b];
+    }
 }
 
 static void hold(const struct track *t, float out[3][FORECAST_HORIZON])
@@ -273,7 +302,7 @@ void track_finish(const struct track *t, struct track_words *words, const float 
                   float *quantiles)
 {
     static const float most = 1e30f;
-    float out[3][FORECAST_HORIZON];
+    float out[3][FORECAST_HORIZON] ROW_UNSET;
     memcpy(out, words->blend, sizeof out);
     if (model != NULL)
         add_model(t, model, out);
@@ -282,8 +311,5 @@ void track_finish(const struct track *t, struct track_words *words, const float 
     if (words->at_mode)
         hold(t, out);
     series_back_all(&t->map, (size_t)3 * FORECAST_HORIZON, out[0], quantiles);
-    for (size_t i = 0; i < (size_t)3 * FORECAST_HORIZON; i++) {
-        const float value = quantiles[i];
-        quantiles[i] = value > -most ? (value < most ? value : most) : -most;
-    }
+    row_kernels_best()->limit((size_t)3 * FORECAST_HORIZON, most, quantiles);
 }
