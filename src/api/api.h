@@ -107,6 +107,9 @@ struct api_parts {
     struct store_state *state;     /* what a next process takes over; NULL: nothing */
     struct alert_control *control; /* NULL: nobody can acknowledge or silence */
     struct notifier *notifier;     /* for /metrics; NULL: nobody is told */
+    /* Whose threads help to render when an outlook is published; the publisher is the thread that
+     * runs it. NULL: nobody's. */
+    struct forecaster *forecaster;
     struct api_models models;
     /* Windows changed: the runner's wake-up. Called on the journal's thread. May be NULL. */
     void (*wake)(void *ctx);

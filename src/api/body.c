@@ -1,5 +1,8 @@
 #include "api/predictions.h"
 
+#include "forecast/forecaster.h"
+
+#include <pthread.h>
 #include <string.h>
 
 /* Left free for what follows the servers in a body that is cut. */
@@ -144,6 +147,125 @@ static bool try_server(struct fw_buf *buf, const struct api_body_plan *plan, siz
     return false;
 }
 
+/* ---- blocks of servers side by side ---- */
+
+/* A block is rendered into memory of its own, waits for its place until the blocks before it have
+ * theirs, and is copied there while others go on. Room is made before and does not move: where it
+ * ends, the rest is left to one thread, which knows how to cut a body. */
+enum {
+    BLOCK_SERVERS = 16,
+    BLOCKS_MIN = 4,
+    ROOM_SHARE = 8 /* beyond what is expected, an eighth */
+};
+
+struct blocks {
+    const struct api_body_plan *plan;
+    struct api_fragment *fragments; /* may be NULL */
+    struct fw_buf *body;
+    size_t first, room; /* server of block 0; bytes that the body may take without moving */
+    size_t block_bytes; /* about */
+    pthread_mutex_t lock;
+    pthread_cond_t placed;
+    size_t next; /* block whose turn it is */
+    size_t done; /* servers in the body */
+    bool full;   /* no block after this one */
+};
+
+/* Renders servers [from, to) with a comma before each; fragments count from the block's begin. */
+static void render_block(const struct blocks *b, size_t from, size_t to, struct fw_buf *buf)
+{
+    const struct api_body_plan *plan = b->plan;
+    const struct forecast_set *earlier = plan->earlier != NULL ? plan->earlier->set : NULL;
+    const size_t first = plan->order != NULL ? plan->order[from] : from;
+    size_t earlier_at =
+        earlier != NULL ? forecast_set_from(earlier, plan->outlook->set->items[first]->name) : 0;
+    for (size_t n = from; n < to; n++) {
+        fw_buf_putc(buf, ',');
+        const size_t at = buf->len;
+        put_server(buf, plan, plan->order != NULL ? plan->order[n] : n, &earlier_at);
+        if (b->fragments != NULL)
+            b->fragments[n] = (struct api_fragment){at, (uint32_t)(buf->len - at)};
+    }
+}
+
+/* Where the block goes; false: nowhere. */
+static bool take_place(struct blocks *b, size_t block, size_t servers, const struct fw_buf *buf,
+                       size_t *at)
+{
+    pthread_mutex_lock(&b->lock);
+    while (b->next != block)
+        pthread_cond_wait(&b->placed, &b->lock);
+    const bool fits = !b->full && !buf->failed && buf->len + TAIL_ROOM <= b->room - b->body->len;
+    *at = b->body->len;
+    if (fits) {
+        b->body->len += buf->len;
+        b->done += servers;
+    } else {
+        b->full = true;
+    }
+    b->next++;
+    pthread_cond_broadcast(&b->placed);
+    pthread_mutex_unlock(&b->lock);
+    return fits;
+}
+
+static void place_block(void *ctx, size_t block)
+{
+    struct blocks *b = ctx;
+    const size_t from = b->first + block * BLOCK_SERVERS, left = b->plan->count - from;
+    const size_t to = from + (left < BLOCK_SERVERS ? left : BLOCK_SERVERS);
+    struct fw_buf buf;
+    size_t at;
+    fw_buf_init(&buf, b->room);
+    fw_buf_reserve(&buf, b->block_bytes);
+    render_block(b, from, to, &buf);
+    if (take_place(b, block, to - from, &buf, &at)) {
+        memcpy(b->body->data + at, buf.data, buf.len);
+        for (size_t n = from; b->fragments != NULL && n < to; n++)
+            b->fragments[n].at += at;
+    }
+    fw_buf_fini(&buf);
+}
+
+/* The servers from `first` on, as far as there is room; returns how many are in the body. */
+static size_t put_blocks(struct fw_buf *buf, const struct api_body_plan *plan, size_t first,
+                         size_t servers_bytes, struct api_fragment *fragments)
+{
+    const size_t blocks = (plan->count - first + BLOCK_SERVERS - 1) / BLOCK_SERVERS;
+    size_t more = servers_bytes / first * (plan->count - first);
+    more += more / ROOM_SHARE + TAIL_ROOM;
+    if (plan->workers == NULL || blocks < BLOCKS_MIN || more > buf->max - buf->len ||
+        fw_buf_reserve(buf, more) == NULL)
+        return first;
+    struct blocks b = {.plan = plan,
+                       .fragments = fragments,
+                       .body = buf,
+                       .first = first,
+                       .room = buf->cap,
+                       .block_bytes = servers_bytes + servers_bytes / ROOM_SHARE,
+                       .done = first};
+    pthread_mutex_init(&b.lock, NULL);
+    pthread_cond_init(&b.placed, NULL);
+    forecaster_spread(plan->workers, blocks, place_block, &b);
+    pthread_cond_destroy(&b.placed);
+    pthread_mutex_destroy(&b.lock);
+    return b.done;
+}
+
+/* The first block is rendered by the caller, and tells how large the rest will be. */
+static size_t put_servers(struct fw_buf *buf, const struct api_body_plan *plan,
+                          struct api_fragment *fragments)
+{
+    const size_t begin = buf->len;
+    size_t n = 0, earlier_at = 0;
+    while (n < plan->count && !buf->failed && try_server(buf, plan, n, fragments, &earlier_at)) {
+        n++;
+        if (n == BLOCK_SERVERS && n < plan->count)
+            n = put_blocks(buf, plan, n, buf->len - begin, fragments);
+    }
+    return n;
+}
+
 void api_render_body(struct fw_buf *buf, const struct api_body_plan *plan,
                      struct api_fragment *fragments, size_t *written)
 {
@@ -164,11 +286,10 @@ void api_render_body(struct fw_buf *buf, const struct api_body_plan *plan,
         put_alerts(buf, plan);
     if (plan->paged)
         put_page(buf, plan);
-    size_t n = 0, earlier_at = 0;
+    size_t n = 0;
     if (plan->fields & API_FIELD_PREDICTIONS) {
         fw_buf_puts(buf, ",\"predictions\":{");
-        while (n < plan->count && !buf->failed && try_server(buf, plan, n, fragments, &earlier_at))
-            n++;
+        n = put_servers(buf, plan, fragments);
         fw_buf_putc(buf, '}');
         if (n < plan->count) {
             fw_buf_puts(buf, ",\"truncated\":true,");

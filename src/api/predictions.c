@@ -108,7 +108,7 @@ static void plan_copy_from(struct api_body_plan *plan, const struct full *full)
 }
 
 static struct full *full_render(struct api *api, const struct outlook *outlook,
-                                const struct full *earlier)
+                                const struct full *earlier, struct forecaster *workers)
 {
     struct full *full = fw_calloc(1, sizeof *full);
     struct api_fragment *fragments = fw_calloc(outlook->set->count + 1, sizeof *fragments);
@@ -120,6 +120,7 @@ static struct full *full_render(struct api *api, const struct outlook *outlook,
     struct api_body_plan plan;
     plan_default(api, outlook, &plan);
     plan_copy_from(&plan, earlier);
+    plan.workers = workers;
     struct alert_mark *marks = api_marks(api, outlook->alerts);
     plan.marks = marks;
     struct fw_buf buf;
@@ -171,14 +172,15 @@ static int64_t now_ns(const struct api_predictions *p)
     return now == 0 ? 1 : now;
 }
 
-/* Renders the outlook and hangs it up, unless a newer one hangs there already. NULL without
- * memory. The result is the caller's, too. */
-static struct full *full_make(struct api_predictions *p, const struct outlook *outlook)
+/* Renders the outlook and hangs it up, unless a newer one hangs there already. `workers`: may help,
+ * NULL: none. NULL without memory. The result is the caller's, too. */
+static struct full *full_make(struct api_predictions *p, const struct outlook *outlook,
+                              struct forecaster *workers)
 {
     struct full *earlier = full_current(p);
     if (earlier != NULL && earlier->outlook->id >= outlook->id)
         return earlier;
-    struct full *full = full_render(p->api, outlook, earlier);
+    struct full *full = full_render(p->api, outlook, earlier, workers);
     full_release(earlier);
     if (full == NULL)
         return NULL;
@@ -210,7 +212,7 @@ static bool wanted_ahead(struct api_predictions *p, const struct outlook *outloo
 void api_predictions_prepare(struct api *api, const struct outlook *outlook)
 {
     if (api->options.renew_ms == 0 && wanted_ahead(api->predictions, outlook))
-        full_release(full_make(api->predictions, outlook));
+        full_release(full_make(api->predictions, outlook, api->parts.forecaster));
 }
 
 static int64_t renew_ns(const struct api_predictions *p)
@@ -244,7 +246,7 @@ static void render_for_waiters(void *ctx)
     pthread_mutex_lock(&p->lock);
     p->rendered_ns = now_ns(p);
     pthread_mutex_unlock(&p->lock);
-    struct full *full = full_make(p, outlook);
+    struct full *full = full_make(p, outlook, NULL);
     outlook_release(outlook);
     pthread_mutex_lock(&p->lock);
     struct waiter *waiters = p->waiters;

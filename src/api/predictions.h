@@ -39,6 +39,9 @@ struct api_body_plan {
     const char *earlier_bytes;
     const struct api_fragment *earlier_fragments;
     size_t earlier_count;
+    /* Whose threads render blocks of servers side by side (forecaster_spread()); NULL: the caller
+     * renders alone. The same body either way. */
+    struct forecaster *workers;
 };
 
 /* Writes the body. Servers that do not fit buf->max are left out, and the body says

@@ -292,7 +292,7 @@ static bool take_option(int option, const char *value, char host[64], struct ben
         long min, max;
         size_t offset;
     } numbers[] = {
-        {OPT_SERVERS,      1, 20000, offsetof(struct bench_options, servers)       },
+        {OPT_SERVERS,      1, 50000, offsetof(struct bench_options, servers)       },
         {OPT_THREADS,      1, 256,   offsetof(struct bench_options, threads)       },
         {OPT_SECONDS,      1, 3600,  offsetof(struct bench_options, seconds)       },
         {OPT_RUNS,         1, 100,   offsetof(struct bench_options, runs)          },

@@ -215,6 +215,7 @@ static void attach_api(struct daemon *daemon)
         .state = daemon->state,
         .control = daemon->control,
         .notifier = daemon->notifier,
+        .forecaster = daemon->forecaster,
         .models = daemon_models_api(daemon),
         .wake = wake_runner,
         .wake_ctx = daemon,

@@ -125,6 +125,8 @@ struct forecast_set {
 };
 const struct forecast_set *forecast_set_retain(const struct forecast_set *set);
 void forecast_set_release(const struct forecast_set *set);
+/* Index of the first whose name is not less; the count: none. */
+size_t forecast_set_from(const struct forecast_set *set, const char *name);
 /* By name; NULL: none. */
 const struct forecast *forecast_set_find(const struct forecast_set *set, const char *name);
 

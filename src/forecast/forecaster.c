@@ -37,7 +37,10 @@ struct forecaster {
     struct forecast_model *model;
     uint64_t basis; /* unique in the process; new with every model */
 
-    struct block_job job; /* written while no worker runs */
+    struct block_job job;    /* written while no worker runs */
+    forecaster_work_fn work; /* what is done instead of the job; NULL: nothing */
+    void *work_ctx;
+    size_t work_count;
     atomic_size_t next_block;
     atomic_bool failed;
 
@@ -73,6 +76,13 @@ static void work_blocks(struct forecaster *f, struct block_bench *bench)
     }
 }
 
+static void work_through(struct forecaster *f)
+{
+    size_t i;
+    while ((i = atomic_fetch_add(&f->next_block, 1)) < f->work_count)
+        f->work(f->work_ctx, i);
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *worker = arg;
@@ -87,7 +97,10 @@ static void *worker_main(void *arg)
             break;
         seen = f->job_number;
         pthread_mutex_unlock(&f->lock);
-        work_blocks(f, &worker->bench);
+        if (f->work != NULL)
+            work_through(f);
+        else
+            work_blocks(f, &worker->bench);
         pthread_mutex_lock(&f->lock);
         if (--f->busy == 0)
             pthread_cond_signal(&f->done);
@@ -297,6 +310,15 @@ static void run_job(struct forecaster *f)
     while (f->busy > 0)
         pthread_cond_wait(&f->done, &f->lock);
     pthread_mutex_unlock(&f->lock);
+}
+
+void forecaster_spread(struct forecaster *f, size_t n, forecaster_work_fn work, void *ctx)
+{
+    f->work = work;
+    f->work_ctx = ctx;
+    f->work_count = n;
+    run_job(f);
+    f->work = NULL;
 }
 
 static int by_name(const void *a, const void *b)

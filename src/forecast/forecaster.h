@@ -44,6 +44,11 @@ FW_MUST_CHECK enum fw_status forecaster_run(struct forecaster *forecaster,
                                             const struct forecast_set *previous,
                                             const struct forecast_set **out, struct fw_error *err);
 
+/* Calls work(ctx, i) for i = 0 .. n - 1, begun in this order, on the worker threads; returns when
+ * all is done. On the thread that calls forecaster_run(), between runs. */
+typedef void (*forecaster_work_fn)(void *ctx, size_t i);
+void forecaster_spread(struct forecaster *forecaster, size_t n, forecaster_work_fn work, void *ctx);
+
 /* What was learned of every server (which metric is best forecast how, and how well it went) to and
  * from snapshots in `dir` (docs/formats/learned.md). Both between runs, on the thread that calls
  * forecaster_run(). Loading comes before the first run and after the fleet's windows are whole:

@@ -27,18 +27,21 @@ void forecast_set_release(const struct forecast_set *set)
     fw_free(shared);
 }
 
-const struct forecast *forecast_set_find(const struct forecast_set *set, const char *name)
+size_t forecast_set_from(const struct forecast_set *set, const char *name)
 {
     size_t from = 0, to = set->count;
     while (from < to) {
         const size_t middle = from + (to - from) / 2;
-        const int order = strcmp(name, set->items[middle]->name);
-        if (order == 0)
-            return set->items[middle];
-        if (order < 0)
-            to = middle;
-        else
+        if (strcmp(set->items[middle]->name, name) < 0)
             from = middle + 1;
+        else
+            to = middle;
     }
-    return NULL;
+    return from;
+}
+
+const struct forecast *forecast_set_find(const struct forecast_set *set, const char *name)
+{
+    const size_t at = forecast_set_from(set, name);
+    return at < set->count && strcmp(set->items[at]->name, name) == 0 ? set->items[at] : NULL;
 }

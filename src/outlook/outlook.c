@@ -47,24 +47,45 @@ void outlook_release(const struct outlook *outlook)
         outlook_free(own(outlook));
 }
 
+enum { SCORE_SERVERS = 64 }; /* that one worker scores at a time */
+
+struct scoring {
+    const struct risk_options *options;
+    const struct forecast_set *set;
+    const struct outlook *previous;
+    struct risk *risks;
+};
+
 /* Both sets are sorted by name, and forecasts that did not change are the same objects: one walk
  * tells which risks can be taken over. */
-static void score_all(const struct risk_options *options, const struct forecast_set *set,
-                      const struct outlook *previous, struct risk *risks)
+static void score_block(void *ctx, size_t block)
 {
-    size_t at = 0;
-    const size_t known = previous != NULL ? previous->set->count : 0;
-    for (size_t i = 0; i < set->count; i++) {
-        const struct forecast *forecast = set->items[i];
-        while (at < known && strcmp(previous->set->items[at]->name, forecast->name) < 0)
+    const struct scoring *s = ctx;
+    const size_t first = block * SCORE_SERVERS, known = s->previous->set->count;
+    const size_t left = s->set->count - first,
+                 end = first + (left < SCORE_SERVERS ? left : SCORE_SERVERS);
+    size_t at = forecast_set_from(s->previous->set, s->set->items[first]->name);
+    for (size_t i = first; i < end; i++) {
+        const struct forecast *forecast = s->set->items[i];
+        while (at < known && strcmp(s->previous->set->items[at]->name, forecast->name) < 0)
             at++;
-        if (at < known && previous->set->items[at] == forecast) {
-            risks[i] = previous->risks[at];
-            risks[i].kept = true;
+        if (at < known && s->previous->set->items[at] == forecast) {
+            s->risks[i] = s->previous->risks[at];
+            s->risks[i].kept = true;
         } else {
-            risk_score(options, forecast, &risks[i]);
+            risk_score(s->options, forecast, &s->risks[i]);
         }
     }
+}
+
+static void score_all(const struct outlook_runner_options *options, const struct forecast_set *set,
+                      const struct outlook *previous, struct risk *risks)
+{
+    static const struct forecast_set nobody;
+    static const struct outlook nothing = {.set = &nobody};
+    struct scoring scoring = {&options->risk, set, previous != NULL ? previous : &nothing, risks};
+    forecaster_spread(options->forecaster, (set->count + SCORE_SERVERS - 1) / SCORE_SERVERS,
+                      score_block, &scoring);
 }
 
 /* Keeps the `OUTLOOK_TOP_MAX` riskiest, first come first where equal: the set is sorted by name. */
@@ -148,7 +169,7 @@ enum fw_status outlook_build(const struct outlook_runner_options *options,
         outlook_free(outlook);
         return fw_fail(err, FW_ENOMEM, "make an outlook");
     }
-    score_all(&options->risk, set, previous, risks);
+    score_all(options, set, previous, risks);
     enum fw_status status = FW_OK;
     if (options->surprise != NULL)
         status = surprise_update(options->surprise, set, err);

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { FIXTURE_SERVERS_MAX = 64 };
+enum { FIXTURE_SERVERS_MAX = 160 };
 
 struct fixture_metric {
     int metric;

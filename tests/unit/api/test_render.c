@@ -1,5 +1,6 @@
 /* The bodies of sections 4 and 5 from hand-made outlooks. */
 #include "api/predictions.h"
+#include "forecast/forecaster.h"
 
 #include "fixture.h"
 
@@ -477,6 +478,66 @@ static void test_truncation(void **state)
     fixture_fini(&f);
 }
 
+/* Whoever renders, the body is the same: with threads or alone, whole or cut, copied from an
+ * earlier one or not. */
+static void test_workers(void **state)
+{
+    (void)state;
+    enum { N = 150, MAX = 4 << 20 };
+    struct forecast *forecasts[N];
+    char name[16];
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "s%03d", i);
+        forecasts[i] = fixture_forecast(name, three, 1 + (size_t)i % 3);
+    }
+    struct fixture f;
+    fixture_init(&f, forecasts, N, NULL, 0);
+    const struct forecaster_options options = {
+        .schema = f.outlook.schema, .clock = fw_clock_system(), .step_s = 300, .threads = 3};
+    struct forecaster *workers;
+    assert_int_equal(forecaster_new(&options, &workers, NULL), FW_OK);
+    struct api_body_plan plan = {
+        .outlook = &f.outlook, .records = 1000, .fields = API_FIELDS, .count = N};
+    static struct api_fragment alone[N], side_by_side[N];
+    static const size_t ceilings[] = {MAX, 600000, 400000, 200000, 90000, 40000};
+    api_view_default(&plan.view);
+    bool cut = false;
+    for (size_t i = 0; i < COUNT_OF(ceilings); i++) {
+        struct fw_buf one, many;
+        size_t written_alone, written;
+        fw_buf_init(&one, ceilings[i]);
+        fw_buf_init(&many, ceilings[i]);
+        plan.workers = NULL;
+        api_render_body(&one, &plan, alone, &written_alone);
+        plan.workers = workers;
+        api_render_body(&many, &plan, side_by_side, &written);
+        CHECK_EQ("servers", written, written_alone);
+        CHECK_EQ("length", many.len, one.len);
+        assert_memory_equal(many.data, one.data, one.len);
+        assert_memory_equal(side_by_side, alone, written * sizeof alone[0]);
+        cut = cut || written < N;
+        if (i == 0) { /* the same once more, from what is there */
+            struct fw_buf again;
+            fw_buf_init(&again, MAX);
+            plan.earlier = &f.outlook;
+            plan.earlier_bytes = one.data;
+            plan.earlier_fragments = alone;
+            plan.earlier_count = N;
+            memcpy(one.data + alone[N - 1].at, "\"S\"", 3); /* a mark in what is copied */
+            api_render_body(&again, &plan, NULL, NULL);
+            plan.earlier = NULL;
+            CHECK_EQ("copied", again.len, many.len);
+            assert_memory_equal(again.data, one.data, one.len);
+            fw_buf_fini(&again);
+        }
+        fw_buf_fini(&one);
+        fw_buf_fini(&many);
+    }
+    CHECK_TRUE("some were cut", cut);
+    forecaster_free(workers);
+    fixture_fini(&f);
+}
+
 /* Names that are markup somewhere stand escaped. */
 static void test_hostile_names(void **state)
 {
@@ -536,19 +597,13 @@ static void test_allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_display_rows),
-        cmocka_unit_test(test_display_without_cpu),
-        cmocka_unit_test(test_level),
-        cmocka_unit_test(test_server_keys),
-        cmocka_unit_test(test_view_cuts),
-        cmocka_unit_test(test_insufficient),
-        cmocka_unit_test(test_alert_item),
-        cmocka_unit_test(test_unusual_item),
-        cmocka_unit_test(test_argus_counts),
-        cmocka_unit_test(test_fragments_are_reused_rightly),
-        cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_hostile_names),
-        cmocka_unit_test(test_allocation_failures),
+        cmocka_unit_test(test_display_rows),  cmocka_unit_test(test_display_without_cpu),
+        cmocka_unit_test(test_level),         cmocka_unit_test(test_server_keys),
+        cmocka_unit_test(test_view_cuts),     cmocka_unit_test(test_insufficient),
+        cmocka_unit_test(test_alert_item),    cmocka_unit_test(test_unusual_item),
+        cmocka_unit_test(test_argus_counts),  cmocka_unit_test(test_fragments_are_reused_rightly),
+        cmocka_unit_test(test_truncation),    cmocka_unit_test(test_workers),
+        cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -353,6 +353,46 @@ static void a_forgotten_server_leaves(void **state)
     fixture_fini(&f);
 }
 
+struct spread {
+    atomic_uint next, done[1000];
+    atomic_bool in_order;
+};
+
+static void do_one(void *ctx, size_t i)
+{
+    struct spread *s = ctx;
+    /* The last to begin began after all that have ended. */
+    if (i == 999 && atomic_load(&s->next) < 900)
+        atomic_store(&s->in_order, false);
+    atomic_fetch_add(&s->next, 1);
+    atomic_fetch_add(&s->done[i], 1);
+}
+
+static void work_is_spread_over_the_threads(void **state)
+{
+    (void)state;
+    struct schema schema;
+    schema_default(&schema);
+    for (unsigned threads = 1; threads <= 4; threads++) {
+        const struct forecaster_options options = {
+            .schema = &schema, .clock = fw_clock_system(), .step_s = STEP_S, .threads = threads};
+        struct forecaster *forecaster;
+        static struct spread s;
+        memset(&s, 0, sizeof s);
+        atomic_store(&s.in_order, true);
+        assert_int_equal(forecaster_new(&options, &forecaster, NULL), FW_OK);
+        for (unsigned turn = 0; turn < 3; turn++) {
+            forecaster_spread(forecaster, 1000, do_one, &s);
+            for (size_t i = 0; i < 1000; i++)
+                CHECK_EQ("each once a turn", atomic_load(&s.done[i]), turn + 1);
+        }
+        forecaster_spread(forecaster, 0, do_one, &s);
+        CHECK_EQ("nothing more", atomic_load(&s.next), 3000);
+        CHECK_TRUE("begun in order", atomic_load(&s.in_order));
+        forecaster_free(forecaster);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +405,7 @@ int main(void)
         cmocka_unit_test(an_empty_fleet_has_an_empty_set),
         cmocka_unit_test(memory_may_end_anywhere),
         cmocka_unit_test(a_forgotten_server_leaves),
+        cmocka_unit_test(work_is_spread_over_the_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

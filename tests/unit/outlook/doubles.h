@@ -103,6 +103,13 @@ struct forecast_model_info forecast_model_info(const struct forecast_model *mode
         .name = ((const struct forecaster *)(const void *)model)->model_name};
 }
 
+void forecaster_spread(struct forecaster *forecaster, size_t n, forecaster_work_fn work, void *ctx)
+{
+    (void)forecaster;
+    for (size_t i = 0; i < n; i++)
+        work(ctx, i);
+}
+
 enum fw_status forecaster_run(struct forecaster *forecaster, const struct fleet *fleet,
                               const struct forecast_set *previous, const struct forecast_set **out,
                               struct fw_error *err)
