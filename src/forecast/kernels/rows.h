@@ -159,7 +159,7 @@ const struct row_kernels *row_kernels_plain(void);
 /* NULL: the processor has no AVX2 and FMA, or not AVX-512 F, BW, DQ and VL. */
 const struct row_kernels *row_kernels_avx2(void);
 const struct row_kernels *row_kernels_avx512(void);
-/* The widest that the processor has. */
+/* The widest that the processor has and FOREWARN_KERNELS allows (tft/kernels/set.h). */
 const struct row_kernels *row_kernels_best(void);
 
 /* For rows.c. */
