@@ -1,6 +1,7 @@
 /* A register of floats (fv), in one notation for every instruction set: a file of kernels written
  * with these operations is compiled once as plain C, once for AVX2 and FMA, and once for AVX-512
- * (tiles_body.inc). What the sets do differently is in lanes_plain.h, lanes_avx2.h, lanes_avx512.h.
+ * (tiles_body.inc). What the sets do differently is in lanes_plain.inc, lanes_avx2.inc,
+ * lanes_avx512.inc.
  *
  * exp2 splits x = n + r and takes 2^r from a polynomial. Its errors, and those of what is made of
  * it, are measured and bounded set by set in tests/unit/tft/test_compile_kernels.c: of degree 5
@@ -106,11 +107,11 @@ LANES_INLINE fv fv_zip_high(fv a, fv b)
  *   fv_exp2_short_all(n, x)  in place, n registers: 2^x for x in [-126, 127], in fewer operations
  */
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
-#include "tft/kernels/lanes_avx512.h"
+#include "tft/kernels/lanes_avx512.inc"
 #elif defined(__AVX2__) && defined(__FMA__)
-#include "tft/kernels/lanes_avx2.h"
+#include "tft/kernels/lanes_avx2.inc"
 #else
-#include "tft/kernels/lanes_plain.h"
+#include "tft/kernels/lanes_plain.inc"
 #endif
 
 /* e^(factor x), the exponent cut to [-limit, limit] in powers of two where it would overflow. */
