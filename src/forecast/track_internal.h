@@ -33,6 +33,20 @@ void track_weigh_one(const struct track *track, float scale, size_t block, size_
 /* The model's share in a block and quantile. */
 float track_share(const struct track *track, size_t block, size_t quantile);
 
+/* Judges the promises whose time has come. */
+void track_learn_promises(struct track *track, const struct track_view *view);
+
+/* The newest step may still be open: its value is whole when the next one has begun. */
+static inline int64_t track_newest_whole(const struct track_view *view)
+{
+    return view->newest_step - 1;
+}
+
+static inline float track_back(const struct track *track, float mapped)
+{
+    return (float)series_back(&track->map, (double)mapped);
+}
+
 static inline float track_pinball(size_t quantile, float seen, float said)
 {
     static const float level[3] = {0.1f, 0.5f, 0.9f};
