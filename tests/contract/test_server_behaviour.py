@@ -53,6 +53,7 @@ def keys():
     for variable in ('NORDIQ_API_KEY', 'TFT_API_KEY', 'TACHYON_API_KEY', 'FOREWARN_API_KEY'):
         with Daemon('--rate-limit', 'off', key='correct-horse-battery', env={variable: ' correct-horse-battery '}) \
                 as daemon:
+            daemon.wait(lambda: daemon.get('/api/v1/outlook').status == 200, 'the first run')
             for path in OPEN:
                 equal(f'open {path}', daemon.get(path, key=None).status, 200)
             for path in LEGACY:
