@@ -187,7 +187,7 @@ void daybook_sum_days(const struct daybook *book, int64_t first, size_t n, size_
     const int64_t bins = bins_of(book), oldest = book->newest - bins + 1;
     const int64_t newest = known < book->newest ? known : book->newest;
     float weight = 1.0f;
-    for (size_t day = 1; day <= days; day++, weight *= decay) {
+    for (size_t day = 1; day <= days; day++) {
         const int64_t there = first - (int64_t)day * book->per_day;
         int64_t from = there > oldest ? there : oldest;
         from = from > 0 ? from : 0;
@@ -202,6 +202,7 @@ void daybook_sum_days(const struct daybook *book, int64_t first, size_t n, size_
                                         book->unit, weight, &rest);
             from = end;
         }
+        weight *= decay;
     }
 }
 

@@ -99,9 +99,10 @@ static void usual_of(const struct track *t, const struct track_view *v, double u
             step[n++] = from + i;
         points[r] = n;
     }
+    assert(n > 0 && n <= POINTS_MAX);
     daybook_bins(v->expert.step_s, step, n, bin);
     const size_t bins = ((size_t)(bin[n - 1] - bin[0]) + 8) / 8 * 8; /* whole registers */
-    assert(n <= POINTS_MAX && bins <= BINS_MAX);                     /* a step is a bin, or less */
+    assert(bins <= BINS_MAX);                                        /* a step is a bin, or less */
     for (size_t i = 0; i < 4; i++)
         memset(sums[i], 0, bins * sizeof sums[i][0]);
     daybook_sum_days(&t->book, bin[0], bins, USUAL_DAYS, 1.0f, t->book.newest, &days);

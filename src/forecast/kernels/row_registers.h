@@ -112,7 +112,7 @@ IN_LINE fv greater(fv a, fv b)
 
 IN_LINE fv pick(const float from[ROW_PIECES], iv piece)
 {
-    fv out;
+    fv out = {0};
     for (size_t l = 0; l < LANES; l++)
         out[l] = from[piece[l]];
     return out;
