@@ -226,10 +226,9 @@ void daybook_row(const struct daybook *book, int64_t first, size_t n, float *out
 void daybook_climates(const struct daybook *book, int64_t first, size_t n, float *const out[3])
 {
     float day[DAYBOOK_PER_DAY_MAX][3];
-    int64_t place = modulo(first, book->per_day), from = place;
-    if (from + (int64_t)n > book->per_day)
-        from = 0; /* over midnight: the whole day */
-    const int64_t some = from == place ? (int64_t)n : book->per_day;
+    int64_t place = modulo(first, book->per_day);
+    const bool within = place + (int64_t)n <= book->per_day; /* else the whole day */
+    const int64_t from = within ? place : 0, some = within ? (int64_t)n : book->per_day;
     row_kernels_best()->halves((size_t)(3 * some), book->quantile[from], book->center, book->unit,
                                day[from]);
     for (size_t i = 0; i < n; i++, place = place + 1 < book->per_day ? place + 1 : 0)

@@ -112,6 +112,28 @@ static void a_book_keeps_fourteen_days(void **state)
     CHECK_NEAR("new", daybook_at(&book, 4000), 7.0, 0.05);
 }
 
+/* Steps of an hour look ahead over days: more bins than a day has, from midnight on as well. */
+static void a_climate_goes_on_over_days(void **state)
+{
+    (void)state;
+    enum { BINS = 100, PER_DAY = 24 };
+    static struct daybook book;
+    static float rows[3][BINS];
+    float *const out[3] = {rows[0], rows[1], rows[2]};
+    daybook_init(&book, 3600, 50.0f, 1.0f);
+    for (int64_t bin = 2400; bin < 2400 + 10 * PER_DAY; bin++)
+        daybook_put(&book, bin, (float)(bin % PER_DAY));
+    for (int64_t first = 2640; first < 2640 + PER_DAY; first++) {
+        daybook_climates(&book, first, BINS, out);
+        for (int64_t i = 0; i < BINS; i++) {
+            float one[3];
+            daybook_climate(&book, first + i, one);
+            for (size_t q = 0; q < 3; q++)
+                CHECK_NEAR("as asked one by one", rows[q][i], (double)one[q], 0.0);
+        }
+    }
+}
+
 static void places_lie_between_middles(void **state)
 {
     (void)state;
@@ -517,6 +539,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_book_keeps_fourteen_days),
+        cmocka_unit_test(a_climate_goes_on_over_days),
         cmocka_unit_test(places_lie_between_middles),
         cmocka_unit_test(experts_do_not_see_the_future),
         cmocka_unit_test(one_horizon_is_a_row_of_all),
