@@ -255,6 +255,7 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
         .step_s = config->step_s,
         .threads = config->forecast_threads,
         .kind = config->forecaster == CONFIG_FORECASTER_ARGUS ? FORECASTER_ARGUS : FORECASTER_AUTO,
+        .in_parts = true,
     };
     enum fw_status status = forecaster_new(&forecaster, &daemon->forecaster, err);
     if (status == FW_OK)

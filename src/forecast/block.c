@@ -198,16 +198,28 @@ static enum fw_status track_of(const struct block_job *job, size_t slot,
     return FW_OK;
 }
 
-/* An unchanged window keeps its forecast. One that only went stale, or came back without a change,
- * gets a copy with the flag turned: its origin stays where its data end. */
+/* Whether the server's forecast before is that of this run too. */
+static bool keeps(const struct block_job *job, size_t slot, bool waits, struct fleet_server *server)
+{
+    const struct forecast *previous = job->previous[slot];
+    if (!job->share || previous == NULL ||
+        (!waits && fleet_revision(job->fleet, slot) != previous->revision) ||
+        !fleet_read_server(job->fleet, slot, server))
+        return false;
+    return (waits || server->revision == previous->revision) &&
+           strcmp(server->name, previous->name) == 0;
+}
+
+/* An unchanged window keeps its forecast, and so does one whose turn it is not; a new server then
+ * has none. One that only went stale, or came back without a change, gets a copy with the flag
+ * turned: its origin stays where its data end. */
 static enum fw_status share_previous(const struct block_job *job, size_t slot, bool *shared)
 {
     const struct forecast *previous = job->previous[slot];
+    const bool waits = job->waits != NULL && job->waits[slot];
     struct fleet_server server;
-    *shared = false;
-    if (!job->share || previous == NULL || fleet_revision(job->fleet, slot) != previous->revision ||
-        !fleet_read_server(job->fleet, slot, &server) || server.revision != previous->revision ||
-        strcmp(server.name, previous->name) != 0)
+    *shared = waits && previous == NULL;
+    if (*shared || !keeps(job, slot, waits, &server))
         return FW_OK;
     *shared = true;
     if (server.stale == previous->stale) {

@@ -41,6 +41,7 @@ struct block_job {
     bool share;                         /* whether `previous` may be used */
     size_t slots;
     const struct forecast **previous; /* (slots) NULL: none */
+    const bool *waits;                /* (slots) keep the forecast before; NULL: nobody does */
     struct block_track **tracks;      /* (slots) */
     const struct forecast **results;  /* (slots) written: NULL where the slot is empty */
 };

@@ -115,16 +115,21 @@ struct forecast_set {
     int64_t made_ms; /* wall clock */
     uint32_t step_s;
     size_t computed;                 /* forecasts made anew in this run */
+    size_t waiting;                  /* servers whose window changed, left for another run */
     double seconds;                  /* the run's duration */
     double stage_s[FORECAST_STAGES]; /* processor time, of all workers */
     uint64_t basis; /* of forecaster and model: only forecasts of the same basis are shared */
     struct forecast_quality (*quality)[FORECAST_BLOCKS]; /* (schema's metrics) NULL: nothing is
                                                             measured yet */
+    uint64_t roster; /* the same number: the same servers in the same places; 0: not known */
     size_t count;
     const struct forecast *items[];
 };
 const struct forecast_set *forecast_set_retain(const struct forecast_set *set);
 void forecast_set_release(const struct forecast_set *set);
+/* Whether item i of the one is of the same server as item i of the other, and there are no others.
+ */
+bool forecast_set_same_servers(const struct forecast_set *a, const struct forecast_set *b);
 /* Index of the first whose name is not less; the count: none. */
 size_t forecast_set_from(const struct forecast_set *set, const char *name);
 /* By name; NULL: none. */

@@ -4,7 +4,9 @@
 #include "base/hash.h"
 #include "base/nice_linux.h"
 #include "forecast/block.h"
+#include "forecast/collect.h"
 #include "forecast/learned.h"
+#include "forecast/turns.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -18,6 +20,8 @@ enum {
     NICE_BY = 10,
     LOOKBACK_S = 3 * 86400, /* the statistical forecasters want three days */
     LOOKBACK_STEPS_MIN = 864,
+    PARTS = 8,     /* of a fleet, when runs are made in parts, */
+    PART_MIN = 64, /* of so many servers at least */
 };
 
 struct worker {
@@ -48,6 +52,7 @@ struct forecaster {
     size_t slots; /* that the three arrays hold */
     const struct forecast **previous, **results;
     struct block_track **tracks;
+    struct turns turns;
     uint64_t learned_sequence; /* of the snapshot written or loaded last */
     int64_t quality_step;      /* that the quality was summed up at */
     size_t quality_bytes;
@@ -181,6 +186,7 @@ void forecaster_free(struct forecaster *f)
     pthread_cond_destroy(&f->wake);
     pthread_cond_destroy(&f->done);
     pthread_mutex_destroy(&f->lock);
+    turns_fini(&f->turns);
     fw_free(f->previous);
     fw_free(f->results);
     fw_free(f->tracks);
@@ -262,6 +268,18 @@ static uint32_t lookback(const struct forecaster *f, const struct fleet *fleet,
     return steps < SERIES_STEPS_MAX ? steps : SERIES_STEPS_MAX;
 }
 
+/* Without a set before there is nothing for anybody to wait with. */
+static enum fw_status take_turns(struct forecaster *f)
+{
+    const size_t slots = f->job.slots, most = slots / PARTS > PART_MIN ? slots / PARTS : PART_MIN;
+    f->turns.waiting = 0;
+    if (!f->options.in_parts || !f->job.share || slots <= most)
+        return FW_OK;
+    const enum fw_status status = turns_take(&f->turns, f->job.fleet, f->previous, slots, most);
+    f->job.waits = f->turns.waiting > 0 ? f->turns.waits : NULL;
+    return status;
+}
+
 static enum fw_status prepare_job(struct forecaster *f, const struct fleet *fleet,
                                   const struct forecast_set *previous,
                                   const struct forecast_model *model, uint64_t basis)
@@ -290,6 +308,7 @@ static enum fw_status prepare_job(struct forecaster *f, const struct fleet *flee
         .tracks = f->tracks,
         .results = f->results,
     };
+    status = take_turns(f);
     for (unsigned i = 0; i < f->worker_count && status == FW_OK; i++) {
         f->workers[i].bench.computed = 0;
         memset(f->workers[i].bench.stage_ns, 0, sizeof f->workers[i].bench.stage_ns);
@@ -321,35 +340,15 @@ void forecaster_spread(struct forecaster *f, size_t n, forecaster_work_fn work, 
     f->work = NULL;
 }
 
-static int by_name(const void *a, const void *b)
+static void count_work(const struct forecaster *f, struct forecast_set *set)
 {
-    const struct forecast *const *left = a, *const *right = b;
-    return strcmp((*left)->name, (*right)->name);
-}
-
-/* Moves the results into a set of their own; without memory they stay. */
-static struct forecast_set *collect(struct forecaster *f)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < f->job.slots; i++)
-        count += f->results[i] != NULL;
-    struct forecast_set *set = fw_calloc(1, sizeof *set + count * sizeof set->items[0]);
-    if (set == NULL)
-        return NULL;
-    atomic_init(&set->references, 1);
-    for (size_t i = 0; i < f->job.slots; i++)
-        if (f->results[i] != NULL) {
-            set->items[set->count++] = f->results[i];
-            f->results[i] = NULL;
-        }
-    qsort((void *)set->items, set->count, sizeof set->items[0], by_name);
+    set->waiting = f->turns.waiting;
     for (unsigned i = 0; i < f->worker_count; i++) {
         const struct block_bench *bench = &f->workers[i].bench;
         set->computed += bench->computed;
         for (size_t k = 0; k < FORECAST_STAGES; k++)
             set->stage_s[k] += 1e-9 * (double)bench->stage_ns[k];
     }
-    return set;
 }
 
 static void drop_results(struct forecaster *f)
@@ -406,12 +405,13 @@ enum fw_status forecaster_run(struct forecaster *f, const struct fleet *fleet,
     if (status == FW_OK) {
         run_job(f);
         status = atomic_load(&f->failed) ? FW_ENOMEM : FW_OK;
-        if (status == FW_OK && (set = collect(f)) == NULL)
+        if (status == FW_OK && (set = collect_set(f->results, f->job.slots, previous)) == NULL)
             status = FW_ENOMEM;
         if (status != FW_OK)
             drop_results(f);
     }
     if (status == FW_OK) {
+        count_work(f, set);
         set->made_ms = fw_clock_wall_ms(f->options.clock);
         status = attach_quality(f, set);
         if (status != FW_OK)

@@ -25,6 +25,8 @@ struct forecaster_options {
     uint32_t step_s;
     unsigned threads; /* 0: one per core */
     enum forecaster_kind kind;
+    bool in_parts; /* a run that has a set before it makes an eighth of the forecasts, and at least
+                      64; the servers that it leaves are counted in its set */
 };
 
 FW_MUST_CHECK enum fw_status forecaster_new(const struct forecaster_options *options,
@@ -36,9 +38,9 @@ void forecaster_set_model(struct forecaster *forecaster, struct forecast_model *
 /* The current model, retained (forecast_model_release), or NULL. */
 struct forecast_model *forecaster_model(struct forecaster *forecaster);
 
-/* Forecasts every server of the fleet. Servers whose window, model and staleness are as in
- * `previous` (may be NULL) share its forecast. *out is the caller's (forecast_set_release).
- * FW_ENOMEM: *out is NULL, nothing has changed. */
+/* Forecasts every server of the fleet, but for `in_parts`. Servers whose window, model and
+ * staleness are as in `previous` (may be NULL) share its forecast. *out is the caller's
+ * (forecast_set_release). FW_ENOMEM: *out is NULL, nothing has changed. */
 FW_MUST_CHECK enum fw_status forecaster_run(struct forecaster *forecaster,
                                             const struct fleet *fleet,
                                             const struct forecast_set *previous,

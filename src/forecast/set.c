@@ -27,6 +27,11 @@ void forecast_set_release(const struct forecast_set *set)
     fw_free(shared);
 }
 
+bool forecast_set_same_servers(const struct forecast_set *a, const struct forecast_set *b)
+{
+    return a->roster != 0 && a->roster == b->roster;
+}
+
 size_t forecast_set_from(const struct forecast_set *set, const char *name)
 {
     size_t from = 0, to = set->count;

@@ -332,6 +332,111 @@ static void memory_may_end_anywhere(void **state)
     fixture_fini(&f);
 }
 
+enum { MANY = 200, PART = 64 }; /* of which a run in parts makes so many */
+
+static void feed_many(struct fixture *f, size_t from, size_t to, size_t step)
+{
+    for (size_t i = from; i < to; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "many%03zu", (i * 37) % MANY);
+        add(f, name, T0 + (int64_t)step * STEP_MS + 1000, METRIC_CPU_USER, (float)(i % 90));
+    }
+    flush(f);
+}
+
+static bool is_current(const struct fixture *f, const struct forecast *forecast)
+{
+    return fleet_revision(f->fleet, forecast->slot) == forecast->revision;
+}
+
+static size_t current_ones(const struct fixture *f, const struct forecast_set *set)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < set->count; i++)
+        n += is_current(f, set->items[i]);
+    return n;
+}
+
+static const struct forecast_set *run_on(struct forecaster *forecaster, struct fixture *f,
+                                         const struct forecast_set *previous)
+{
+    const struct forecast_set *set = run(forecaster, f, previous);
+    for (size_t i = 1; i < set->count; i++)
+        CHECK_TRUE("by name", strcmp(set->items[i - 1]->name, set->items[i]->name) < 0);
+    forecast_set_release(previous);
+    return set;
+}
+
+/* Whose forecast is oldest comes first, and a server that changes all the time waits its turn. */
+static void a_run_in_parts_serves_the_oldest_first(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, STEP_S, WINDOW, 1000);
+    set_clock(&f, 3);
+    feed_many(&f, 0, MANY, 1);
+    struct forecaster_options options = {.schema = &f.schema,
+                                         .clock = &f.clock.clock,
+                                         .step_s = STEP_S,
+                                         .threads = 2,
+                                         .in_parts = true};
+    struct forecaster *forecaster;
+    assert_int_equal(forecaster_new(&options, &forecaster, NULL), FW_OK);
+    const struct forecast_set *set = run(forecaster, &f, NULL);
+    CHECK_EQ("the first run is whole", set->computed, MANY);
+    CHECK_EQ("nobody waits", set->waiting, 0);
+    const uint64_t roster = set->roster;
+    feed_many(&f, 0, MANY, 2);
+    for (size_t done = PART; done <= MANY; done += PART) {
+        set = run_on(forecaster, &f, set);
+        CHECK_EQ("a part", set->computed, PART);
+        CHECK_EQ("the rest waits", set->waiting, MANY - done + (done > PART));
+        CHECK_EQ("nobody left", set->count, MANY);
+        CHECK_TRUE("the same servers", set->roster == roster);
+        const struct forecast *first = forecast_set_find(set, "many000");
+        assert_non_null(first); /* fed first, so its forecast was the oldest */
+        CHECK_TRUE("in turn", is_current(&f, first) == (done == PART));
+        feed_many(&f, 0, 1, 3); /* it changes again */
+    }
+    set = run_on(forecaster, &f, set);
+    CHECK_EQ("the last part", set->computed, MANY % PART + 1);
+    CHECK_EQ("nobody waits any more", set->waiting, 0);
+    CHECK_EQ("all are current", current_ones(&f, set), MANY);
+    const struct forecast_set *whole = run(forecaster, &f, NULL);
+    check_same("in parts or at once", set, whole);
+    forecast_set_release(whole);
+    forecast_set_release(set);
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
+/* Newcomers have no forecast at all: they come before everybody. */
+static void newcomers_come_first(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, STEP_S, WINDOW, 1000);
+    set_clock(&f, 3);
+    feed_many(&f, 0, MANY - 10, 1);
+    struct forecaster_options options = {.schema = &f.schema,
+                                         .clock = &f.clock.clock,
+                                         .step_s = STEP_S,
+                                         .threads = 2,
+                                         .in_parts = true};
+    struct forecaster *forecaster;
+    assert_int_equal(forecaster_new(&options, &forecaster, NULL), FW_OK);
+    const struct forecast_set *set = run(forecaster, &f, NULL);
+    const uint64_t roster = set->roster;
+    feed_many(&f, 0, MANY, 2);
+    set = run_on(forecaster, &f, set);
+    CHECK_EQ("a part", set->computed, PART);
+    CHECK_EQ("all are there", set->count, MANY);
+    CHECK_TRUE("other servers", set->roster != roster);
+    forecast_set_release(set);
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
 static void a_forgotten_server_leaves(void **state)
 {
     (void)state;
@@ -404,6 +509,8 @@ int main(void)
         cmocka_unit_test(argus_draws_its_line),
         cmocka_unit_test(an_empty_fleet_has_an_empty_set),
         cmocka_unit_test(memory_may_end_anywhere),
+        cmocka_unit_test(a_run_in_parts_serves_the_oldest_first),
+        cmocka_unit_test(newcomers_come_first),
         cmocka_unit_test(a_forgotten_server_leaves),
         cmocka_unit_test(work_is_spread_over_the_threads),
     };
