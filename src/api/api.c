@@ -148,15 +148,16 @@ static void measure(struct api *api, const struct outlook *outlook)
 /* On the publisher's thread, before readers see the outlook. */
 static void on_outlook(void *ctx, const struct outlook *outlook)
 {
-    struct api *api = ctx;
-    measure(api, outlook);
-    outlook_past_take(api->past, outlook);
-    api_predictions_prepare(api, outlook);
+    api_predictions_prepare(ctx, outlook);
 }
 
+/* And after: nobody waits for these. */
 static void on_published(void *ctx, const struct outlook *outlook)
 {
-    api_predictions_published(ctx, outlook);
+    struct api *api = ctx;
+    api_predictions_published(api, outlook);
+    measure(api, outlook);
+    outlook_past_take(api->past, outlook);
 }
 
 void api_attach(struct api *api, const struct api_parts *parts)

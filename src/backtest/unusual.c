@@ -113,7 +113,7 @@ enum fw_status backtest_unusual_update(struct backtest_unusual *u, int64_t step,
                                        const struct forecast_set *set, const size_t *place,
                                        struct fw_error *err)
 {
-    enum fw_status status = surprise_update(u->surprise, set, err);
+    enum fw_status status = surprise_update(u->surprise, set, NULL, err);
     for (size_t i = 0; i < set->count && status == FW_OK; i++) {
         const struct surprise_verdict *v = surprise_verdict(u->surprise, i);
         if (!is_new(u, place[i], step, v))

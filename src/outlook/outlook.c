@@ -53,8 +53,20 @@ struct scoring {
     const struct risk_options *options;
     const struct forecast_set *set;
     const struct outlook *previous;
+    bool same; /* servers as in `previous` */
     struct risk *risks;
 };
+
+/* Where the outlook before has the server of item i, or would have it; `at`: of the item before. */
+static size_t place_before(const struct scoring *s, size_t i, size_t at)
+{
+    const struct forecast_set *before = s->previous->set;
+    if (s->same)
+        return i;
+    while (at < before->count && strcmp(before->items[at]->name, s->set->items[i]->name) < 0)
+        at++;
+    return at;
+}
 
 /* Both sets are sorted by name, and forecasts that did not change are the same objects: one walk
  * tells which risks can be taken over. */
@@ -64,11 +76,10 @@ static void score_block(void *ctx, size_t block)
     const size_t first = block * SCORE_SERVERS, known = s->previous->set->count;
     const size_t left = s->set->count - first,
                  end = first + (left < SCORE_SERVERS ? left : SCORE_SERVERS);
-    size_t at = forecast_set_from(s->previous->set, s->set->items[first]->name);
+    size_t at = s->same ? first : forecast_set_from(s->previous->set, s->set->items[first]->name);
     for (size_t i = first; i < end; i++) {
         const struct forecast *forecast = s->set->items[i];
-        while (at < known && strcmp(s->previous->set->items[at]->name, forecast->name) < 0)
-            at++;
+        at = place_before(s, i, at);
         if (at < known && s->previous->set->items[at] == forecast) {
             s->risks[i] = s->previous->risks[at];
             s->risks[i].kept = true;
@@ -83,9 +94,18 @@ static void score_all(const struct outlook_runner_options *options, const struct
 {
     static const struct forecast_set nobody;
     static const struct outlook nothing = {.set = &nobody};
-    struct scoring scoring = {&options->risk, set, previous != NULL ? previous : &nothing, risks};
-    forecaster_spread(options->forecaster, (set->count + SCORE_SERVERS - 1) / SCORE_SERVERS,
-                      score_block, &scoring);
+    if (previous == NULL)
+        previous = &nothing;
+    struct scoring scoring = {&options->risk, set, previous,
+                              forecast_set_same_servers(set, previous->set), risks};
+    const size_t blocks = (set->count + SCORE_SERVERS - 1) / SCORE_SERVERS;
+    if (set->computed > SCORE_SERVERS) {
+        forecaster_spread(options->forecaster, blocks, score_block, &scoring);
+        return;
+    }
+    /* For a few the workers would not be awake before it is done. */
+    for (size_t block = 0; block < blocks; block++)
+        score_block(&scoring, block);
 }
 
 /* Keeps the `OUTLOOK_TOP_MAX` riskiest, first come first where equal: the set is sorted by name. */
@@ -172,7 +192,8 @@ enum fw_status outlook_build(const struct outlook_runner_options *options,
     score_all(options, set, previous, risks);
     enum fw_status status = FW_OK;
     if (options->surprise != NULL)
-        status = surprise_update(options->surprise, set, err);
+        status =
+            surprise_update(options->surprise, set, previous != NULL ? previous->set : NULL, err);
     if (status == FW_OK)
         status = alert_book_update(options->alerts, set, risks, now_ms, options->on_transition,
                                    options->on_transition_ctx, &outlook->alerts, err);

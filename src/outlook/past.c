@@ -24,6 +24,7 @@ struct outlook_past {
     pthread_rwlock_t lock; /* only the publisher changes what it covers, and reads without it */
     size_t bytes, bytes_max, count;
     _Atomic uint64_t failures;
+    bool up_to_date;                           /* holds what the outlook before the next one said */
     struct past_run *steps[STEPS_MAX];         /* at the leads; ascending by step */
     struct past_run *whole[OUTLOOK_PAST_RUNS]; /* newest first; NULL behind the last */
 };
@@ -134,10 +135,12 @@ static void take_step(struct outlook_past *past, const struct outlook *outlook,
     const bool known = at < past->count && past->steps[at]->step == step;
     struct past_run *run =
         past_run_new(outlook, step, &leads, known ? past->steps[at] : NULL, entries, n);
-    if (run != NULL)
+    if (run != NULL) {
         put_step(past, run);
-    else
-        past->failures++;
+        return;
+    }
+    past->failures++;
+    past->up_to_date = false;
 }
 
 static bool whole_due(const struct outlook_past *past, const struct outlook *outlook)
@@ -178,16 +181,34 @@ static int by_origin(const void *a, const void *b)
                                   : by_key(a, b);
 }
 
-static size_t gather(const struct outlook *outlook, struct past_entry *entries)
+static int64_t origin_of(const struct outlook *outlook, const struct forecast *forecast)
+{
+    return forecast->origin_ms / ((int64_t)outlook->step_s * 1000);
+}
+
+/* The newest origin; -1: nothing is forecast. */
+static int64_t newest_origin(const struct outlook *outlook)
+{
+    int64_t newest = -1;
+    for (size_t i = 0; i < outlook->set->count; i++) {
+        const struct forecast *f = outlook->set->items[i];
+        const int64_t origin = f->path_count > 0 ? origin_of(outlook, f) : -1;
+        newest = origin > newest ? origin : newest;
+    }
+    return newest;
+}
+
+/* All of the outlook's forecasts, or those that the one before did not have. */
+static size_t gather(const struct outlook *outlook, bool all, struct past_entry *entries)
 {
     const struct forecast_set *set = outlook->set;
     size_t n = 0;
     for (size_t i = 0; i < set->count; i++) {
         const struct forecast *f = set->items[i];
-        if (f->path_count > 0)
+        if (f->path_count > 0 && (all || !outlook->risks[i].kept))
             entries[n++] = (struct past_entry){
                 .key = past_key(f->name),
-                .origin = f->origin_ms / ((int64_t)outlook->step_s * 1000),
+                .origin = origin_of(outlook, f),
                 .forecast = f,
                 .score = outlook->risks[i].score,
             };
@@ -198,22 +219,25 @@ static size_t gather(const struct outlook *outlook, struct past_entry *entries)
 void outlook_past_take(void *ctx, const struct outlook *outlook)
 {
     struct outlook_past *past = ctx;
-    if (outlook->set->count == 0)
+    const int64_t newest = newest_origin(outlook);
+    if (newest < 0)
         return;
     struct past_entry *entries = fw_malloc(outlook->set->count * sizeof *entries);
     if (entries == NULL) {
         past->failures++;
+        past->up_to_date = false;
         return;
     }
-    const size_t n = gather(outlook, entries);
+    const bool whole_too = whole_due(past, outlook);
+    const size_t n = gather(outlook, whole_too || !past->up_to_date, entries);
+    past->up_to_date = true;
     qsort(entries, n, sizeof *entries, by_origin);
-    const int64_t newest = n > 0 ? entries[0].origin : 0;
     for (size_t i = 0, end; i < n && newest - entries[i].origin < LATE_MAX; i = end) {
         for (end = i + 1; end < n && entries[end].origin == entries[i].origin; end++)
             ;
         take_step(past, outlook, entries + i, end - i);
     }
-    if (n > 0 && whole_due(past, outlook)) {
+    if (whole_too) {
         qsort(entries, n, sizeof *entries, by_key);
         take_whole(past, outlook, newest, entries, n);
     }

@@ -25,8 +25,9 @@ struct outlook_past;
 struct outlook_past *outlook_past_new(size_t bytes_max); /* NULL when out of memory */
 void outlook_past_free(struct outlook_past *past);       /* NULL does nothing */
 
-/* A board's listener. Of several runs with one origin the last one stays. A run is kept whole when
- * a quarter of the horizon has gone by since the last one that was. */
+/* A board's follower: each outlook, in the order of publication. Of several runs with one origin
+ * the last one stays. A run is kept whole when a quarter of the horizon has gone by since the last
+ * one that was. */
 void outlook_past_take(void *past, const struct outlook *outlook);
 
 /* How many steps ahead: ascending, the first is 1. */

@@ -2,7 +2,6 @@
 #include "outlook/outlook_internal.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "forecast/model.h"
 
@@ -13,7 +12,6 @@
 struct outlook_runner {
     struct outlook_runner_options options;
     struct outlook_schedule schedule;
-    uint64_t silence; /* which servers were silent at the last run or check */
     pthread_t thread;
     pthread_mutex_t lock; /* of `stop`, and for the condition */
     pthread_cond_t change;
@@ -76,19 +74,17 @@ enum fw_status outlook_run_once(const struct outlook_runner_options *options, st
     return FW_OK;
 }
 
-/* Which servers are silent, as one number. */
-static uint64_t silence_of(const struct fleet *fleet)
+/* Whether a server fell silent, spoke again or was forgotten since the outlook was made. */
+static bool silence_changed(const struct fleet *fleet, const struct outlook *outlook)
 {
-    const size_t slots = fleet_slots(fleet);
-    uint64_t all = 0;
-    for (size_t slot = 0; slot < slots; slot++) {
+    const struct forecast_set *set = outlook->set;
+    for (size_t i = 0; i < set->count; i++) {
         struct fleet_server server;
-        if (!fleet_read_server(fleet, slot, &server) || !server.stale)
-            continue;
-        const uint64_t number = slot;
-        all ^= fw_hash_stable(&number, sizeof number);
+        if (!fleet_read_server(fleet, set->items[i]->slot, &server) ||
+            server.stale != set->items[i]->stale)
+            return true;
     }
-    return all;
+    return false;
 }
 
 static int64_t mono_ms(const struct outlook_runner *runner)
@@ -96,14 +92,45 @@ static int64_t mono_ms(const struct outlook_runner *runner)
     return fw_clock_mono_ns(runner->options.clock) / 1000000;
 }
 
-/* Of the newest outlook's run: processor time, this thread's since begin_ns among it. On a machine
- * that is busy with other things a run takes longer than it takes away. */
-static int64_t cost_ms(const struct outlook *made, int64_t begin_ns)
+static bool stopping(struct outlook_runner *runner)
 {
-    double seconds = 1e-9 * (double)(fw_clock_thread_ns() - begin_ns);
-    for (size_t k = 0; made != NULL && k < FORECAST_STAGES; k++)
-        seconds += made->set->stage_s[k];
-    return (int64_t)(1e3 * seconds);
+    pthread_mutex_lock(&runner->lock);
+    const bool stop = runner->stop;
+    pthread_mutex_unlock(&runner->lock);
+    return stop;
+}
+
+/* The parts of a run, each with an outlook of its own: until all is forecast that was waiting when
+ * it began. */
+struct pass {
+    size_t wanted, done; /* forecasts */
+    bool nobody, behind; /* of the newest outlook: without servers; not all are forecast */
+    double worker_s;     /* processor time of the forecaster's workers */
+};
+
+static void add_part(struct pass *pass, const struct forecast_set *set)
+{
+    if (pass->wanted == 0)
+        pass->wanted = set->computed + set->waiting;
+    pass->done += set->computed;
+    pass->nobody = set->count == 0;
+    pass->behind = set->waiting > 0;
+    for (size_t k = 0; k < FORECAST_STAGES; k++)
+        pass->worker_s += set->stage_s[k];
+}
+
+static enum fw_status run_parts(struct outlook_runner *runner, struct pass *pass)
+{
+    enum fw_status status;
+    do {
+        status = outlook_run_once(&runner->options, NULL);
+        if (status != FW_OK)
+            return status;
+        const struct outlook *made = outlook_board_current(runner->options.board);
+        add_part(pass, made->set);
+        outlook_release(made);
+    } while (pass->behind && pass->done < pass->wanted && !stopping(runner));
+    return FW_OK;
 }
 
 static void run_now(struct outlook_runner *runner)
@@ -113,17 +140,19 @@ static void run_now(struct outlook_runner *runner)
     const int64_t wall_ms = fw_clock_wall_ms(options->clock);
     /* Taken before the windows are read: what comes from now on makes another run. */
     atomic_store(&runner->woken, false);
-    runner->silence = silence_of(options->fleet);
     alert_book_alive(options->alerts, wall_ms);
-    const enum fw_status status = outlook_run_once(options, NULL);
-    const struct outlook *made = outlook_board_current(options->board);
-    const int64_t end_ms = mono_ms(runner), cost = cost_ms(made, begin_ns);
+    struct pass pass = {0};
+    const enum fw_status status = run_parts(runner, &pass);
+    const int64_t end_ms = mono_ms(runner);
+    /* Processor time: on a machine that is busy with other things a run takes longer than it takes
+     * away. */
+    const double core_s = pass.worker_s + 1e-9 * (double)(fw_clock_thread_ns() - begin_ns);
+    const int64_t cost_ms = (int64_t)(1e3 * core_s);
     outlook_schedule_ran(&runner->schedule, status == FW_OK, wall_ms, begin_ms, end_ms,
-                         cost < end_ms - begin_ms ? cost : end_ms - begin_ms);
-    if (made == NULL || made->set->count == 0)
+                         cost_ms < end_ms - begin_ms ? cost_ms : end_ms - begin_ms);
+    if (status == FW_OK && pass.nobody)
         runner->schedule.ran = false; /* the first data is still to come, and forecast at once */
-    outlook_release(made);
-    if (status != FW_OK)
+    if (status != FW_OK || pass.behind)
         outlook_runner_wake(runner); /* what it did not see is still new */
 }
 
@@ -133,13 +162,12 @@ static void check_now(struct outlook_runner *runner)
     const struct outlook_runner_options *options = &runner->options;
     const int64_t now_ms = fw_clock_wall_ms(options->clock);
     alert_book_alive(options->alerts, now_ms);
-    if (silence_of(options->fleet) != runner->silence ||
-        now_ms >= alert_book_due_ms(options->alerts)) {
-        run_now(runner);
-        return;
-    }
     const struct outlook *current = outlook_board_current(options->board);
-    outlook_history_sample(options, current, now_ms);
+    if (now_ms >= alert_book_due_ms(options->alerts) ||
+        (current != NULL && silence_changed(options->fleet, current)))
+        run_now(runner);
+    else
+        outlook_history_sample(options, current, now_ms);
     outlook_release(current);
 }
 
@@ -165,14 +193,6 @@ static void sleep_for(struct outlook_runner *runner, int64_t wait_ms)
     if (!runner->stop && (runner->schedule.woken || !atomic_load(&runner->woken)))
         (void)pthread_cond_timedwait(&runner->change, &runner->lock, &until);
     pthread_mutex_unlock(&runner->lock);
-}
-
-static bool stopping(struct outlook_runner *runner)
-{
-    pthread_mutex_lock(&runner->lock);
-    const bool stop = runner->stop;
-    pthread_mutex_unlock(&runner->lock);
-    return stop;
 }
 
 static void *runner_main(void *argument)
@@ -227,7 +247,6 @@ enum fw_status outlook_runner_start(const struct outlook_runner_options *options
         return fw_fail(err, FW_EIO, "start the forecast runs: no lock to be had");
     }
     outlook_schedule_init(&runner->schedule, options, mono_ms(runner));
-    runner->silence = silence_of(options->fleet);
     /* Without a first outlook what recovery brought into the windows is news; an empty fleet gets
      * an empty outlook. */
     const struct outlook *first = outlook_board_current(options->board);

@@ -11,6 +11,10 @@ struct surprise {
     struct surprise_options options;
     struct surprise_server **servers; /* by name, as the last update's set */
     size_t count;
+    uint64_t roster;        /* of that set; 0: there was none, or it was not known */
+    double fleet_threshold; /* as it was when the thresholds were renewed */
+    int64_t renewed_step;   /* the newest step that was closed then */
+    size_t closed;          /* steps, of all servers, since */
 };
 
 /* A server that alarms more often than so many times its share is held back by a threshold of its
@@ -30,6 +34,7 @@ enum fw_status surprise_new(const struct surprise_options *options, struct surpr
     if (*out == NULL)
         return fw_fail(err, FW_ENOMEM, "no memory to look for unusual behaviour");
     (*out)->options = *options;
+    (*out)->renewed_step = SURPRISE_LONG_AGO;
     return FW_OK;
 }
 
@@ -113,20 +118,62 @@ void surprise_thresholds(const struct surprise *s, double alarms_per_server_day,
 
 /* ---- an update ---- */
 
-enum fw_status surprise_update(struct surprise *s, const struct forecast_set *set,
-                               struct fw_error *err)
+static void judge(struct surprise *s, size_t index)
 {
-    const double per_day = s->options.alarms_per_server_day;
-    enum fw_status status = follow(s, set, err);
+    const double threshold =
+        server_threshold(s, index, s->options.alarms_per_server_day, s->fleet_threshold);
+    surprise_server_judge(s->servers[index], threshold, s->options.step_s);
+}
+
+/* One server's newest forecast; *newest becomes the newest step that was closed. */
+static bool update_one(struct surprise *s, size_t index, const struct forecast *forecast,
+                       int64_t *newest)
+{
+    const int64_t open = s->servers[index]->step;
+    if (!surprise_server_update(s->servers[index], forecast, s->options.step_s))
+        return false;
+    if (open >= 0 && s->servers[index]->step != open) {
+        *newest = open > *newest ? open : *newest;
+        s->closed++;
+    }
+    return true;
+}
+
+/* Thresholds are taken from closed steps, a month of them: they are renewed when the fleet closed
+ * one that no server had closed before, or each server one (time was set back). */
+static bool renew_due(const struct surprise *s, int64_t newest)
+{
+    return newest > s->renewed_step || s->closed > s->count;
+}
+
+static void renew(struct surprise *s, int64_t newest)
+{
+    s->fleet_threshold = fleet_threshold(s, s->options.alarms_per_server_day);
+    s->renewed_step = newest > s->renewed_step ? newest : s->renewed_step;
+    s->closed = 0;
+}
+
+enum fw_status surprise_update(struct surprise *s, const struct forecast_set *set,
+                               const struct forecast_set *previous, struct fw_error *err)
+{
+    const bool same =
+        previous != NULL && set->roster == s->roster && forecast_set_same_servers(set, previous);
+    int64_t newest = SURPRISE_LONG_AGO;
+    enum fw_status status = same ? FW_OK : follow(s, set, err);
+    if (status == FW_OK)
+        s->roster = set->roster;
     for (size_t i = 0; i < set->count && status == FW_OK; i++)
-        if (!surprise_server_update(s->servers[i], set->items[i], s->options.step_s))
+        if (!(same && previous->items[i] == set->items[i]) &&
+            !update_one(s, i, set->items[i], &newest))
             status = fw_fail(err, FW_ENOMEM, "no memory to look for unusual behaviour");
     if (status != FW_OK)
         return status;
-    const double fleet = fleet_threshold(s, per_day);
+    const bool all = !same || renew_due(s, newest);
+    if (all)
+        renew(s, newest);
     for (size_t i = 0; i < s->count; i++)
-        surprise_server_judge(s->servers[i], server_threshold(s, i, per_day, fleet),
-                              s->options.step_s);
+        if (all || previous->items[i] != set->items[i])
+            judge(s, i);
     return FW_OK;
 }
 

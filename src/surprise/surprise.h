@@ -59,10 +59,13 @@ void surprise_free(struct surprise *surprise); /* NULL does nothing */
 
 /* One run's forecasts: every server's newest step is judged by forecasts of earlier runs, then this
  * run's are remembered. Several runs within a step replace each other; a server without a new step
- * keeps its verdict. Servers that the set no longer has are forgotten. FW_ENOMEM: some servers may
- * not have been judged; they are at the next update. */
+ * keeps its verdict. Servers that the set no longer has are forgotten. What `previous` (NULL: not
+ * known) had as well, with the same servers, is not looked at again: a set that an update before
+ * was of. FW_ENOMEM: some servers may not have been judged; they are at the next update. */
 FW_MUST_CHECK enum fw_status surprise_update(struct surprise *surprise,
-                                             const struct forecast_set *set, struct fw_error *err);
+                                             const struct forecast_set *set,
+                                             const struct forecast_set *previous,
+                                             struct fw_error *err);
 
 /* Of set->items[index] of the last update, which succeeded; valid until the next one. */
 const struct surprise_verdict *surprise_verdict(const struct surprise *surprise, size_t index);

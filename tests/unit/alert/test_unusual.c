@@ -104,7 +104,7 @@ static void run(struct world *w, int64_t into_ms, double off)
                                           0.1 * fw_rng_normal(&w->rng) + (s == 1 ? off : 0.0));
         }
     }
-    assert_int_equal(surprise_update(w->surprise, w->set, NULL), FW_OK);
+    assert_int_equal(surprise_update(w->surprise, w->set, NULL, NULL), FW_OK);
     alert_list_release(w->list);
     assert_int_equal(
         alert_book_update(w->book, w->set, w->risks, begin_ms + into_ms, note, w, &w->list, NULL),

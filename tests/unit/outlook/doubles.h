@@ -25,6 +25,7 @@ struct forecaster {
     const struct fw_clock *clock;
     uint64_t runs;
     size_t calls;
+    size_t waiting;         /* servers that a run leaves; the next one leaves two fewer */
     enum fw_status fail;    /* FW_OK: do not */
     const char *model_name; /* NULL: no model */
 };
@@ -128,6 +129,9 @@ enum fw_status forecaster_run(struct forecaster *forecaster, const struct fleet 
     set->run = ++forecaster->runs;
     set->made_ms = fw_clock_wall_ms(forecaster->clock);
     set->step_s = fleet->options.step_s;
+    set->computed = 2;
+    set->waiting = forecaster->waiting;
+    forecaster->waiting -= forecaster->waiting < 2 ? forecaster->waiting : 2;
     pthread_mutex_lock(lock);
     set->count = fleet->count;
     for (size_t i = 0; i < fleet->count; i++)

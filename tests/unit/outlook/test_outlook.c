@@ -503,6 +503,23 @@ static void test_runner(void **state)
     world_free(w);
 }
 
+/* What waited when a run began is forecast part by part, without a rest; each part is an outlook.
+ */
+static void test_runner_in_parts(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    struct outlook_runner *runner;
+    double_fleet_put(&w->fleet, 0, server(w, "a", 50, FORECAST_TREND));
+    w->forecaster.waiting = 6;
+    assert_int_equal(outlook_runner_start(&w->options, &runner, NULL), FW_OK);
+    expect_id("8 servers, two by two", w, 4);
+    sleep_ms(60);
+    CHECK_EQ("and no more", current_id(w), 4);
+    outlook_runner_stop(runner);
+    world_free(w);
+}
+
 struct reader {
     struct world *world;
     _Atomic bool stop;
@@ -585,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_schedule_of_busy_runs),
         cmocka_unit_test(test_schedule_without_credit),
         cmocka_unit_test(test_runner),
+        cmocka_unit_test(test_runner_in_parts),
         cmocka_unit_test(test_readers_and_publisher),
         cmocka_unit_test(test_alert_reaches_the_outlook),
     };

@@ -137,6 +137,33 @@ static void test_merging(void **state)
     outlook_past_free(past);
 }
 
+/* What the outlook before had said is there already, and is not gone through again. */
+static void test_what_was_kept(void **state)
+{
+    struct outlook_past *past = outlook_past_new(1 << 20);
+    struct made m;
+    (void)state;
+    take(past, 1000, 3, 50);
+    make(&m, 1000, 3, 60);
+    m.risks[0].kept = m.risks[2].kept = true;
+    outlook_past_take(past, &m.outlook);
+    unmake(&m);
+    CHECK_NEAR("kept", said(past, "s0", 0, 1000), 50, 0);
+    CHECK_NEAR("changed", said(past, "s1", 0, 1000), 60, 0);
+    CHECK_NEAR("its score", scored(past, "s1", 1000), 60, 0);
+    CHECK_NEAR("kept", said(past, "s2", 0, 1000), 50, 0);
+    /* After an outlook that could not be taken, everything is news. */
+    make(&m, 1000, 3, 70);
+    m.risks[0].kept = m.risks[2].kept = true;
+    fw_alloc_fail_at(1);
+    outlook_past_take(past, &m.outlook);
+    fw_alloc_fail_at(0);
+    outlook_past_take(past, &m.outlook);
+    unmake(&m);
+    CHECK_NEAR("made up for", said(past, "s0", 0, 1000), 70, 0);
+    outlook_past_free(past);
+}
+
 static void test_memory(void **state)
 {
     enum { BYTES = 20000 };
@@ -664,6 +691,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leads),
         cmocka_unit_test(test_merging),
+        cmocka_unit_test(test_what_was_kept),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_which_runs),
         cmocka_unit_test(test_whole_paths),

@@ -94,7 +94,7 @@ static struct surprise *make(double per_day)
 static void update(struct surprise *surprise, struct world *w)
 {
     show(w);
-    if (surprise_update(surprise, w->set, NULL) != FW_OK)
+    if (surprise_update(surprise, w->set, NULL, NULL) != FW_OK)
         fail_msg("no memory");
 }
 
@@ -438,13 +438,77 @@ static void test_memory(void **state)
         next_step(&w);
         show(&w);
         fw_alloc_fail_at(n);
-        const enum fw_status status = surprise_update(s, w.set, NULL);
+        const enum fw_status status = surprise_update(s, w.set, NULL, NULL);
         fw_alloc_fail_at(0);
         CHECK_TRUE("whole or refused",
                    n <= 1 + 2 * SERVERS ? status == FW_ENOMEM : status == FW_OK);
         update(s, &w);
         surprise_free(s);
     }
+    world_fini(&w);
+}
+
+/* A set of the same servers whose item `changed` is new. */
+static struct forecast_set *one_changed(const struct world *w, const struct forecast_set *before,
+                                        size_t changed)
+{
+    const size_t bytes = sizeof(struct forecast) + METRICS * sizeof(struct forecast_path);
+    struct forecast_set *set = fw_calloc(1, sizeof *set + SERVERS * sizeof set->items[0]);
+    struct forecast *fresh = fw_malloc(bytes);
+    assert_true(set != NULL && fresh != NULL);
+    memcpy(fresh, w->forecasts[changed], bytes);
+    set->step_s = STEP_S;
+    set->roster = 7;
+    set->count = SERVERS;
+    for (size_t i = 0; i < SERVERS; i++)
+        set->items[i] = before->items[i];
+    set->items[changed] = fresh;
+    return set;
+}
+
+/* Run by run another server has its step: what did not change need not be looked at. */
+static void test_unchanged_are_passed_over(void **state)
+{
+    (void)state;
+    struct world w;
+    struct surprise *every = make(0.5), *changed = make(0.5);
+    const struct forecast_set *before = NULL;
+    world_init(&w, 12);
+    next_step(&w);
+    show(&w);
+    for (size_t s = 0; s < SERVERS; s++) {
+        struct forecast_set *set = one_changed(&w, before != NULL ? before : w.set, s);
+        fw_free((void *)(uintptr_t)before);
+        before = set;
+    }
+    for (size_t run = 0; run < 8 * DAY * SERVERS; run++) {
+        const size_t s = run % SERVERS;
+        if (s == 0)
+            next_step(&w);
+        show(&w);
+        struct forecast_set *set = one_changed(&w, before, s);
+        assert_int_equal(surprise_update(every, set, NULL, NULL), FW_OK);
+        assert_int_equal(surprise_update(changed, set, run > 0 ? before : NULL, NULL), FW_OK);
+        for (size_t i = 0; i < SERVERS; i++) {
+            const struct surprise_verdict *a = surprise_verdict(every, i),
+                                          *b = surprise_verdict(changed, i);
+            if (a->judged != b->judged || (a->judged && a->score != b->score))
+                fail_msg("run %zu, server %zu: another score", run, i);
+            /* Thresholds are renewed by the first that closes a step. */
+            if (s == 0 && a->threshold != b->threshold)
+                fail_msg("run %zu, server %zu: threshold %g, not %g", run, i, (double)b->threshold,
+                         (double)a->threshold);
+        }
+        fw_free((void *)(uintptr_t)before->items[s]);
+        fw_free((void *)(uintptr_t)before);
+        before = set;
+    }
+    CHECK_TRUE("learned", isfinite(surprise_verdict(changed, 0)->threshold));
+    for (size_t s = 0; s < SERVERS; s++)
+        fw_free((void *)(uintptr_t)before->items[s]);
+    fw_free((void *)(uintptr_t)before);
+    surprise_free(every);
+    surprise_free(changed);
     world_fini(&w);
 }
 
@@ -463,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_kept_over_a_restart),
         cmocka_unit_test(test_damaged_bytes),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_unchanged_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
