@@ -119,6 +119,7 @@ static bool load_silence(void *ctx, const char *key, const void *data, size_t le
     struct alert_control *control = loading->control;
     struct fw_json_value root;
     struct alert_silence silence;
+    struct fw_error err = {0};
     (void)key;
     if (control->silence_count == ALERT_SILENCES_MAX ||
         fw_json_parse(loading->parser, data, len, &root, NULL) != FW_OK ||
@@ -126,6 +127,9 @@ static bool load_silence(void *ctx, const char *key, const void *data, size_t le
         loading->unreadable++;
         return true;
     }
+    if (alert_silence_find_zone(&silence, &err) != FW_OK)
+        FW_LOG_WARN("alert", "silence %s does not hold: its zone is not to be had reason=\"%s\"",
+                    silence.id, err.text);
     loading->out_of_memory = !silence_room(control);
     if (!loading->out_of_memory)
         control->silences[control->silence_count++] = silence;
@@ -453,6 +457,23 @@ static void prune_journal(struct alert_control *control, int64_t now_ms)
         FW_LOG_DEBUG("alert", "the journal of actions is not pruned reason=\"%s\"", err.text);
 }
 
+/* By a changer. True: a silence holds again. */
+static bool find_zones(struct alert_control *control)
+{
+    bool found = false;
+    for (size_t i = 0; i < control->silence_count; i++) {
+        struct alert_silence now = control->silences[i];
+        if (!alert_silence_lacks_zone(&now) || alert_silence_find_zone(&now, NULL) != FW_OK)
+            continue;
+        pthread_mutex_lock(&control->lock);
+        control->silences[i].zone = now.zone;
+        pthread_mutex_unlock(&control->lock);
+        FW_LOG_INFO("alert", "silence %s has its zone again zone=%s", now.id, now.zone_name);
+        found = true;
+    }
+    return found;
+}
+
 void alert_control_tidy(struct alert_control *control, const struct alert_list *list,
                         int64_t now_ms)
 {
@@ -482,9 +503,12 @@ void alert_control_tidy(struct alert_control *control, const struct alert_list *
         control->silence_count--;
         pthread_mutex_unlock(&control->lock);
     }
+    const bool changed = find_zones(control);
     prune_journal(control, now_ms);
     pthread_mutex_unlock(&control->changing);
     fw_free(living);
+    if (changed)
+        tell(control);
 }
 
 enum fw_status alert_control_silences(struct alert_control *control, struct alert_silence **out,

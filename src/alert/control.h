@@ -7,6 +7,7 @@
 #define FW_ALERT_CONTROL_H
 
 #include "alert/alert.h"
+#include "base/zone.h"
 #include "domain/labels.h"
 
 enum {
@@ -31,23 +32,36 @@ struct alert_silence {
     int severity;               /* enum alert_severity; -1: any */
     int64_t starts_ms, ends_ms; /* ends_ms INT64_MAX: until somebody ends it */
     /* Recurring: only on these days of the week (bit 0: Monday), from so many minutes after
-     * midnight for so long, in a zone so far from UTC. days 0: all the time. */
+     * midnight by the zone's clock, for so long as it is everywhere. days 0: all the time. */
     uint8_t days;
     uint16_t from_minute;
     uint16_t length_minutes;
-    int16_t zone_minutes;
+    int16_t zone_minutes;                 /* so far from UTC, when the zone has no name */
+    char zone_name[FW_ZONE_NAME_MAX + 1]; /* "Europe/Berlin" */
+    const struct fw_zone *zone;           /* its rules; NULL: no name, or they are not to be had */
     char created_by[ALERT_PERSON_MAX + 1];
     char comment[ALERT_COMMENT_MAX + 1];
     int64_t created_ms;
 };
 
-/* Whether the silence holds at that moment, and when that changes next (INT64_MAX: never). Pure. */
+/* Whether the silence holds at that moment, and when that changes next (INT64_MAX: never); of
+ * windows that follow one another without a gap, a moment in a week or so until which it does not.
+ * Without its zone's rules it does not hold. Pure. */
 bool alert_silence_holds(const struct alert_silence *silence, int64_t now_ms, int64_t *changes_ms);
+/* Finds the rules of the zone's name, where there is one and they are missing. As fw_zone_find().
+ */
+FW_MUST_CHECK enum fw_status alert_silence_find_zone(struct alert_silence *silence,
+                                                     struct fw_error *err);
+/* It recurs by the clock of a zone whose rules were not to be had. */
+static inline bool alert_silence_lacks_zone(const struct alert_silence *silence)
+{
+    return silence->days != 0 && silence->zone_name[0] != '\0' && silence->zone == NULL;
+}
 /* Whether it is about the alert, whose server has these labels. Pure. */
 bool alert_silence_fits(const struct alert_silence *silence, const struct schema *schema,
                         const struct alert *alert, const struct label_set *labels);
 /* FW_EINVAL: nothing is chosen, no such days, ends before it starts, a recurring one without a
- * length; err names the field as the API has it. */
+ * length or without its zone's rules; err names the field as the API has it. */
 FW_MUST_CHECK enum fw_status alert_silence_check(const struct alert_silence *silence,
                                                  struct fw_error *err);
 
@@ -75,7 +89,8 @@ struct alert_control_options {
     void (*changed)(void *ctx);
     void *ctx;
 };
-/* Reads namespaces "silence" and "ack"; what is damaged is logged and passed over. */
+/* Reads namespaces "silence" and "ack"; what is damaged is logged and passed over, and so is, once,
+ * a zone that is not there. */
 FW_MUST_CHECK enum fw_status alert_control_open(const struct alert_control_options *options,
                                                 struct alert_control **out, struct fw_error *err);
 void alert_control_close(struct alert_control *control); /* NULL does nothing */
@@ -107,8 +122,8 @@ FW_MUST_CHECK enum fw_status alert_control_unacknowledge(struct alert_control *c
                                                          const struct alert *alert, const char *by,
                                                          int64_t now_ms, struct fw_error *err);
 /* Forgets acknowledgements of alerts that are not in the list or resolved, and silences that have
- * been over for a week; once an hour also what the journal holds beyond its bounds. Once a minute.
- */
+ * been over for a week; looks again for zones that were not there; once an hour also what the
+ * journal holds beyond its bounds. Once a minute. */
 void alert_control_tidy(struct alert_control *control, const struct alert_list *list,
                         int64_t now_ms);
 

@@ -38,16 +38,31 @@ void alert_silence_put(struct fw_buf *out, const struct alert_silence *s)
     put_int(out, "days", s->days);
     put_int(out, "from", s->from_minute);
     put_int(out, "length", s->length_minutes);
-    put_int(out, "zone", s->zone_minutes);
+    if (s->zone_name[0] != '\0')
+        alert_put_text(out, "zone", s->zone_name);
+    else
+        put_int(out, "zone", s->zone_minutes);
     put_int(out, "created", s->created_ms);
     alert_put_text(out, "by", s->created_by);
     alert_put_text(out, "comment", s->comment);
     fw_buf_putc(out, '}');
 }
 
+/* Minutes, or a name, whose rules are looked for elsewhere. */
+static bool get_zone(struct fw_json_value root, struct alert_silence *s)
+{
+    int64_t minutes;
+    if (alert_get_int(root, "zone", INT16_MIN, INT16_MAX, &minutes)) {
+        s->zone_minutes = (int16_t)minutes;
+        return true;
+    }
+    return alert_get_text(root, "zone", s->zone_name, sizeof s->zone_name) &&
+           fw_zone_name_valid(s->zone_name);
+}
+
 bool alert_silence_get(struct fw_json_value root, struct alert_silence *s)
 {
-    int64_t version, profile, severity, days, from, length, zone;
+    int64_t version, profile, severity, days, from, length;
     *s = (struct alert_silence){0};
     if (!alert_get_int(root, "v", RECORD_VERSION, RECORD_VERSION, &version) ||
         !alert_get_text(root, "id", s->id, sizeof s->id) ||
@@ -60,8 +75,7 @@ bool alert_silence_get(struct fw_json_value root, struct alert_silence *s)
         !alert_get_int(root, "ends", INT64_MIN, INT64_MAX, &s->ends_ms) ||
         !alert_get_int(root, "days", 0, 127, &days) ||
         !alert_get_int(root, "from", 0, UINT16_MAX, &from) ||
-        !alert_get_int(root, "length", 0, UINT16_MAX, &length) ||
-        !alert_get_int(root, "zone", INT16_MIN, INT16_MAX, &zone) ||
+        !alert_get_int(root, "length", 0, UINT16_MAX, &length) || !get_zone(root, s) ||
         !alert_get_int(root, "created", INT64_MIN, INT64_MAX, &s->created_ms) ||
         !alert_get_text(root, "by", s->created_by, sizeof s->created_by) ||
         !alert_get_text(root, "comment", s->comment, sizeof s->comment))
@@ -71,7 +85,6 @@ bool alert_silence_get(struct fw_json_value root, struct alert_silence *s)
     s->days = (uint8_t)days;
     s->from_minute = (uint16_t)from;
     s->length_minutes = (uint16_t)length;
-    s->zone_minutes = (int16_t)zone;
     return s->id[0] != '\0';
 }
 

@@ -20,29 +20,48 @@ static int64_t floor_day(int64_t ms)
     return ms >= 0 ? ms / DAY_MS : -((-ms + DAY_MS - 1) / DAY_MS);
 }
 
-/* The window of a recurring silence that is open at `now_ms`, or the next one; false: there is none
- * within eight days, which cannot be. */
+static int64_t to_local(const struct alert_silence *s, int64_t utc_ms)
+{
+    return utc_ms +
+           (s->zone != NULL ? fw_zone_offset_ms(s->zone, utc_ms) : s->zone_minutes * MINUTE_MS);
+}
+
+static int64_t to_utc(const struct alert_silence *s, int64_t local_ms)
+{
+    return s->zone != NULL ? fw_zone_to_utc_ms(s->zone, local_ms)
+                           : local_ms - s->zone_minutes * MINUTE_MS;
+}
+
+/* The window of a recurring silence that is open at `now_ms`, or the next one, with those that
+ * begin before it ends. A window of a day that began the day before yesterday may be open where
+ * yesterday had 23 hours. False: there is none within eight days, which cannot be. */
 static bool find_window(const struct alert_silence *s, int64_t now_ms, int64_t *from_ms,
                         int64_t *to_ms)
 {
-    const int64_t zone_ms = s->zone_minutes * MINUTE_MS;
-    const int64_t today = floor_day(now_ms + zone_ms);
-    for (int64_t day = today - 1; day <= today + 8; day++) {
+    const int64_t today = floor_day(to_local(s, now_ms));
+    bool found = false;
+    for (int64_t day = today - 2; day <= today + 8; day++) {
         if ((s->days >> weekday(day) & 1) == 0)
             continue;
-        *from_ms = day * DAY_MS + s->from_minute * MINUTE_MS - zone_ms;
-        *to_ms = *from_ms + s->length_minutes * MINUTE_MS;
-        if (now_ms < *to_ms)
-            return true;
+        const int64_t begin_ms = to_utc(s, day * DAY_MS + s->from_minute * MINUTE_MS);
+        const int64_t end_ms = begin_ms + s->length_minutes * MINUTE_MS;
+        if (end_ms <= now_ms)
+            continue;
+        if (found && begin_ms > *to_ms)
+            break;
+        if (!found)
+            *from_ms = begin_ms;
+        *to_ms = end_ms;
+        found = true;
     }
-    return false;
+    return found;
 }
 
 bool alert_silence_holds(const struct alert_silence *s, int64_t now_ms, int64_t *changes_ms)
 {
     int64_t from_ms = s->starts_ms, to_ms = s->ends_ms;
     *changes_ms = INT64_MAX;
-    if (now_ms >= s->ends_ms)
+    if (now_ms >= s->ends_ms || alert_silence_lacks_zone(s))
         return false;
     if (s->days != 0) {
         const int64_t since_ms = now_ms > s->starts_ms ? now_ms : s->starts_ms;
@@ -55,6 +74,13 @@ bool alert_silence_holds(const struct alert_silence *s, int64_t now_ms, int64_t 
     }
     *changes_ms = now_ms < from_ms ? from_ms : to_ms;
     return now_ms >= from_ms;
+}
+
+enum fw_status alert_silence_find_zone(struct alert_silence *s, struct fw_error *err)
+{
+    if (s->zone_name[0] == '\0' || s->zone != NULL)
+        return FW_OK;
+    return fw_zone_find(s->zone_name, &s->zone, err);
 }
 
 static bool pattern_fits(const char *pattern, const char *text)
@@ -102,5 +128,7 @@ enum fw_status alert_silence_check(const struct alert_silence *s, struct fw_erro
         return fw_fail(err, FW_EINVAL, "recurrence.from: not a time of day");
     if (s->zone_minutes < -14 * 60 || s->zone_minutes > 14 * 60)
         return fw_fail(err, FW_EINVAL, "recurrence.zone: beyond 14 hours");
+    if (alert_silence_lacks_zone(s))
+        return fw_fail(err, FW_EINVAL, "recurrence.zone: no time zone %s here", s->zone_name);
     return FW_OK;
 }

@@ -49,8 +49,9 @@ enum { WORKER_NICE = 10 };
 static enum fw_status start(struct api *api, struct fw_error *err)
 {
     const struct api_options *o = &api->options;
-    if (!api_zone_parse(o->zone, &api->zone))
-        return fw_fail(err, FW_EINVAL, "time zone \"%s\": expected naive, utc or +hh:mm", o->zone);
+    if (api_zone_parse(o->zone, &api->zone, NULL) != FW_OK)
+        return fw_fail(err, FW_EINVAL, "time zone \"%s\": expected naive, utc, +hh:mm or a name",
+                       o->zone);
     api->decoders = api_decoders_new(o->schema, o->body_bytes_max);
     if (api->decoders == NULL)
         return fw_fail(err, FW_ENOMEM, "decoders");

@@ -28,7 +28,7 @@ struct alert_mark *api_marks(struct api *api, const struct alert_list *list)
 static void refuse(struct http_request *request, const char *name, const char *expected,
                    const char *type)
 {
-    char msg[256];
+    char msg[400];
     snprintf(msg, sizeof msg, "Input should be %s", expected);
     api_reply_invalid(request,
                       &(struct api_invalid){

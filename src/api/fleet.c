@@ -3,6 +3,7 @@
 #include "api/api_internal.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -229,7 +230,7 @@ static struct http_body *fleet_body(struct api *api, const struct outlook *outlo
                                     const struct api_zone *zone)
 {
     struct api_fleet *kept = api->fleet;
-    if (strcmp(zone->suffix, api->zone.suffix) != 0)
+    if (strcmp(api_zone_name(zone), api_zone_name(&api->zone)) != 0)
         return render_fleet(outlook, zone);
     pthread_mutex_lock(&kept->lock);
     if (kept->body == NULL || kept->run != outlook->id) {
@@ -261,9 +262,11 @@ void api_get_fleet(void *ctx, struct http_request *request)
     if (outlook == NULL)
         return;
     struct http_body *body = fleet_body(api, outlook, &zone);
+    const char *name = api_zone_name(&zone);
     char etag[64];
-    snprintf(etag, sizeof etag, "f%llx-%llx-%lld", (unsigned long long)api->boot,
-             (unsigned long long)outlook->id, (long long)(zone.offset_ms / 60000));
+    snprintf(etag, sizeof etag, "f%llx-%llx-%llx", (unsigned long long)api->boot,
+             (unsigned long long)outlook->id,
+             (unsigned long long)fw_hash_stable(name, strlen(name)));
     outlook_release(outlook);
     if (body == NULL)
         api_reply_busy(request, 503, 1, "out of memory for this answer");

@@ -422,10 +422,10 @@ static bool make_key(struct asked *asked, bool *is_default)
     const bool view_plain = v->metrics == plain.metrics && v->quantiles == plain.quantiles &&
                             v->steps == plain.steps && v->decimals == plain.decimals &&
                             v->counting == plain.counting &&
-                            strcmp(v->zone.suffix, plain.zone.suffix) == 0;
+                            strcmp(api_zone_name(&v->zone), api_zone_name(&plain.zone)) == 0;
     *is_default = view_plain && !asked->paged && !asked->by_risk && asked->fields == API_FIELDS;
     fw_buf_printf(&key, "%llx|%x|%u|%d|%d|%s|%x|%lld|%lld|%d", (unsigned long long)v->metrics,
-                  v->quantiles, v->steps, v->decimals, (int)v->counting, v->zone.suffix,
+                  v->quantiles, v->steps, v->decimals, (int)v->counting, api_zone_name(&v->zone),
                   asked->fields, (long long)asked->limit, (long long)asked->offset, asked->by_risk);
     for (size_t i = 0; i < asked->selection.count; i++) {
         const char *pattern = asked->selection.patterns[i];
@@ -596,7 +596,8 @@ static struct http_body *render_filtered(const struct asked *asked)
         const struct api_view *v = &plan.view;
         if (full != NULL && full->outlook == asked->outlook && v->metrics == plain.metrics &&
             v->quantiles == plain.quantiles && v->steps == plain.steps &&
-            v->decimals == plain.decimals && strcmp(v->zone.suffix, asked->api->zone.suffix) == 0)
+            v->decimals == plain.decimals &&
+            strcmp(api_zone_name(&v->zone), api_zone_name(&asked->api->zone)) == 0)
             plan_copy_from(&plan, full);
         uint32_t *sorted = order + servers + 1 + API_PATTERNS_MAX;
         memcpy(sorted, plan.order, plan.count * sizeof *sorted);

@@ -110,11 +110,19 @@ bool api_query_word(struct http_request *request, const char *name, const char *
 
 bool api_query_zone(struct http_request *request, const struct api *api, struct api_zone *zone)
 {
+    struct fw_error err = {0};
+    char msg[sizeof err.text + 64];
     *zone = api->zone;
     const char *text = http_request_query(request, "tz");
-    if (text == NULL || api_zone_parse(text, zone))
+    const enum fw_status status = text == NULL ? FW_OK : api_zone_parse(text, zone, &err);
+    if (status == FW_OK)
         return true;
-    return refuse(request, "tz", "value_error", "Input should be 'naive', 'utc' or '+hh:mm'", text);
+    if (status == FW_EINVAL)
+        snprintf(msg, sizeof msg,
+                 "Input should be 'naive', 'utc', '+hh:mm' or a name as 'Europe/Berlin'");
+    else
+        snprintf(msg, sizeof msg, "Input should be a time zone that is there: %s", err.text);
+    return refuse(request, "tz", "value_error", msg, text);
 }
 
 /* Walks a comma list; false at its end. */

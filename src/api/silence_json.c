@@ -89,13 +89,24 @@ static bool read_days(struct fw_json_value value, uint8_t *days)
     return *days != 0;
 }
 
-static bool read_zone(struct fw_json_value value, int16_t *minutes)
+static bool read_zone(struct reading *r, struct fw_json_value value)
 {
-    struct api_zone zone;
+    struct api_zone zone = api_zone_naive;
+    struct fw_error err = {0};
+    char expected[sizeof err.text + 64];
     const char *text = text_of(value);
-    if (text == NULL || !api_zone_parse(text, &zone))
-        return false;
-    *minutes = (int16_t)(zone.offset_ms / 60000);
+    const enum fw_status status = text != NULL ? api_zone_parse(text, &zone, &err) : FW_EINVAL;
+    if (status == FW_EINVAL)
+        return wrong(r, "recurrence.", "zone",
+                     "utc, an offset, for instance +01:00, or a name, for instance Europe/Berlin");
+    if (status != FW_OK) {
+        snprintf(expected, sizeof expected, "a time zone that is there: %s", err.text);
+        return wrong(r, "recurrence.", "zone", expected);
+    }
+    r->silence->zone = zone.rules;
+    r->silence->zone_minutes = (int16_t)(zone.offset_ms / 60000);
+    snprintf(r->silence->zone_name, sizeof r->silence->zone_name, "%s",
+             zone.rules != NULL ? fw_zone_name(zone.rules) : "");
     return true;
 }
 
@@ -124,8 +135,8 @@ static bool read_window(struct reading *r, struct fw_json_value value)
             if (text == NULL || !fw_duration_parse(text, &ms) || ms < 60000 || ms > 86400000)
                 return wrong(r, prefix, key, "a minute to a day, for instance 90m or 3h");
         } else if (strcmp(key, "zone") == 0) {
-            if (!read_zone(member, &s->zone_minutes))
-                return wrong(r, prefix, key, "utc, or an offset, for instance +01:00");
+            if (!read_zone(r, member))
+                return false;
         } else {
             return wrong(r, prefix, key, "one of days, from, duration and zone");
         }
@@ -264,6 +275,8 @@ const char *silence_state(const struct alert_silence *silence, int64_t now_ms)
     int64_t changes_ms;
     if (alert_silence_holds(silence, now_ms, &changes_ms))
         return "active";
+    if (alert_silence_lacks_zone(silence) && now_ms < silence->ends_ms)
+        return "pending"; /* for its zone */
     return changes_ms != INT64_MAX ? "pending" : "expired";
 }
 
@@ -278,10 +291,19 @@ static void put_or_null(struct fw_buf *out, const char *key, const char *text)
     fw_buf_putc(out, ',');
 }
 
+static void put_zone(struct fw_buf *out, const struct alert_silence *s)
+{
+    const int minutes = s->zone_minutes < 0 ? -s->zone_minutes : s->zone_minutes;
+    if (s->zone_name[0] != '\0')
+        api_put_text(out, "zone", s->zone_name);
+    else
+        fw_buf_printf(out, "\"zone\":\"%c%02d:%02d\"", s->zone_minutes < 0 ? '-' : '+',
+                      minutes / 60, minutes % 60);
+}
+
 static void put_recurrence(struct fw_buf *out, const struct alert_silence *s)
 {
     const char *comma = "";
-    const int zone = s->zone_minutes < 0 ? -s->zone_minutes : s->zone_minutes;
     fw_buf_puts(out, "\"recurrence\":");
     if (s->days == 0) {
         fw_buf_puts(out, "null,");
@@ -294,9 +316,19 @@ static void put_recurrence(struct fw_buf *out, const struct alert_silence *s)
         fw_buf_printf(out, "%s\"%s\"", comma, day_names[i]);
         comma = ",";
     }
-    fw_buf_printf(out, "],\"from\":\"%02u:%02u\",\"duration\":\"%um\",\"zone\":\"%c%02d:%02d\"},",
-                  s->from_minute / 60u, s->from_minute % 60u, s->length_minutes,
-                  s->zone_minutes < 0 ? '-' : '+', zone / 60, zone % 60);
+    fw_buf_printf(out, "],\"from\":\"%02u:%02u\",\"duration\":\"%um\",", s->from_minute / 60u,
+                  s->from_minute % 60u, s->length_minutes);
+    put_zone(out, s);
+    fw_buf_puts(out, "},");
+}
+
+/* Why a silence that is not over does not and will not hold. */
+static void put_reason(struct fw_buf *out, const struct alert_silence *s, int64_t now_ms)
+{
+    char reason[FW_ZONE_NAME_MAX + 64] = "";
+    if (alert_silence_lacks_zone(s) && now_ms < s->ends_ms)
+        snprintf(reason, sizeof reason, "no time zone %s on this machine", s->zone_name);
+    put_or_null(out, "reason", reason);
 }
 
 void silence_put(struct fw_buf *out, const struct alert_silence *s, int64_t now_ms,
@@ -322,6 +354,7 @@ void silence_put(struct fw_buf *out, const struct alert_silence *s, int64_t now_
     api_put_time_pair(out, "ends_at", s->ends_ms == INT64_MAX ? 0 : s->ends_ms, zone);
     fw_buf_putc(out, ',');
     put_recurrence(out, s);
+    put_reason(out, s, now_ms);
     api_put_time_pair(out, "changes_at", changes_ms == INT64_MAX ? 0 : changes_ms, zone);
     fw_buf_putc(out, ',');
     api_put_text(out, "created_by", s->created_by);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct api_zone api_zone_naive = {0, ""};
+const struct api_zone api_zone_naive = {.offset_ms = 0};
 
 static bool word_is(const char *text, const char *word)
 {
@@ -24,16 +24,9 @@ static bool digit(char c)
     return c >= '0' && c <= '9';
 }
 
-bool api_zone_parse(const char *text, struct api_zone *zone)
+/* A '+' in a query is a blank for some clients, so both are taken. */
+static bool parse_offset(const char *text, struct api_zone *zone)
 {
-    *zone = api_zone_naive;
-    if (word_is(text, "naive"))
-        return true;
-    if (word_is(text, "utc") || word_is(text, "z")) {
-        memcpy(zone->suffix, "Z", 2);
-        return true;
-    }
-    /* A '+' in a query is a blank for some clients, so both are taken. */
     const bool east = text[0] == '+' || text[0] == ' ';
     if ((!east && text[0] != '-') || strlen(text) != 6 || !digit(text[1]) || !digit(text[2]) ||
         text[3] != ':' || !digit(text[4]) || !digit(text[5]))
@@ -49,6 +42,23 @@ bool api_zone_parse(const char *text, struct api_zone *zone)
     return true;
 }
 
+enum fw_status api_zone_parse(const char *text, struct api_zone *zone, struct fw_error *err)
+{
+    *zone = api_zone_naive;
+    if (word_is(text, "naive"))
+        return FW_OK;
+    if (word_is(text, "utc") || word_is(text, "z")) {
+        memcpy(zone->suffix, "Z", 2);
+        return FW_OK;
+    }
+    return parse_offset(text, zone) ? FW_OK : fw_zone_find(text, &zone->rules, err);
+}
+
+const char *api_zone_name(const struct api_zone *zone)
+{
+    return zone->rules != NULL ? fw_zone_name(zone->rules) : zone->suffix;
+}
+
 /* `digits` decimal digits of `value`, with leading zeros. */
 static char *write_padded(char *at, uint64_t value, int digits)
 {
@@ -59,11 +69,29 @@ static char *write_padded(char *at, uint64_t value, int digits)
     return at + digits;
 }
 
+/* What the rules give at that moment, in whole minutes. */
+static struct api_zone zone_at(const struct fw_zone *rules, int64_t ms)
+{
+    const int64_t minutes = fw_zone_offset_ms(rules, ms) / 60000;
+    const uint64_t size = (uint64_t)(minutes < 0 ? -minutes : minutes);
+    struct api_zone zone = {.offset_ms = minutes * 60000, .suffix = "+00:00"};
+    if (minutes < 0)
+        zone.suffix[0] = '-';
+    (void)write_padded(zone.suffix + 1, size / 60, 2);
+    (void)write_padded(zone.suffix + 4, size % 60, 2);
+    return zone;
+}
+
 /* As fw_time_format() has it, but without its printf: a full body holds hundred thousand times. */
 void api_put_time(struct fw_buf *buf, int64_t ms, const struct api_zone *zone)
 {
     enum { DAY_MS = 86400000 };
     const int64_t end_ms = INT64_C(253402300800000); /* the year 10000 */
+    struct api_zone then;
+    if (zone->rules != NULL && ms >= 0 && ms < end_ms) {
+        then = zone_at(zone->rules, ms);
+        zone = &then;
+    }
     if (ms < 0 || ms >= end_ms || ms + zone->offset_ms < 0 || ms + zone->offset_ms >= end_ms) {
         fw_buf_puts(buf, "null");
         return;

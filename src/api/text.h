@@ -3,18 +3,23 @@
 #define FW_API_TEXT_H
 
 #include "base/buf.h"
+#include "base/zone.h"
 
 #include <stddef.h>
 
 /* How times are written: the reference's naive form, always UTC, or the same with a zone. */
 struct api_zone {
-    int64_t offset_ms; /* added to UTC before the time is written */
-    char suffix[8];    /* "", "Z" or "+hh:mm" */
+    int64_t offset_ms;           /* added to UTC before the time is written */
+    char suffix[8];              /* "", "Z" or "+hh:mm" */
+    const struct fw_zone *rules; /* give both for each time; NULL: they are the same for all */
 };
 extern const struct api_zone api_zone_naive;
-/* "naive", "utc" or "z" (any case), "+hh:mm" or "-hh:mm" up to 14 hours. False for anything else.
- */
-bool api_zone_parse(const char *text, struct api_zone *zone);
+/* "naive", "utc" or "z" (any case), "+hh:mm" or "-hh:mm" up to 14 hours, or "Europe/Berlin".
+ * FW_EINVAL: none of these; else as fw_zone_find() has it. */
+FW_MUST_CHECK enum fw_status api_zone_parse(const char *text, struct api_zone *zone,
+                                            struct fw_error *err);
+/* "", "Z", "+02:00", "Europe/Berlin": differs where times are written differently. */
+const char *api_zone_name(const struct api_zone *zone);
 
 /* A quoted time, for instance "2026-11-23T01:56:54.765000"; null outside of 1970 to 9999. */
 void api_put_time(struct fw_buf *buf, int64_t ms, const struct api_zone *zone);

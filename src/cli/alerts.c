@@ -374,7 +374,7 @@ static void show_labels(struct fw_json_value silence)
 
 static void show_silence(struct fw_json_value silence)
 {
-    struct fw_json_value window;
+    struct fw_json_value window, reason;
     printf("%s  %-8s server=%s metric=%s profile=%s severity=%s", text_of(silence, "id"),
            text_of(silence, "state"), text_of(silence, "server"), text_of(silence, "metric"),
            text_of(silence, "profile"), text_of(silence, "severity"));
@@ -392,6 +392,8 @@ static void show_silence(struct fw_json_value silence)
         printf(" %s for %s (%s)", text_of(window, "from"), text_of(window, "duration"),
                text_of(window, "zone"));
     }
+    if (fw_json_get(silence, "reason", &reason) && fw_json_type(reason) == FW_JSON_STRING)
+        printf(", does not hold: %s", text_of(silence, "reason"));
     printf("  %s: %s\n", text_of(silence, "created_by"), text_of(silence, "comment"));
 }
 
@@ -410,7 +412,8 @@ static const char silence_help[] =
     "time, once:\n"
     "  --duration 2h               from now, or from --starts TIME; or --ends TIME\n"
     "time, every week:\n"
-    "  --days mon,wed|daily --from 22:30 --for 3h [--zone +01:00] [--starts TIME] [--ends TIME]\n"
+    "  --days mon,wed|daily --from 22:30 --for 3h [--starts TIME] [--ends TIME]\n"
+    "  --zone Europe/Berlin        whose clock that is; or an offset, +01:00; default: utc\n"
     "  --url URL            " CLI_DAEMON_URL "\n"
     "  --api-key-file FILE  a key; add and end need the role admin\n"
     "  --json               the API's answer as it is\n";

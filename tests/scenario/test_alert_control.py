@@ -1,10 +1,13 @@
 """Acknowledging, silencing and inhibition by API and by command line: what the list says, what receivers are told, what a
 kill leaves, and that every act is journalled."""
+import datetime
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from zoneinfo import ZoneInfo
 
 from daemon import Daemon, Feeder, Receiver, wait_for
 
@@ -106,6 +109,42 @@ def test_inhibition(directory):
     hook.stop()
 
 
+def test_zone(directory):
+    """A window by the clock of a zone, over a restart, and over one without the zone's data."""
+    daemon = Daemon(PROGRAM, directory, '')
+    begin = datetime.datetime.now(ZoneInfo('Australia/Lord_Howe')) - datetime.timedelta(minutes=5)
+    added = json.loads(forewarn(daemon, 'silence', 'add', '--server', '*', '--days', 'daily', '--from', begin.strftime('%H:%M'),
+                                '--for', '2h', '--zone', 'Australia/Lord_Howe', '--json'))
+    assert added['state'] == 'active' and added['reason'] is None, added
+    assert added['recurrence']['zone'] == 'Australia/Lord_Howe', added
+    ends = begin.replace(second=0, microsecond=0).timestamp() + 7200
+    assert added['changes_at_unix'] == ends, (added, ends)
+    assert '(Australia/Lord_Howe)' in forewarn(daemon, 'silence', 'list')
+    written = daemon.request('GET', '/api/v1/silences?tz=Australia/Lord_Howe')[1]['silences'][0]
+    assert datetime.datetime.fromisoformat(written['changes_at']).utcoffset() == begin.utcoffset(), written
+    assert daemon.request('GET', '/api/v1/silences?tz=Australia/Nowhere')[0] == 422
+    assert 'no time zone Europe/Berlim in /usr/share/zoneinfo' in forewarn(
+        daemon, 'silence', 'add', '--server', '*', '--days', 'daily', '--from', '02:00', '--for', '1h', '--zone', 'Europe/Berlim', code=1)
+    daemon.kill()
+    daemon.start()
+    kept = daemon.request('GET', '/api/v1/silences')[1]['silences'][0]
+    assert kept == {**added, 'state': kept['state']}, (kept, added)
+    daemon.stop()
+    empty = os.path.join(directory, 'no zones')
+    os.mkdir(empty)
+    os.environ['TZDIR'] = empty
+    try:
+        daemon.start()
+    finally:
+        del os.environ['TZDIR']
+    lost = daemon.request('GET', '/api/v1/silences')[1]['silences'][0]
+    assert (lost['state'], lost['changes_at']) == ('pending', None), lost
+    assert lost['reason'] == 'no time zone Australia/Lord_Howe on this machine', lost
+    assert 'does not hold: no time zone Australia/Lord_Howe' in forewarn(daemon, 'silence', 'list')
+    assert 'expired' in forewarn(daemon, 'silence', 'end', added['id'])
+    daemon.stop()
+
+
 def test_wrong(directory):
     daemon = Daemon(PROGRAM, directory, '')
     for body, where in (({}, 'ends_at'), ({'duration': '1h'}, 'server'), ({'server': 'a', 'duration': '1x'}, 'duration'),
@@ -115,7 +154,11 @@ def test_wrong(directory):
                         ({'server': 'a\n', 'duration': '1h'}, 'server'), ({'profile': 'x', 'duration': '1h'}, 'profile'),
                         ({'server': 'a', 'recurrence': {'days': ['monday'], 'from': '1:00'}}, 'recurrence.days'),
                         ({'server': 'a', 'recurrence': {'days': ['mon'], 'from': '24:00', 'duration': '1h'}}, 'recurrence.from'),
-                        ({'server': 'a', 'recurrence': {'days': ['mon'], 'from': '10:00'}}, 'recurrence.duration')):
+                        ({'server': 'a', 'recurrence': {'days': ['mon'], 'from': '10:00'}}, 'recurrence.duration'),
+                        ({'server': 'a', 'recurrence': {'days': ['mon'], 'from': '10:00', 'duration': '1h', 'zone': '../x'}}, 'recurrence.zone'),
+                        ({'server': 'a', 'recurrence': {'days': ['mon'], 'from': '10:00', 'duration': '1h', 'zone': 'x' * 2000}}, 'recurrence.zone'),
+                        ({'server': 'a', 'recurrence': {'days': ['mon'], 'from': '10:00', 'duration': '1h', 'zone': 'Mars/Olympus'}}, 'recurrence.zone'),
+                        ({'server': 'a', 'recurrence': {'days': ['mon'], 'from': '10:00', 'duration': '1h', 'zone': 60}}, 'recurrence.zone')):
         status, answer = daemon.request('POST', '/api/v1/silences', body)
         assert status == 422 and answer['detail'][0]['loc'] == ['body', where], (body, status, answer)
     for method, path, body, expected in (
@@ -129,7 +172,7 @@ def test_wrong(directory):
 
 
 def main():
-    for test in (test_silence, test_acknowledge, test_inhibition, test_wrong):
+    for test in (test_silence, test_acknowledge, test_inhibition, test_zone, test_wrong):
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix='forewarn-control-') as directory:
             test(directory)

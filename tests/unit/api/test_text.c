@@ -95,22 +95,26 @@ static void test_zone_rows(void **state)
     static const struct {
         const char *name, *text, *time; /* NULL: refused */
     } rows[] = {
-        {"naive",                "naive",         "\"2026-11-23T01:56:54.765000\""      },
-        {"utc",                  "UTC",           "\"2026-11-23T01:56:54.765000Z\""     },
-        {"z",                    "z",             "\"2026-11-23T01:56:54.765000Z\""     },
-        {"east",                 "+02:00",        "\"2026-11-23T03:56:54.765000+02:00\""},
-        {"plus sent as a blank", " 05:30",        "\"2026-11-23T07:26:54.765000+05:30\""},
-        {"west over midnight",   "-03:00",        "\"2026-11-22T22:56:54.765000-03:00\""},
-        {"too far",              "+15:00",        NULL                                  },
-        {"no minutes",           "+02",           NULL                                  },
-        {"a place",              "Europe/Berlin", NULL                                  },
-        {"empty",                "",              NULL                                  },
-        {"letters",              "+0a:00",        NULL                                  },
-        {"quote",                "\"",            NULL                                  },
+        {"naive",                "naive",               "\"2026-11-23T01:56:54.765000\""      },
+        {"utc",                  "UTC",                 "\"2026-11-23T01:56:54.765000Z\""     },
+        {"z",                    "z",                   "\"2026-11-23T01:56:54.765000Z\""     },
+        {"east",                 "+02:00",              "\"2026-11-23T03:56:54.765000+02:00\""},
+        {"plus sent as a blank", " 05:30",              "\"2026-11-23T07:26:54.765000+05:30\""},
+        {"west over midnight",   "-03:00",              "\"2026-11-22T22:56:54.765000-03:00\""},
+        {"too far",              "+15:00",              NULL                                  },
+        {"no minutes",           "+02",                 NULL                                  },
+        {"a place",              "Europe/Berlin",       "\"2026-11-23T02:56:54.765000+01:00\""},
+        {"a place in the west",  "America/New_York",    "\"2026-11-22T20:56:54.765000-05:00\""},
+        {"half an hour off",     "Asia/Kolkata",        "\"2026-11-23T07:26:54.765000+05:30\""},
+        {"no such place",        "Europe/Berlim",       NULL                                  },
+        {"a file",               "../../../etc/passwd", NULL                                  },
+        {"empty",                "",                    NULL                                  },
+        {"letters",              "+0a:00",              NULL                                  },
+        {"quote",                "\"",                  NULL                                  },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct api_zone zone;
-        const bool good = api_zone_parse(rows[i].text, &zone);
+        const bool good = api_zone_parse(rows[i].text, &zone, NULL) == FW_OK;
         CHECK_EQ(rows[i].name, good, rows[i].time != NULL);
         if (!good)
             continue;
@@ -121,6 +125,55 @@ static void test_zone_rows(void **state)
         CHECK_STR(rows[i].name, buf.data, rows[i].time);
         fw_buf_fini(&buf);
     }
+}
+
+static void put_at(struct fw_buf *buf, const char *zone_name, int64_t ms)
+{
+    struct api_zone zone;
+    assert_int_equal(api_zone_parse(zone_name, &zone, NULL), FW_OK);
+    assert_string_equal(api_zone_name(&zone), zone_name);
+    buf->len = 0;
+    api_put_time(buf, ms, &zone);
+    fw_buf_putc(buf, '\0');
+}
+
+/* Each time with the offset of its own moment; a zone that once was 44 minutes and 30 seconds off
+ * is written in whole minutes, time and offset alike. */
+static void test_named_zone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *zone;
+        int64_t ms;
+        const char *time;
+    } rows[] = {
+        {"Europe/Berlin",   INT64_C(1774745999999),   "\"2026-03-29T01:59:59.999000+01:00\""},
+        {"Europe/Berlin",   INT64_C(1774746000000),   "\"2026-03-29T03:00:00.000000+02:00\""},
+        {"Europe/Berlin",   INT64_C(1792889999000),   "\"2026-10-25T02:59:59.000000+02:00\""},
+        {"Europe/Berlin",   INT64_C(1792890000000),   "\"2026-10-25T02:00:00.000000+01:00\""},
+        {"Europe/London",   INT64_C(1795399014765),   "\"2026-11-23T01:56:54.765000+00:00\""},
+        {"Africa/Monrovia", INT64_C(86400000),        "\"1970-01-01T23:16:00.000000-00:44\""},
+        {"America/Lima",    0,                        "null"                                }, /* 1969 there */
+        {"Asia/Tokyo",      INT64_C(253402300799000), "null"                                }, /* the year 10000 there */
+        {"Asia/Tokyo",      -1,                       "null"                                },
+    };
+    struct fw_buf buf;
+    fw_buf_init(&buf, 4096);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        put_at(&buf, rows[i].zone, rows[i].ms);
+        CHECK_STR(rows[i].time, buf.data, rows[i].time);
+    }
+    fw_buf_fini(&buf);
+}
+
+static void test_zone_refused(void **state)
+{
+    (void)state;
+    struct api_zone zone;
+    struct fw_error err = {0};
+    assert_int_equal(api_zone_parse("+15:00", &zone, &err), FW_EINVAL);
+    assert_int_equal(api_zone_parse("Europe/Berlim", &zone, &err), FW_ENOTFOUND);
+    assert_non_null(strstr(err.text, "no time zone Europe/Berlim in "));
 }
 
 static void test_time_pair(void **state)
@@ -143,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_number_rows),  cmocka_unit_test(test_number_digits),
         cmocka_unit_test(test_number_order), cmocka_unit_test(test_zone_rows),
+        cmocka_unit_test(test_named_zone),   cmocka_unit_test(test_zone_refused),
         cmocka_unit_test(test_time_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
