@@ -125,6 +125,25 @@ check('alerts: seen; acknowledged and silenced where the daemon offers it', (bro
         truth('listed', /Disk, db-filling.*Kim: moving data/.test((await page.locator('.silences').textContent()).replace(/\u00a0/g, ' ')));
         await button(/^End the silence of Disk/).click();
         await until('heard again', async () => await button(/^Silence db-filling, Disk/).count() === 1);
+        await button(/^Silence db-filling, Disk/).click();
+        equal('nothing of a week yet', await page.getByLabel('By the clock of').isVisible(), false);
+        await page.getByLabel('For', { exact: true }).selectOption('weekly');
+        equal("the browser's zone", await page.getByLabel('By the clock of').inputValue(), 'UTC');
+        const dialog = page.locator('dialog');
+        for (const day of ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']) await dialog.getByLabel(day).check();
+        await page.getByLabel('From').fill('00:00');
+        await page.getByLabel('Lasts').selectOption('24h');
+        await page.getByLabel('By the clock of').fill('Europe/Berlim');
+        await dialog.getByRole('button', { name: 'Silence' }).click();
+        await until('refused', async () => /no time zone Europe\/Berlim/.test(await dialog.textContent()));
+        await until('the browser tells of the refusal, twice', () => seen.errors.length === 2);
+        equal('and of nothing else', seen.errors.splice(0).filter((line) => !/422 /.test(line)).join(' '), '');
+        await page.getByLabel('By the clock of').fill('Asia/Kolkata');
+        await dialog.getByRole('button', { name: 'Silence' }).click();
+        await until('silenced every week', async () => /Silenced/.test(await item.textContent()));
+        truth('with its zone', /mon, tue, .* from 00:00 for 1440m \(Asia\/Kolkata\)/.test(await page.locator('.silences').textContent()));
+        await button(/^End the silence of Disk/).click();
+        await until('heard again', async () => await button(/^Silence db-filling, Disk/).count() === 1);
     } else {
         equal('nor for silences', await button(/^Silence/).count(), 0);
     }

@@ -4,6 +4,7 @@ import { h, setText } from './dom';
 import { metricName } from './format';
 import { live } from './live';
 import type { Alert } from './types';
+import { WEEKLY, weekly } from './weekly';
 import { fires, isSilenced } from './words';
 
 const ACK_PATH = '/api/v1/alerts/{id}/ack';
@@ -65,14 +66,16 @@ export function acknowledge(alert: Alert): void {
 
 export function silence(alert: Alert): void {
     const by = operator(), note = comment();
-    const span = h('select', { id: 'span' }, ...DURATIONS.map(([label, value]) => h('option', { value }, label)));
+    const recurring = weekly();
+    const span = h('select', { id: 'span', change: () => recurring.show(span.value === WEEKLY) }, ...DURATIONS.map(([label, value]) => h('option', { value }, label)),
+        h('option', { value: WEEKLY }, 'A time of the week, every week'));
     const scope = h('select', { id: 'scope' }, h('option', { value: 'metric' }, `${metricName(alert.metric)} of ${alert.server_name}`), h('option', { value: 'server' }, `Everything of ${alert.server_name}`));
     ask('Silence', 'Nobody is notified while a silence lasts. Alerts go on being raised and are shown as silenced.',
-        [field('What', scope), field('For', span), field('Your name', by), field('Why', note)], 'Silence', async () => {
+        [field('What', scope), field('For', span), recurring.box, field('Your name', by), field('Why', note)], 'Silence', async () => {
             sessionStorage.setItem(STORED_NAME, by.value);
             await write('POST', 'api/v1/silences', {
                 server: alert.server_name, ...(scope.value === 'metric' ? { metric: alert.metric } : {}),
-                duration: span.value, created_by: by.value, comment: note.value,
+                ...(span.value === WEEKLY ? { recurrence: recurring.value() } : { duration: span.value }), created_by: by.value, comment: note.value,
             });
         });
 }

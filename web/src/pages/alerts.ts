@@ -7,6 +7,7 @@ import { glyph } from '../glyph';
 import { live } from '../live';
 import { parameter, serverHref, setParameters, type Route } from '../route';
 import type { Alert } from '../types';
+import type { Recurrence } from '../weekly';
 import { alertSentence, calls, fires, isSilenced, stateWord } from '../words';
 
 interface Silence {
@@ -18,7 +19,8 @@ interface Silence {
     severity: string | null;
     starts_at_unix: number | null;
     ends_at_unix: number | null;
-    recurrence: { days: string[]; from: string; duration: string } | null;
+    recurrence: Recurrence | null;
+    reason?: string | null;
     created_by: string;
     comment: string;
 }
@@ -82,7 +84,7 @@ function item(alert: Alert, now: number): HTMLElement {
 }
 
 function silenceTime(silence: Silence, now: number): string {
-    if (silence.recurrence !== null) return `${silence.recurrence.days.join(', ')} from ${silence.recurrence.from} for ${silence.recurrence.duration}`;
+    if (silence.recurrence !== null) return `${silence.recurrence.days.join(', ')} from ${silence.recurrence.from} for ${silence.recurrence.duration} (${silence.recurrence.zone})${typeof silence.reason === 'string' ? `; does not hold: ${silence.reason}` : ''}`;
     const until = silence.ends_at_unix === null ? 'until somebody ends it' : `until ${clock(silence.ends_at_unix, now)}`;
     return silence.state === 'pending' && silence.starts_at_unix !== null ? `from ${clock(silence.starts_at_unix, now)} ${until}` : until;
 }
