@@ -69,6 +69,12 @@ static struct notify_entry *find(const struct notify_ledger *ledger, uint64_t id
     return ledger->entries[at];
 }
 
+bool notify_ledger_has(const struct notify_ledger *ledger, uint64_t id,
+                       enum alert_severity severity)
+{
+    return find(ledger, id, severity) != NULL;
+}
+
 bool notify_ledger_add(struct notify_ledger *ledger, struct notify_entry *entry)
 {
     if (ledger->count == ledger->cap) {

@@ -56,6 +56,7 @@ struct loading {
     struct notify_ledger *ledger;
     struct fw_json_parser *parser;
     size_t unreadable;
+    bool inherited; /* from the older namespace */
     bool out_of_memory;
 };
 
@@ -75,30 +76,50 @@ static bool load_entry(void *ctx, const char *key, const void *data, size_t len)
         notify_entry_free(entry);
         return true;
     }
+    if (loading->inherited &&
+        notify_ledger_has(loading->ledger, entry->alert.id, entry->alert.severity)) {
+        notify_entry_free(entry);
+        return true;
+    }
+    entry->dirty = loading->inherited;
     loading->out_of_memory = !notify_ledger_add(loading->ledger, entry);
     return !loading->out_of_memory;
+}
+
+static enum fw_status load(struct loading *loading, struct store_state *state, const char *ns,
+                           const char *receiver, struct fw_error *err)
+{
+    char from[KEY_MAX], to[KEY_MAX];
+    if (state == NULL)
+        return FW_OK;
+    loading->parser = fw_json_parser_new(BLOB_MAX, JSON_DEPTH);
+    if (loading->parser == NULL)
+        return fw_fail(err, FW_ENOMEM, "notify: read what %s was told", receiver);
+    snprintf(from, sizeof from, "%s/", receiver);
+    snprintf(to, sizeof to, "%s0", receiver); /* '0' comes right behind '/' */
+    const struct store_state_range range = {.ns = ns, .from = from, .to = to};
+    enum fw_status status = store_state_range_each(state, &range, load_entry, loading, err);
+    if (status == FW_OK && loading->out_of_memory)
+        status = fw_fail(err, FW_ENOMEM, "notify: read what %s was told", receiver);
+    if (loading->unreadable > 0)
+        FW_LOG_WARN("notify", "entries passed over receiver=%s unreadable=%zu", receiver,
+                    loading->unreadable);
+    fw_json_parser_free(loading->parser);
+    return status;
 }
 
 enum fw_status notify_ledger_load(struct notify_ledger *ledger, struct store_state *state,
                                   const char *receiver, struct fw_error *err)
 {
-    char from[KEY_MAX], to[KEY_MAX];
-    if (state == NULL)
-        return FW_OK;
-    struct loading loading = {.ledger = ledger, .parser = fw_json_parser_new(BLOB_MAX, JSON_DEPTH)};
-    if (loading.parser == NULL)
-        return fw_fail(err, FW_ENOMEM, "notify: read what %s was told", receiver);
-    snprintf(from, sizeof from, "%s/", receiver);
-    snprintf(to, sizeof to, "%s0", receiver); /* '0' comes right behind '/' */
-    const struct store_state_range range = {.ns = NOTIFY_NAMESPACE, .from = from, .to = to};
-    enum fw_status status = store_state_range_each(state, &range, load_entry, &loading, err);
-    if (status == FW_OK && loading.out_of_memory)
-        status = fw_fail(err, FW_ENOMEM, "notify: read what %s was told", receiver);
-    if (loading.unreadable > 0)
-        FW_LOG_WARN("notify", "entries passed over receiver=%s unreadable=%zu", receiver,
-                    loading.unreadable);
-    fw_json_parser_free(loading.parser);
-    return status;
+    struct loading loading = {.ledger = ledger};
+    return load(&loading, state, NOTIFY_NAMESPACE, receiver, err);
+}
+
+enum fw_status notify_ledger_inherit(struct notify_ledger *ledger, struct store_state *state,
+                                     const char *older, struct fw_error *err)
+{
+    struct loading loading = {.ledger = ledger, .inherited = true};
+    return load(&loading, state, NOTIFY_NAMESPACE_OLDER, older, err);
 }
 
 static enum fw_status write_entry(const struct notify_entry *e, struct store_state *state,

@@ -48,9 +48,18 @@ static void take_general(const struct notifier *notifier, const struct notify_se
     out->resend_s = settings->resend_s;
 }
 
+static void name_receiver(char out[NOTIFY_NAME_MAX + 8], const char *name, char before,
+                          size_t instance)
+{
+    const int len = snprintf(out, NOTIFY_NAME_MAX + 8, "%s", name);
+    if (instance > 0)
+        snprintf(out + len, (size_t)(NOTIFY_NAME_MAX + 8 - len), "%c%zu", before, instance);
+}
+
+/* `instance` 0: it has one address. A receiver's own name has no ':'. */
 static enum fw_status make_receiver(struct notifier *notifier, const struct notify_settings *all,
                                     const struct notify_receiver_settings *settings,
-                                    const char *name, const char *url, struct notify_receiver **out,
+                                    size_t instance, const char *url, struct notify_receiver **out,
                                     struct fw_error *err)
 {
     const struct notify_rules rules = {
@@ -64,12 +73,13 @@ static enum fw_status make_receiver(struct notifier *notifier, const struct noti
     struct notify_receiver *receiver = fw_calloc(1, sizeof *receiver);
     *out = receiver;
     if (receiver == NULL)
-        return fw_fail(err, FW_ENOMEM, "notify: receiver %s", name);
+        return fw_fail(err, FW_ENOMEM, "notify: receiver %s", settings->name);
     receiver->notifier = notifier;
     receiver->settings = *settings;
     take_general(notifier, all, &receiver->general);
     fw_rng_init(&receiver->jitter, fw_rng_entropy());
-    snprintf(receiver->name, sizeof receiver->name, "%s", name);
+    name_receiver(receiver->name, settings->name, ':', instance);
+    name_receiver(receiver->older, settings->name, '-', instance);
     if (settings->kind == NOTIFY_ALERTMANAGER)
         take_url(receiver->url, sizeof receiver->url, url, "/api/v2/alerts");
     else
@@ -83,19 +93,18 @@ enum fw_status notify_receivers_make(struct notifier *notifier,
                                      const struct notify_settings *settings,
                                      struct notify_receiver **out, size_t *n, struct fw_error *err)
 {
-    char url[NOTIFY_TEXT_MAX + 1], second[NOTIFY_TEXT_MAX + 1], name[NOTIFY_NAME_MAX + 8];
+    char url[NOTIFY_TEXT_MAX + 1], second[NOTIFY_TEXT_MAX + 1];
     enum fw_status status = FW_OK;
     *n = 0;
     for (size_t i = 0; i < settings->receiver_count && status == FW_OK; i++) {
         const struct notify_receiver_settings *r = &settings->receivers[i];
         const bool several = notify_list_item(r->url, 1, second);
         if (!several) {
-            status = make_receiver(notifier, settings, r, r->name, r->url, &out[*n], err);
+            status = make_receiver(notifier, settings, r, 0, r->url, &out[*n], err);
             *n += status == FW_OK;
         }
         for (size_t k = 0; several && notify_list_item(r->url, k, url) && status == FW_OK; k++) {
-            snprintf(name, sizeof name, "%s-%zu", r->name, k + 1);
-            status = make_receiver(notifier, settings, r, name, url, &out[*n], err);
+            status = make_receiver(notifier, settings, r, k + 1, url, &out[*n], err);
             *n += status == FW_OK;
         }
     }
@@ -158,6 +167,36 @@ void notify_forget_strangers(struct notifier *notifier)
     fw_free(strangers);
 }
 
+static enum fw_status save_inherited(struct notifier *notifier, struct fw_error *err)
+{
+    const struct store_state_range older = {.ns = NOTIFY_NAMESPACE_OLDER};
+    enum fw_status status = FW_OK;
+    for (size_t i = 0; i < notifier->receiver_count && status == FW_OK; i++)
+        status = notify_ledger_save(&notifier->receivers[i]->ledger, notifier->options.state,
+                                    notifier->receivers[i]->name, err);
+    return status == FW_OK ? store_state_range_delete(notifier->options.state, &older, 0, NULL, err)
+                           : status;
+}
+
+/* Once, after an update: then the older namespace is empty. While the store cannot be written it
+ * stays, and what the ledgers have meanwhile counts. */
+static enum fw_status inherit(struct notifier *notifier, struct fw_error *err)
+{
+    const struct store_state_range older = {.ns = NOTIFY_NAMESPACE_OLDER};
+    uint64_t count = 0;
+    struct fw_error why = {0};
+    if (notifier->options.state == NULL)
+        return FW_OK;
+    enum fw_status status = store_state_range_count(notifier->options.state, &older, &count, err);
+    for (size_t i = 0; i < notifier->receiver_count && status == FW_OK && count > 0; i++)
+        status = notify_ledger_inherit(&notifier->receivers[i]->ledger, notifier->options.state,
+                                       notifier->receivers[i]->older, err);
+    if (status == FW_OK && count > 0 && save_inherited(notifier, &why) != FW_OK)
+        FW_LOG_WARN("notify", "what was told before the update is not moved yet reason=\"%s\"",
+                    why.text);
+    return status;
+}
+
 enum fw_status notifier_new(const struct notifier_options *options, struct notifier **out,
                             struct fw_error *err)
 {
@@ -179,6 +218,8 @@ enum fw_status notifier_new(const struct notifier_options *options, struct notif
     for (size_t i = 0; i < notifier->receiver_count && status == FW_OK; i++)
         status = notify_ledger_load(&notifier->receivers[i]->ledger, options->state,
                                     notifier->receivers[i]->name, err);
+    if (status == FW_OK)
+        status = inherit(notifier, err);
     notifier->options.settings = NULL;
     notifier->options.external_url = NULL;
     if (status != FW_OK) {

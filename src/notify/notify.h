@@ -3,7 +3,7 @@
  *
  * Each receiver has a thread and a ledger of its own: what it should know and what it has accepted.
  * The ledger follows the list of alerts of the newest outlook, so nothing is queued that is no
- * longer true, and it is kept in the state store (namespace "notify"), so a restart goes on where
+ * longer true, and it is kept in the state store (namespace "receiver"), so a restart goes on where
  * it stopped. What was accepted is written down afterwards: a crash in between tells it twice,
  * never not at all. A receiver that is dead costs itself alone. */
 #ifndef FW_NOTIFY_NOTIFY_H
@@ -51,7 +51,7 @@ void notifier_stop(struct notifier *notifier);
 /* Joins the threads; what was not accepted stays in the store. NULL does nothing. */
 void notifier_free(struct notifier *notifier);
 
-/* Since the start, by receiver; an Alertmanager with several URLs is several receivers, NAME-1, ...
+/* Since the start, by receiver; an Alertmanager with several URLs is several receivers, NAME:1, ...
  */
 struct notify_statistics {
     char name[NOTIFY_NAME_MAX + 8];

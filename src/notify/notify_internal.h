@@ -79,11 +79,20 @@ void notify_entry_free(struct notify_entry *entry);
 /* Gives an entry a copy of its labels. False: out of memory. */
 bool notify_entry_label(struct notify_entry *entry, const struct label_set *labels);
 
-/* ledger_store.c. Entries are blobs of namespace "notify", key "<receiver>/<id>-<severity>". */
-#define NOTIFY_NAMESPACE "notify"
+bool notify_ledger_has(const struct notify_ledger *ledger, uint64_t id,
+                       enum alert_severity severity);
+
+/* ledger_store.c. Entries are blobs of namespace "receiver", key "<receiver>/<id>-<severity>". */
+#define NOTIFY_NAMESPACE "receiver"
 FW_MUST_CHECK enum fw_status notify_ledger_load(struct notify_ledger *ledger,
                                                 struct store_state *state, const char *receiver,
                                                 struct fw_error *err);
+/* They were in another namespace while instances had names that a receiver could have as well.
+ * Adds what it has for `older` and the ledger has not, to be saved. */
+#define NOTIFY_NAMESPACE_OLDER "notify"
+FW_MUST_CHECK enum fw_status notify_ledger_inherit(struct notify_ledger *ledger,
+                                                   struct store_state *state, const char *older,
+                                                   struct fw_error *err);
 /* Writes what changed in one transaction, and sweeps. */
 FW_MUST_CHECK enum fw_status notify_ledger_save(struct notify_ledger *ledger,
                                                 struct store_state *state, const char *receiver,
@@ -139,7 +148,8 @@ struct notify_receiver {
     struct notifier *notifier;
     struct notify_receiver_settings settings;
     struct notify_general general;
-    char name[NOTIFY_NAME_MAX + 8];
+    char name[NOTIFY_NAME_MAX + 8];  /* the receiver's, or "am:2": no receiver is called so */
+    char older[NOTIFY_NAME_MAX + 8]; /* what its entries were kept under before: "am-2" */
     char url[NOTIFY_TEXT_MAX + 32];
     pthread_t thread;
     bool started;
