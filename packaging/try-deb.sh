@@ -54,6 +54,8 @@ for _ in $(seq 300); do
     sleep 0.1
 done
 curl -sf "$url/api/v1/servers/tried/forecast" | grep -q '"p50"' || fail "no forecast"
+# The zones of tzdata, which the package depends on.
+forewarn silence add --url "$url" --server '*' --days sun --from 02:00 --for 1h --zone Europe/Berlin >/dev/null || fail "no time zones"
 forewarn check --url "$url" --server tried || [ $? -le 2 ] || fail "check knows nothing"
 kill "$daemon"
 wait "$daemon" || fail "the service does not end well"

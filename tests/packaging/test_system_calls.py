@@ -1,5 +1,6 @@
-"""Every system call that the daemon makes, from start over feeds, forecasts, a delivery to a program and a reload to its end, is one
-that the unit's filter lets through. Seen with strace; skipped where that or systemd's list of calls is not there."""
+"""Every system call that the daemon makes, from start over feeds, forecasts, a delivery to a program, a silence by the clock of a
+zone and a reload to its end, is one that the unit's filter lets through. Seen with strace; skipped where that or systemd's list of
+calls is not there."""
 import os
 import re
 import shutil
@@ -57,6 +58,9 @@ with tempfile.TemporaryDirectory() as directory:
     traced = int(re.search(r'^(\d+)', open(trace, encoding='utf-8').readline()).group(1))
     feeder = Feeder(daemon, full={'disk_usage_pct': 99.0})
     wait_for('the program to be told', lambda: os.path.exists(told) and os.path.getsize(told) > 0, 60)
+    window = {'days': ['sun'], 'from': '02:00', 'duration': '1h', 'zone': 'Europe/Berlin'}
+    status, answer = daemon.request('POST', '/api/v1/silences', {'server': '*', 'recurrence': window})
+    assert status == 200 and answer['recurrence']['zone'] == 'Europe/Berlin', (status, answer)
     os.kill(traced, signal.SIGHUP)
     wait_for('the reload', lambda: 'reloaded keys=0' in daemon.log_text())
     feeder.stop()
