@@ -2,70 +2,14 @@
 #include "alert/control_internal.h"
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "base/rng.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { JSON_DEPTH = 4, KEEP_OVER_DAYS = 7, PRUNE_INTERVAL_MS = 3600 * 1000 };
-
-/* ---- the two tables ---- */
-
-static void *make_room(void *array, size_t *cap, size_t count, size_t size)
-{
-    if (count < *cap)
-        return array;
-    const size_t want = *cap == 0 ? 16 : 2 * *cap;
-    void *grown = fw_realloc_array(array, want, size);
-    if (grown != NULL)
-        *cap = want;
-    return grown;
-}
-
-static bool silence_room(struct alert_control *control)
-{
-    void *grown = make_room(control->silences, &control->silence_cap, control->silence_count,
-                            sizeof control->silences[0]);
-    if (grown == NULL)
-        return false;
-    control->silences = grown;
-    return true;
-}
-
-static bool ack_room(struct alert_control *control)
-{
-    void *grown =
-        make_room(control->acks, &control->ack_cap, control->ack_count, sizeof control->acks[0]);
-    if (grown == NULL)
-        return false;
-    control->acks = grown;
-    return true;
-}
-
-/* Room was made. */
-static void set_ack(struct alert_control *control, const struct alert_ack *ack)
-{
-    const size_t at = alert_ack_place(control, ack->alert_id);
-    if (at == control->ack_count || control->acks[at].alert_id != ack->alert_id) {
-        memmove(&control->acks[at + 1], &control->acks[at],
-                (control->ack_count - at) * sizeof control->acks[0]);
-        control->ack_count++;
-    }
-    control->acks[at] = *ack;
-}
-
-static void remove_ack(struct alert_control *control, const struct alert_ack *ack)
-{
-    const size_t at = (size_t)(ack - control->acks);
-    memmove(&control->acks[at], &control->acks[at + 1],
-            (control->ack_count - at - 1) * sizeof control->acks[0]);
-    control->ack_count--;
-}
+/* ---- what the journal says ---- */
 
 static void put_action(struct fw_buf *out, const char *action, const char *by, const char *comment)
 {
@@ -98,95 +42,13 @@ static void put_silence_action(struct fw_buf *out, const char *action, const cha
     fw_buf_putc(out, '}');
 }
 
-static void tell(const struct alert_control *control)
+void alert_control_tell(const struct alert_control *control)
 {
     if (control->options.changed != NULL)
         control->options.changed(control->options.ctx);
 }
 
 /* ---- opening ---- */
-
-struct loading {
-    struct alert_control *control;
-    struct fw_json_parser *parser;
-    size_t unreadable;
-    bool out_of_memory;
-};
-
-static bool load_silence(void *ctx, const char *key, const void *data, size_t len)
-{
-    struct loading *loading = ctx;
-    struct alert_control *control = loading->control;
-    struct fw_json_value root;
-    struct alert_silence silence;
-    struct fw_error err = {0};
-    (void)key;
-    if (control->silence_count == ALERT_SILENCES_MAX ||
-        fw_json_parse(loading->parser, data, len, &root, NULL) != FW_OK ||
-        !alert_silence_get(root, &silence)) {
-        loading->unreadable++;
-        return true;
-    }
-    if (alert_silence_find_zone(&silence, &err) != FW_OK)
-        FW_LOG_WARN("alert", "silence %s does not hold: its zone is not to be had reason=\"%s\"",
-                    silence.id, err.text);
-    loading->out_of_memory = !silence_room(control);
-    if (!loading->out_of_memory)
-        control->silences[control->silence_count++] = silence;
-    return !loading->out_of_memory;
-}
-
-static bool load_ack(void *ctx, const char *key, const void *data, size_t len)
-{
-    struct loading *loading = ctx;
-    struct fw_json_value root;
-    struct alert_ack ack;
-    (void)key;
-    if (loading->control->ack_count == ALERT_ACKS_MAX ||
-        fw_json_parse(loading->parser, data, len, &root, NULL) != FW_OK ||
-        !alert_ack_get(root, &ack)) {
-        loading->unreadable++;
-        return true;
-    }
-    loading->out_of_memory = !ack_room(loading->control);
-    if (!loading->out_of_memory)
-        set_ack(loading->control, &ack);
-    return !loading->out_of_memory;
-}
-
-static int by_age(const void *left, const void *right)
-{
-    const struct alert_silence *a = left, *b = right;
-    if (a->created_ms != b->created_ms)
-        return a->created_ms < b->created_ms ? -1 : 1;
-    return strcmp(a->id, b->id);
-}
-
-static enum fw_status load(struct alert_control *control, struct fw_error *err)
-{
-    struct store_state *state = control->options.state;
-    struct loading loading = {.control = control};
-    uint64_t damaged_silences = 0, damaged_acks = 0;
-    if (state == NULL)
-        return FW_OK;
-    loading.parser = fw_json_parser_new(ALERT_RECORD_MAX, JSON_DEPTH);
-    if (loading.parser == NULL)
-        return fw_fail(err, FW_ENOMEM, "open the silences");
-    enum fw_status status =
-        store_state_each(state, ALERT_SILENCES, load_silence, &loading, &damaged_silences, err);
-    if (status == FW_OK)
-        status = store_state_each(state, ALERT_ACKS, load_ack, &loading, &damaged_acks, err);
-    fw_json_parser_free(loading.parser);
-    if (status == FW_OK && loading.out_of_memory)
-        status = fw_fail(err, FW_ENOMEM, "open the silences");
-    if (damaged_silences + damaged_acks + loading.unreadable > 0)
-        FW_LOG_WARN("alert",
-                    "silences or acknowledgements passed over damaged=%" PRIu64 " unreadable=%zu",
-                    damaged_silences + damaged_acks, loading.unreadable);
-    if (control->silence_count > 1)
-        qsort(control->silences, control->silence_count, sizeof control->silences[0], by_age);
-    return status;
-}
 
 enum fw_status alert_control_open(const struct alert_control_options *options,
                                   struct alert_control **out, struct fw_error *err)
@@ -201,7 +63,7 @@ enum fw_status alert_control_open(const struct alert_control_options *options,
         fw_free(control);
         return fw_fail(err, FW_EIO, "open the silences: no lock to be had");
     }
-    const enum fw_status status = load(control, err);
+    const enum fw_status status = alert_control_load(control, err);
     if (status != FW_OK) {
         alert_control_close(control);
         return status;
@@ -230,7 +92,7 @@ void alert_control_inhibit(struct alert_control *control, bool inhibit)
     pthread_mutex_unlock(&control->lock);
     pthread_mutex_unlock(&control->changing);
     if (changed)
-        tell(control);
+        alert_control_tell(control);
 }
 
 void alert_control_listen(struct alert_control *control, void (*changed)(void *ctx), void *ctx)
@@ -269,7 +131,7 @@ static enum fw_status add_silence(struct alert_control *control, struct alert_si
     if (control->silence_count >= ALERT_SILENCES_MAX)
         return fw_fail(err, FW_ELIMIT, "more than %d silences", ALERT_SILENCES_MAX);
     pthread_mutex_lock(&control->lock);
-    const bool room = silence_room(control);
+    const bool room = alert_silence_room(control);
     pthread_mutex_unlock(&control->lock);
     if (!room)
         return fw_fail(err, FW_ENOMEM, "add a silence");
@@ -295,7 +157,7 @@ enum fw_status alert_control_silence(struct alert_control *control, struct alert
     status = add_silence(control, silence, now_ms, err);
     pthread_mutex_unlock(&control->changing);
     if (status == FW_OK)
-        tell(control);
+        alert_control_tell(control);
     return status;
 }
 
@@ -327,7 +189,7 @@ enum fw_status alert_control_end_silence(struct alert_control *control, const ch
     const enum fw_status status = end_silence(control, id, by, now_ms, err);
     pthread_mutex_unlock(&control->changing);
     if (status == FW_OK)
-        tell(control);
+        alert_control_tell(control);
     return status;
 }
 
@@ -359,7 +221,7 @@ static enum fw_status add_ack(struct alert_control *control, const struct alert 
     if (control->ack_count >= ALERT_ACKS_MAX && alert_ack_find(control, alert->id) == NULL)
         return fw_fail(err, FW_ELIMIT, "more than %d acknowledgements", ALERT_ACKS_MAX);
     pthread_mutex_lock(&control->lock);
-    const bool room = ack_room(control);
+    const bool room = alert_ack_room(control);
     pthread_mutex_unlock(&control->lock);
     if (!room)
         return fw_fail(err, FW_ENOMEM, "acknowledge an alert");
@@ -367,7 +229,7 @@ static enum fw_status add_ack(struct alert_control *control, const struct alert 
     if (status != FW_OK)
         return status;
     pthread_mutex_lock(&control->lock);
-    set_ack(control, ack);
+    alert_ack_set(control, ack);
     pthread_mutex_unlock(&control->lock);
     return FW_OK;
 }
@@ -384,7 +246,7 @@ enum fw_status alert_control_acknowledge(struct alert_control *control, const st
     const enum fw_status status = add_ack(control, alert, &ack, now_ms, err);
     pthread_mutex_unlock(&control->changing);
     if (status == FW_OK)
-        tell(control);
+        alert_control_tell(control);
     return status;
 }
 
@@ -398,118 +260,16 @@ enum fw_status alert_control_unacknowledge(struct alert_control *control, const 
                                 : store_ack(control, alert, NULL, by, now_ms, err);
     if (status == FW_OK) {
         pthread_mutex_lock(&control->lock);
-        remove_ack(control, ack);
+        alert_ack_remove(control, ack);
         pthread_mutex_unlock(&control->lock);
     }
     pthread_mutex_unlock(&control->changing);
     if (status == FW_OK)
-        tell(control);
+        alert_control_tell(control);
     return status;
 }
 
-/* ---- tidying ---- */
-
-static int by_id(const void *left, const void *right)
-{
-    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return (a > b) - (a < b);
-}
-
-/* Blobs that cannot be deleted are met again after a restart, and go then. */
-static void forget(struct alert_control *control, const char *ns, const char *key)
-{
-    if (control->options.state != NULL &&
-        store_state_delete(control->options.state, ns, key, NULL) != FW_OK)
-        FW_LOG_DEBUG("alert", "cannot delete ns=%s key=%s", ns, key);
-}
-
-/* True: nobody can ask for it any more, and its blob is gone or will be met again at a start. */
-static bool forget_ack(struct alert_control *control, const struct alert_ack *ack,
-                       const uint64_t *living, size_t n)
-{
-    char key[17];
-    if (n > 0 && bsearch(&ack->alert_id, living, n, sizeof living[0], by_id) != NULL)
-        return false;
-    snprintf(key, sizeof key, "%016" PRIx64, ack->alert_id);
-    forget(control, ALERT_ACKS, key);
-    return true;
-}
-
-static bool forget_silence(struct alert_control *control, const struct alert_silence *s,
-                           int64_t now_ms)
-{
-    if (s->ends_ms > now_ms - KEEP_OVER_DAYS * INT64_C(86400000))
-        return false;
-    forget(control, ALERT_SILENCES, s->id);
-    return true;
-}
-
-/* Each removal is a transaction of its own: a crash in between costs nothing. A store that fails is
- * told of by those who write to it. */
-static void prune_journal(struct alert_control *control, int64_t now_ms)
-{
-    struct fw_error err = {0};
-    const int64_t since_ms = now_ms - control->pruned_ms;
-    if (control->pruned_ms != 0 && since_ms >= 0 && since_ms < PRUNE_INTERVAL_MS)
-        return;
-    control->pruned_ms = now_ms;
-    if (alert_actions_prune(control->options.state, now_ms, &err) != FW_OK)
-        FW_LOG_DEBUG("alert", "the journal of actions is not pruned reason=\"%s\"", err.text);
-}
-
-/* By a changer. True: a silence holds again. */
-static bool find_zones(struct alert_control *control)
-{
-    bool found = false;
-    for (size_t i = 0; i < control->silence_count; i++) {
-        struct alert_silence now = control->silences[i];
-        if (!alert_silence_lacks_zone(&now) || alert_silence_find_zone(&now, NULL) != FW_OK)
-            continue;
-        pthread_mutex_lock(&control->lock);
-        control->silences[i].zone = now.zone;
-        pthread_mutex_unlock(&control->lock);
-        FW_LOG_INFO("alert", "silence %s has its zone again zone=%s", now.id, now.zone_name);
-        found = true;
-    }
-    return found;
-}
-
-void alert_control_tidy(struct alert_control *control, const struct alert_list *list,
-                        int64_t now_ms)
-{
-    uint64_t *living = fw_calloc(list->count + 1, sizeof *living);
-    size_t n = 0;
-    if (living == NULL)
-        return; /* another time */
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].state != ALERT_RESOLVED)
-            living[n++] = list->items[i].id;
-    if (n > 1)
-        qsort(living, n, sizeof living[0], by_id);
-    pthread_mutex_lock(&control->changing);
-    for (size_t i = control->ack_count; i-- > 0;) {
-        if (!forget_ack(control, &control->acks[i], living, n))
-            continue;
-        pthread_mutex_lock(&control->lock);
-        remove_ack(control, &control->acks[i]);
-        pthread_mutex_unlock(&control->lock);
-    }
-    for (size_t i = control->silence_count; i-- > 0;) {
-        if (!forget_silence(control, &control->silences[i], now_ms))
-            continue;
-        pthread_mutex_lock(&control->lock);
-        memmove(&control->silences[i], &control->silences[i + 1],
-                (control->silence_count - i - 1) * sizeof control->silences[0]);
-        control->silence_count--;
-        pthread_mutex_unlock(&control->lock);
-    }
-    const bool changed = find_zones(control);
-    prune_journal(control, now_ms);
-    pthread_mutex_unlock(&control->changing);
-    fw_free(living);
-    if (changed)
-        tell(control);
-}
+/* ---- lists ---- */
 
 enum fw_status alert_control_silences(struct alert_control *control, struct alert_silence **out,
                                       size_t *n, struct fw_error *err)

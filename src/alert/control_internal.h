@@ -36,10 +36,20 @@ struct alert_control {
     int64_t pruned_ms; /* when the journal was last pruned; the tidier's */
 };
 
-/* The first ack that is not before `id`; the one of `id`, or NULL. Under the lock, or by a changer.
- */
-size_t alert_ack_place(const struct alert_control *control, uint64_t id);
+/* control_table.c. The acknowledgement of `id`, or NULL. Under the lock, or by a changer. */
 struct alert_ack *alert_ack_find(const struct alert_control *control, uint64_t id);
+/* Room for one more. False: out of memory. */
+bool alert_silence_room(struct alert_control *control);
+bool alert_ack_room(struct alert_control *control);
+/* Adds or replaces; room was made. */
+void alert_ack_set(struct alert_control *control, const struct alert_ack *ack);
+void alert_ack_remove(struct alert_control *control, const struct alert_ack *ack);
+
+/* control_load.c: into empty tables, before others see them. */
+FW_MUST_CHECK enum fw_status alert_control_load(struct alert_control *control,
+                                                struct fw_error *err);
+/* control.c: that something changed; without a lock. */
+void alert_control_tell(const struct alert_control *control);
 
 /* control_store.c: a change of a blob (`blob` NULL: it goes) and the event that says why, as one.
  */

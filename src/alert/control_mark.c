@@ -6,25 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t alert_ack_place(const struct alert_control *control, uint64_t id)
-{
-    size_t low = 0, high = control->ack_count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (control->acks[middle].alert_id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-struct alert_ack *alert_ack_find(const struct alert_control *control, uint64_t id)
-{
-    const size_t at = alert_ack_place(control, id);
-    return at < control->ack_count && control->acks[at].alert_id == id ? &control->acks[at] : NULL;
-}
-
 static int by_server(const void *left, const void *right)
 {
     const struct alert *a = *(const struct alert *const *)left;
