@@ -25,7 +25,7 @@ export function weekly(): { box: HTMLElement; show: (shown: boolean) => void; va
     const from = h('input', { id: 'weekly-from', type: 'time', required: true, value: '02:00' });
     const length = h('select', { id: 'weekly-length' }, ...LENGTHS.map(([label, value]) => h('option', { value }, label)));
     const zone = h('input', { id: 'weekly-zone', required: true, maxlength: 63, autocomplete: 'off', spellcheck: 'false', list: 'weekly-zones', value: Intl.DateTimeFormat().resolvedOptions().timeZone });
-    const known = h('datalist', { id: 'weekly-zones' }, ...Intl.supportedValuesOf('timeZone').map((name) => h('option', { value: name })));
+    const known = h('datalist', { id: 'weekly-zones' }, ...('supportedValuesOf' in Intl ? Intl.supportedValuesOf('timeZone') : []).map((name) => h('option', { value: name })));
     const box = h('fieldset', { class: 'labelled', hidden: true, disabled: true }, h('legend', {}, 'Every week'),
         h('div', { class: 'days' }, ...days.map(({ label, input }) => h('label', { class: 'check' }, input, h('span', {}, label)))),
         labelled('From', from), labelled('Lasts', length), labelled('By the clock of', zone), known);
