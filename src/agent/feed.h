@@ -15,8 +15,11 @@ void agent_feed_end(struct fw_buf *body);
 void agent_feed_reading(struct fw_buf *body, const char *server_name,
                         const struct label_set *labels, const struct agent_reading *reading);
 
-/* The batch's rows [first, first + count) as records, in order. `schema` is the one that the batch
- * was made with. */
+/* One row of the batch as a record, with its server's labels (NULL: none). `schema` is the one that
+ * the batch was made with. */
+void agent_feed_row(struct fw_buf *body, const struct sample_batch *batch,
+                    const struct schema *schema, size_t row, const struct label_set *labels);
+/* The rows [first, first + count) as records, in order, without labels. */
 void agent_feed_rows(struct fw_buf *body, const struct sample_batch *batch,
                      const struct schema *schema, size_t first, size_t count);
 

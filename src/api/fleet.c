@@ -21,7 +21,7 @@ enum {
 
 struct api_fleet {
     pthread_mutex_t lock;
-    uint64_t run; /* of the body */
+    uint64_t run, labels; /* of the body: the run, and the revision of the servers' labels */
     struct http_body *body;
 };
 
@@ -165,7 +165,8 @@ static void put_driver(struct fw_buf *buf, const struct outlook *outlook,
     fw_buf_puts(buf, "]}");
 }
 
-static void put_server(struct fw_buf *buf, const struct outlook *outlook, uint32_t index)
+static void put_server(struct fw_buf *buf, const struct outlook *outlook,
+                       const struct label_source *labels, uint32_t index)
 {
     const struct forecast *forecast = outlook->set->items[index];
     const struct risk *risk = &outlook->risks[index];
@@ -187,6 +188,7 @@ static void put_server(struct fw_buf *buf, const struct outlook *outlook, uint32
     api_put_number(buf, (double)risk->crossing_8h, 3);
     put_unix(buf, "last_seen_unix", forecast->last_seen_ms / 1000);
     fw_buf_putc(buf, ',');
+    api_put_labels(buf, labels, forecast->name);
     api_put_int(buf, "drivers", (int64_t)risk->driver_count);
     fw_buf_puts(buf, ",\"driver\":");
     if (risk->driver_count > 0 && risk->drivers[0].points >= (float)DRIVER_POINTS_MIN)
@@ -197,7 +199,9 @@ static void put_server(struct fw_buf *buf, const struct outlook *outlook, uint32
 }
 
 /* NULL when out of memory. */
-static struct http_body *render_fleet(const struct outlook *outlook, const struct api_zone *zone)
+static struct http_body *render_fleet(const struct outlook *outlook,
+                                      const struct label_source *labels,
+                                      const struct api_zone *zone)
 {
     const size_t n = outlook->set->count;
     struct ranked *order = fw_calloc(n + 1, sizeof *order);
@@ -218,25 +222,27 @@ static struct http_body *render_fleet(const struct outlook *outlook, const struc
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             fw_buf_putc(&buf, ',');
-        put_server(&buf, outlook, order[i].index);
+        put_server(&buf, outlook, labels, order[i].index);
     }
     fw_buf_puts(&buf, "]}");
     fw_free(order);
     return http_body_new_take(&buf);
 }
 
-/* The body of this outlook, with a reference; kept when it is written in the usual zone. */
+/* The body of this outlook with labels at least as new as `revision`, with a reference; kept when
+ * it is written in the usual zone. */
 static struct http_body *fleet_body(struct api *api, const struct outlook *outlook,
-                                    const struct api_zone *zone)
+                                    uint64_t revision, const struct api_zone *zone)
 {
     struct api_fleet *kept = api->fleet;
     if (strcmp(api_zone_name(zone), api_zone_name(&api->zone)) != 0)
-        return render_fleet(outlook, zone);
+        return render_fleet(outlook, &api->labels, zone);
     pthread_mutex_lock(&kept->lock);
-    if (kept->body == NULL || kept->run != outlook->id) {
+    if (kept->body == NULL || kept->run != outlook->id || kept->labels != revision) {
         http_body_unref(kept->body);
-        kept->body = render_fleet(outlook, zone);
+        kept->body = render_fleet(outlook, &api->labels, zone);
         kept->run = outlook->id;
+        kept->labels = revision;
     }
     struct http_body *body = kept->body == NULL ? NULL : http_body_ref(kept->body);
     pthread_mutex_unlock(&kept->lock);
@@ -261,11 +267,12 @@ void api_get_fleet(void *ctx, struct http_request *request)
     const struct outlook *outlook = current_outlook(api, request);
     if (outlook == NULL)
         return;
-    struct http_body *body = fleet_body(api, outlook, &zone);
+    const uint64_t labels = fleet_labels_revision(api->parts.fleet);
+    struct http_body *body = fleet_body(api, outlook, labels, &zone);
     const char *name = api_zone_name(&zone);
-    char etag[64];
-    snprintf(etag, sizeof etag, "f%llx-%llx-%llx", (unsigned long long)api->boot,
-             (unsigned long long)outlook->id,
+    char etag[80];
+    snprintf(etag, sizeof etag, "f%llx-%llx-%llx-%llx", (unsigned long long)api->boot,
+             (unsigned long long)outlook->id, (unsigned long long)labels,
              (unsigned long long)fw_hash_stable(name, strlen(name)));
     outlook_release(outlook);
     if (body == NULL)

@@ -250,7 +250,7 @@ static const struct {
      "crossing_unix:i? earliest_unix:i? latest_unix:i? path:*n")},
     {"FleetServer", 8,
      ("server_name:s profile:s stale:b risk_score:n level:s method:s probability_30m:n "
-     "probability_8h:n last_seen_unix:i? driver:@FleetDriver? drivers:i")},
+     "probability_8h:n last_seen_unix:i? labels:o driver:@FleetDriver? drivers:i")},
     {"Fleet", 6,
      ("run_id:i generated_at:s generated_at_unix:i step_seconds:i stale:b model_id:s "
      "servers:*@FleetServer")},

@@ -170,11 +170,25 @@ static enum fw_status post(struct cli_feeder *feeder, struct fw_error *err)
     }
 }
 
+/* A batch is of whole steps, so its row i is of server i modulo their number; each is labelled once
+ * a post. */
+static void put_rows(struct cli_feeder *feeder)
+{
+    const unsigned servers = simulate_fleet_servers(feeder->fleet);
+    for (size_t i = 0; i < feeder->batch->row_count; i++) {
+        struct label_set labels;
+        label_set_clear(&labels);
+        if (i < servers)
+            simulate_fleet_labels(feeder->fleet, (unsigned)i, &labels);
+        agent_feed_row(&feeder->body, feeder->batch, &feeder->schema, i, &labels);
+    }
+}
+
 static enum fw_status post_batch(struct cli_feeder *feeder, struct fw_error *err)
 {
     fw_buf_reset(&feeder->body);
     agent_feed_begin(&feeder->body);
-    agent_feed_rows(&feeder->body, feeder->batch, &feeder->schema, 0, feeder->batch->row_count);
+    put_rows(feeder);
     agent_feed_end(&feeder->body);
     feeder->counts.records += feeder->batch->row_count;
     batch_free(feeder->batch);

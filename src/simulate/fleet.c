@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { DAY_MS = 86400000 };
@@ -168,6 +169,26 @@ enum profile simulate_fleet_profile(const struct simulate_fleet *fleet, unsigned
 {
     assert(server < fleet->options.servers);
     return fleet->servers[server].profile;
+}
+
+static void put_label(struct label_set *set, const char *name, const char *value)
+{
+    const bool fits = label_set_put(set, name, strlen(name), value, strlen(value));
+    assert(fits); /* three short ones */
+}
+
+void simulate_fleet_labels(const struct simulate_fleet *fleet, unsigned server,
+                           struct label_set *out)
+{
+    static const char *const datacenters[] = {"ams1", "fra1", "lon2"};
+    assert(server < fleet->options.servers);
+    const struct simulate_server *s = &fleet->servers[server];
+    char rack[16];
+    snprintf(rack, sizeof rack, "r%02u", s->group + 1);
+    label_set_clear(out);
+    put_label(out, "datacenter", datacenters[s->group % COUNT(datacenters)]);
+    put_label(out, "rack", rack);
+    put_label(out, "role", simulate_profiles[s->profile].role);
 }
 
 unsigned simulate_fleet_first_of(const struct simulate_fleet *fleet, enum profile profile)

@@ -58,6 +58,10 @@ int64_t simulate_fleet_time_ms(const struct simulate_fleet *fleet);
 unsigned simulate_fleet_servers(const struct simulate_fleet *fleet);
 const char *simulate_fleet_name(const struct simulate_fleet *fleet, unsigned server);
 enum profile simulate_fleet_profile(const struct simulate_fleet *fleet, unsigned server);
+/* Where it stands and what it does: `datacenter`, `rack` (a noisy neighbour takes a rack at once)
+ * and `role`. *out is overwritten. */
+void simulate_fleet_labels(const struct simulate_fleet *fleet, unsigned server,
+                           struct label_set *out);
 /* The first server of a profile, or 0 when the fleet has none. */
 unsigned simulate_fleet_first_of(const struct simulate_fleet *fleet, enum profile profile);
 

@@ -13,6 +13,7 @@ struct simulate_range {
 
 struct simulate_profile {
     const char *name_format; /* with one %u: the number within the profile, from 1 */
+    const char *role;        /* the label */
     double share;            /* of the fleet */
     unsigned cores_log2_low, cores_log2_high;
     struct simulate_range cpu_base, cpu_span; /* percent at no demand, and added at full demand */

@@ -94,6 +94,41 @@ static void test_fleet(void **state)
     fixture_fini(&later);
 }
 
+/* Labels come and go between runs, and the kept body follows them. */
+static void test_fleet_labels(void **state)
+{
+    (void)state;
+    static const char body[] =
+        "{\"records\":[{\"server_name\":\"calm\",\"timestamp\":1767225600,\"cpu_user_pct\":5,"
+        "\"labels\":{\"dc\":\"fra\",\"role\":\"</script>\\\"\"}}]}";
+    struct stack s;
+    static struct fixture f;
+    struct label_rules rules;
+    char etag[128], header[256];
+    assert_int_equal(label_rules_parse(&rules, "dc, role", NULL), FW_OK);
+    stack_start(&s, &(struct api_options){.labels = &rules}, true);
+    hang_up(&s, &f, 1);
+    struct answer before = get(&s, "/api/v1/fleet");
+    answer_header(&before, "ETag", etag);
+    CHECK_TRUE("none said yet", strstr(before.body, "\"calm\",") != NULL);
+    CHECK_TRUE("an empty object", strstr(before.body, "\"labels\":{},") != NULL);
+    CHECK_EQ("taken", status_of(post(&s, "/feed/data", body)), 200);
+    snprintf(header, sizeof header, "If-None-Match: %s\r\n", etag);
+    struct answer after = ask(&s, "GET", "/api/v1/fleet", header, NULL, 0);
+    CHECK_EQ("the same run, other labels", after.status, 200);
+    struct fw_json_parser *parser;
+    const struct fw_json_value server =
+        item(fixture_at(answer_json(&after, &parser), "servers"), 1);
+    CHECK_STR("whose", fixture_text(server, "server_name"), "calm");
+    CHECK_STR("as sent", fixture_text(server, "labels.dc"), "fra");
+    CHECK_STR("escaped", fixture_text(server, "labels.role"), "</script>\"");
+    fw_json_parser_free(parser);
+    answer_free(&before);
+    answer_free(&after);
+    stack_stop(&s);
+    fixture_fini(&f);
+}
+
 /* Past the warning threshold, what matters is when the critical one comes. */
 static void test_threshold_ahead(void **state)
 {
@@ -324,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fleet),
+        cmocka_unit_test(test_fleet_labels),
         cmocka_unit_test(test_threshold_ahead),
         cmocka_unit_test(test_capacity),
         cmocka_unit_test(test_past),

@@ -227,6 +227,32 @@ static void test_options(void **state)
     }
 }
 
+/* Labels say where the truth is: a rack is what a noisy neighbour takes at once. */
+static void test_labels(void **state)
+{
+    (void)state;
+    struct simulate_fleet *fleet = make(400, 5, 20);
+    for (int i = 0; i < 300; i++)
+        batch_free(step(fleet));
+    size_t count, pairs = 0;
+    const struct simulate_incident *all = simulate_fleet_incidents(fleet, &count);
+    struct label_set a, b;
+    for (size_t i = 1; i < count; i++) {
+        simulate_fleet_labels(fleet, all[i - 1].server, &a);
+        simulate_fleet_labels(fleet, all[i].server, &b);
+        assert_int_equal(a.count, 3);
+        const bool same = strcmp(label_set_get(&a, "rack"), label_set_get(&b, "rack")) == 0;
+        assert_true(!same ||
+                    strcmp(label_set_get(&a, "datacenter"), label_set_get(&b, "datacenter")) == 0);
+        pairs += same && all[i].kind == SIMULATE_NEIGHBOUR &&
+                 all[i - 1].kind == SIMULATE_NEIGHBOUR && all[i].start_ms == all[i - 1].start_ms;
+    }
+    assert_true(pairs > 10);
+    simulate_fleet_labels(fleet, simulate_fleet_first_of(fleet, PROFILE_DATABASE), &a);
+    CHECK_STR("role", label_set_get(&a, "role"), "database");
+    simulate_fleet_free(fleet);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_streams_are_apart),
         cmocka_unit_test(test_rows_are_whole),
         cmocka_unit_test(test_mix_and_names),
+        cmocka_unit_test(test_labels),
         cmocka_unit_test(test_rhythms),
         cmocka_unit_test(test_options),
     };
