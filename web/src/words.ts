@@ -25,7 +25,7 @@ export function driverInShort(driver: FleetDriver, now: number): string {
     if (driver.crossed) return `${name} ${value}, ${below ? 'under' : 'over'} ${limit}`;
     if (driver.crossing_unix !== null)
         return `${name} ${value} → ${limit} ${driver.crossing_unix > now ? `in ${duration(driver.crossing_unix - now)}` : 'now'}`;
-    return `${name} ${value}, ${chance(driver.probability)} to ${below ? 'fall under' : 'pass'} ${limit}`;
+    return `${name} ${value}, ${chance(driver.probability)} chance to ${below ? 'fall under' : 'pass'} ${limit}`;
 }
 
 /** The sentence of the fleet page about its worst server. */
@@ -38,7 +38,7 @@ export function worstSentence(server: FleetServer, now: number): string {
     const limit = metricValue(driver.metric, driver.threshold);
     if (driver.crossed) return `${name} is at ${metricValue(driver.metric, driver.current)}, ${fallsToBad(driver.metric) ? 'under' : 'over'} ${limit} already.`;
     if (driver.crossing_unix !== null)
-        return `${name} reaches ${limit} around ${clock(driver.crossing_unix, now)}, in ${duration(driver.crossing_unix - now)} (${chance(driver.probability)}).`;
+        return `${name} reaches ${limit} around ${clock(driver.crossing_unix, now)}, in ${duration(driver.crossing_unix - now)}. Chance within 8 hours: ${chance(driver.probability)}.`;
     return `${name} is at ${metricValue(driver.metric, driver.current)}; the chance that it ${fallsToBad(driver.metric) ? 'falls under' : 'passes'} ${limit} within 8 hours is ${chance(driver.probability)}.`;
 }
 
@@ -95,6 +95,15 @@ export function crossingOf(
     };
 }
 
+/** When the alert's crossing is due: as the fleet has it where both speak of the same, so that no two places name two
+ *  times; else by the end of its step. */
+export function crossingTime(alert: Alert, now: number): number {
+    const driver = live.fleet?.servers.find((server) => server.server_name === alert.server_name)?.driver;
+    if (driver != null && driver.metric === alert.metric && driver.threshold === alert.threshold && driver.crossing_unix !== null && !driver.crossed) return driver.crossing_unix;
+    const step = live.fleet?.step_seconds ?? 300;
+    return Math.ceil(((alert.updated_at_unix ?? now) + alert.seconds_ahead) / step) * step;
+}
+
 export function alertSentence(alert: Alert, now: number): string {
     if (alert.metric === 'server_silent') return 'No data arrives';
     const name = metricName(alert.metric);
@@ -104,7 +113,7 @@ export function alertSentence(alert: Alert, now: number): string {
     const value = metricValue(alert.metric, alert.current_value);
     if (below ? alert.current_value <= alert.threshold : alert.current_value >= alert.threshold) return `${name} is at ${value}, ${below ? 'under' : 'over'} ${limit}`;
     if (alert.seconds_ahead === 0) return `${name} is at ${value}, not yet safely clear of ${limit}`;
-    const when = (alert.updated_at_unix ?? now) + alert.seconds_ahead;
+    const when = crossingTime(alert, now);
     return `${name} will ${below ? 'fall under' : 'pass'} ${limit} around ${clock(when, now)}, ${relative(when, now)}`;
 }
 

@@ -3,13 +3,13 @@
 import { get, getText } from '../api';
 import { fill, h, setText, svg } from '../dom';
 import { parseMetrics, type Sample } from '../exposition';
-import { count, duration, metricName, NBSP, number } from '../format';
+import { count, duration, metricName, NBSP, number, plural } from '../format';
 import { live } from '../live';
 import type { Route } from '../route';
 import type { QualityRow } from '../types';
 
 const PROMISE = 0.8, SLACK = 0.1;
-const SAMPLES_MIN = 30; // fewer say nothing
+const SAMPLES_MIN = 200; // fewer may miss the promise by chance, the more so as values of one hour resemble each other
 const NO_LOSS = 1e-6; // below: a metric that stands still, whose band is a line; coverage says nothing of it
 
 const TRUSTED = 'Whom it trusts', ON_WIDE_SCREENS = /^(Error|Whom)/;
@@ -39,7 +39,7 @@ function coverageDot(coverage: number): HTMLElement {
 
 function coverageCell(row: QualityRow | undefined): HTMLElement {
     if (row === undefined || row.coverage === null) return h('td', { class: 'hush' }, 'not due');
-    if (row.samples < SAMPLES_MIN) return h('td', { class: 'hush', title: `${count(row.samples)} values` }, 'too few yet');
+    if (row.samples < SAMPLES_MIN) return h('td', { class: 'hush small', title: `Judged from ${count(SAMPLES_MIN)} values on` }, `${plural(row.samples, 'value')} so far`);
     if (exact(row.pinball.ours)) return h('td', { class: 'hush', title: `${count(row.samples)} values` }, 'exact');
     return h('td', { title: `${count(row.samples)} values` }, coverageDot(row.coverage));
 }
@@ -124,10 +124,10 @@ export function trustPage(root: HTMLElement, _route: Route, signal: AbortSignal)
         const cells = quality.filter((row) => row.coverage !== null && row.samples >= SAMPLES_MIN && !exact(row.pinball.ours)).map((row) => row.coverage as number);
         const still = new Set(pinball.filter((sample) => exact(sample.value)).map((sample) => sample.labels['metric']));
         setText(headline, verdict(cells.length > 0 ? cells : coverage.filter((sample) => !still.has(sample.labels['metric'])).map((sample) => sample.value)));
-        setText(sub, 'A band from p10 to p90 promises to hold four of five values that come. Below is how many it held.');
+        setText(sub, quality.length > 0 || coverage.length > 0 ? 'A band from p10 to p90 promises to hold four of five values that come. Below is how many it held.' : 'A band from p10 to p90 promises to hold four of five values that come. Here will be how many it held.');
         fill(body,
             quality.length > 0 ? matured(quality, live.fleet?.step_seconds ?? 300)
-                : h('p', { class: 'notice' }, coverage.length > 0 ? 'The comparison by how far ahead a forecast was made is summed up every few steps; it comes with the next sum.' : 'No forecast has come due yet. Each is kept until its time has come and is then compared with what was measured: the first ones an hour after they were made.'),
+                : h('p', { class: 'notice calm' }, coverage.length > 0 ? 'The comparison by how far ahead a forecast was made is summed up every few steps; it comes with the next sum.' : 'No forecast has come due yet. Each is kept until its time has come and is then compared with what was measured: the first ones an hour after they were made.'),
             coverage.length > 0 && windows(coverage, pinball));
     }
 
