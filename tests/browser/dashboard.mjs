@@ -4,14 +4,16 @@ import { axeSource, check, Daemon, equal, history, run, truth, until, watched } 
 const PAGES = ['', 'servers/db-filling', 'dashboard/alerts', 'dashboard/outlook', 'dashboard/trust', 'dashboard/system'];
 const STEPS = 170;
 
+const labelled = (labels, records) => records.map((record) => ({ ...record, labels }));
+
 /** Two calm servers and a disk that will be full in about five hours. */
 async function withFleet(program, body, options) {
     const daemon = new Daemon(program, options);
     try {
         await daemon.start();
         const calm = { cpu_user_pct: (left) => 20 + 4 * Math.sin(left / 9), cpu_idle_pct: (left) => 72 - 4 * Math.sin(left / 9), mem_used_pct: 41, disk_usage_pct: 35 };
-        await daemon.feed([...history('web-calm', STEPS, calm), ...history('web-other', STEPS, calm),
-            ...history('db-filling', STEPS, { ...calm, disk_usage_pct: (left) => 83 - 0.2 * left })]);
+        await daemon.feed([...labelled({ dc: 'fra1', role: 'web' }, history('web-calm', STEPS, calm)), ...labelled({ dc: 'ams1', role: 'web' }, history('web-other', STEPS, calm)),
+            ...labelled({ dc: 'fra1', role: 'data base' }, history('db-filling', STEPS, { ...calm, disk_usage_pct: (left) => 83 - 0.2 * left }))]);
         await daemon.fleet('the first forecast', (fleet) => fleet.servers.length === 3 && fleet.servers[0].server_name === 'db-filling');
         await body(daemon);
     } finally {
@@ -71,6 +73,44 @@ check('the list: search, levels, order, keys', (browser, program) => withFleet(p
     await page.keyboard.press('?');
     truth('help', await page.locator('dialog.help').isVisible());
     await page.keyboard.press('Escape');
+    await clean(page, seen);
+    await context.close();
+}));
+
+const ALL = 'db-filling web-calm web-other';
+const SEARCHES = [
+    ['dc=fra1', 'db-filling web-calm'], ['dc!=fra1', 'web-other'], ['dc=~fra.*', 'db-filling web-calm'], ['dc=~fra', ''], ['dc!~fra.|x', 'web-other'],
+    ['role="data base"', 'db-filling'], ['role="data', ''], ['dc=fra1 web', 'web-calm'], ['FRA1 calm', 'web-calm'], ['dc=FRA1', ''], ['dc=', ALL], ['dc=""', ''], ['dc!=""', ALL],
+    ['server=~web-.*', 'web-calm web-other'], ['profile=generic', ALL], ['dc=fra1 dc=ams1', ''],
+    ['dc=~fra(', ALL, /no pattern yet/], ['dc=~(f+r*)+', ALL, /repeated group/], ['dc=~f*r*a*1*x*', ALL, /repeats too much/], ['rack=r1', '', /No server has the label rack/],
+];
+
+check('labels: searched, mapped, linked', (browser, program) => withFleet(program, async (daemon) => {
+    const { page, seen, context } = await watched(browser, daemon.url);
+    const names = async () => (await page.locator('.servers .name').allTextContents()).sort().join(' ');
+    await page.goto(daemon.url);
+    await until('the list', async () => await page.locator('.servers li').count() === 3);
+    for (const [text, expected, problem = /^\d/] of SEARCHES) {
+        await page.locator('#search').fill(text);
+        equal(text, await names(), expected);
+        truth(`${text}: what is said of it`, problem.test(await page.locator('.found').textContent()));
+    }
+    await page.locator('#search').fill('dc=f');
+    equal('offered', (await page.locator('datalist option').evaluateAll((all) => all.map((option) => option.value))).join(' '), 'dc=fra1');
+    await page.locator('#search').fill('');
+    await page.getByLabel('Group the heat map').selectOption('dc');
+    equal('groups', (await page.locator('.group-name').allTextContents()).join(' '), 'ams1 fra1');
+    await page.getByRole('button', { name: 'fra1' }).click();
+    equal('narrowed by a group', await names(), 'db-filling web-calm');
+    const address = new URL(page.url()).searchParams;
+    equal('kept in the address', `${address.get('q')} ${address.get('map')}`, 'dc=fra1 dc');
+    await page.reload();
+    await until('as it was sent', async () => await names() === 'db-filling web-calm');
+    equal('one group is left', await page.locator('.group-name').count(), 1);
+    await page.goto(`${daemon.url}servers/db-filling`);
+    await page.locator('.labels a').filter({ hasText: 'role' }).click();
+    await until('who else has it', async () => await names() === 'db-filling');
+    equal('as a term', new URL(page.url()).searchParams.get('q'), 'role="data base"');
     await clean(page, seen);
     await context.close();
 }));
@@ -144,6 +184,18 @@ check('alerts: seen; acknowledged and silenced where the daemon offers it', (bro
         truth('with its zone', /mon, tue, .* from 00:00 for 1440m \(Asia\/Kolkata\)/.test(await page.locator('.silences').textContent()));
         await button(/^End the silence of Disk/).click();
         await until('heard again', async () => await button(/^Silence db-filling, Disk/).count() === 1);
+        await button(/^Silence db-filling, Disk/).click();
+        await page.getByLabel('What').selectOption('label');
+        await page.locator('dialog').getByRole('button', { name: 'Silence' }).click();
+        truth('not without a label', await page.locator('dialog').isVisible());
+        await page.getByLabel('dc = fra1').check();
+        truth('how many', /2 servers of 3/.test(await page.locator('dialog fieldset:visible').textContent()));
+        await page.locator('dialog').getByRole('button', { name: 'Silence' }).click();
+        await until('silenced by a label', async () => /Silenced/.test(await item.textContent()));
+        const { silences } = await (await daemon.get('api/v1/silences')).json();
+        equal('the daemon has it', JSON.stringify([silences[0].labels, silences[0].server, silences[0].metric]), '[{"dc":"fra1"},null,null]');
+        await button(/^End the silence of dc=fra1/).click();
+        await until('heard once more', async () => await button(/^Silence db-filling, Disk/).count() === 1);
     } else {
         equal('nor for silences', await button(/^Silence/).count(), 0);
     }
@@ -211,12 +263,12 @@ const HOSTILE = [
     '<style>*{display:none}</style>', '<iframe srcdoc="<script>parent.__pwned=1</script>">', '<base href="https://evil.example/">', '__proto__', 'constructor', 'ロボット-サーバー', 'a'.repeat(128),
 ];
 
-check('30 hostile names are only names', async (browser, program) => {
+check('30 hostile names and labels are only text', async (browser, program) => {
     const daemon = new Daemon(program);
     try {
         await daemon.start();
         equal('so many', HOSTILE.length, 30);
-        const fed = await daemon.feed(HOSTILE.flatMap((name, i) => history(name, 4, { cpu_user_pct: 30 + i, disk_usage_pct: 96 })));
+        const fed = await daemon.feed(HOSTILE.flatMap((name, i) => labelled({ dc: name.slice(0, 127), role: 'x' }, history(name, 4, { cpu_user_pct: 30 + i, disk_usage_pct: 96 }))));
         equal('accepted', fed.records_accepted, 120);
         await daemon.fleet('all of them', (fleet) => fleet.servers.length === 30);
         const { page, seen, context } = await watched(browser, daemon.url, { viewport: { width: 1440, height: 2400 } });
@@ -224,11 +276,21 @@ check('30 hostile names are only names', async (browser, program) => {
         await until('the list', async () => await page.locator('.servers li').count() === 30);
         const names = await page.locator('.servers .name').allTextContents();
         for (const name of HOSTILE) truth(`${name} is shown as it is`, names.includes(name));
+        const searches = [];
         const links = await page.locator('.servers li a').evaluateAll((all) => all.map((a) => [a.querySelector('.name').textContent, a.getAttribute('href')]));
         for (const [name, href] of links) {
             await page.goto(new URL(href, daemon.url).href);
             await until(`the page of ${name}`, async () => (await page.locator('.server-name').textContent().catch(() => '')) === name && await page.locator('.tile').count() > 0);
+            equal('its label', await page.locator('.labels li').first().textContent(), `dc ${name.slice(0, 127)}`);
+            const found = new URL(await page.locator('.labels a').first().getAttribute('href'), daemon.url);
+            searches.push([name, found.href]);
         }
+        for (const [name, href] of searches) {
+            await page.goto(href);
+            await until(`only ${name} has its label`, async () => (await page.locator('.servers .name').allTextContents()).join() === name);
+        }
+        await page.goto(`${daemon.url}?map=dc`);
+        await until('groups', async () => await page.locator('.group').count() === 24);
         for (const path of ['dashboard/alerts?state=all', 'dashboard/outlook']) {
             await page.goto(daemon.url + path);
             await until(path, async () => (await page.locator('main').textContent()).includes('<script>'));

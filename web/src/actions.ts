@@ -1,7 +1,8 @@
 // Acknowledging and silencing, for daemons that offer it (their own description says so).
 import { offers, Refused, write } from './api';
 import { h, setText } from './dom';
-import { metricName } from './format';
+import { labelOf } from './filter';
+import { metricName, plural } from './format';
 import { live } from './live';
 import type { Alert } from './types';
 import { WEEKLY, weekly } from './weekly';
@@ -14,6 +15,7 @@ const DURATIONS: readonly [string, string][] = [['30 minutes', '30m'], ['2 hours
 export const canAcknowledge = (): Promise<boolean> => offers(ACK_PATH, 'post');
 export const canSilence = (): Promise<boolean> => offers(SILENCE_PATH, 'post');
 
+const LABELS_MAX = 8;
 const STORED_NAME = 'forewarn-operator';
 
 function problem(error: unknown): string {
@@ -64,17 +66,45 @@ export function acknowledge(alert: Alert): void {
         });
 }
 
+/** Silences choose by patterns of * and ?; a value is to mean itself. */
+function literal(value: string): string {
+    return value.replace(/\*/g, '?');
+}
+
+/** Which of the alert's server's labels choose; the daemon takes up to eight. */
+function labelChoice(alert: Alert): { box: HTMLElement; show: (shown: boolean) => void; chosen: () => Record<string, string> } {
+    const reach = h('p', { class: 'hush small', role: 'status' });
+    const boxes = Object.entries(alert.labels ?? {}).slice(0, LABELS_MAX).map(([name, value]) => {
+        const input = h('input', { type: 'checkbox', 'data-name': name, change: () => count() });
+        return { name, value, input, row: h('label', { class: 'check' }, input, h('span', {}, `${name} = ${value}`)) };
+    });
+    const picked = (): typeof boxes => boxes.filter(({ input }) => input.checked);
+    const count = (): void => {
+        const servers = live.fleet?.servers ?? [];
+        const n = servers.filter((server) => picked().every(({ name, value }) => labelOf(server, name) === value)).length;
+        setText(reach, picked().length === 0 ? 'Choose at least one.' : `${plural(n, 'server')} of ${servers.length} now, and those that come later.`);
+        boxes[0]?.input.setCustomValidity(picked().length === 0 ? 'Choose at least one label.' : '');
+    };
+    const box = h('fieldset', { class: 'labelled', hidden: true, disabled: true }, h('legend', {}, 'Servers that have all of'), ...boxes.map(({ row }) => row), reach);
+    count();
+    return { box, show: (shown) => { box.hidden = box.disabled = !shown; }, chosen: () => Object.fromEntries(picked().map(({ name, value }) => [name, literal(value)])) };
+}
+
 export function silence(alert: Alert): void {
     const by = operator(), note = comment();
     const recurring = weekly();
     const span = h('select', { id: 'span', change: () => recurring.show(span.value === WEEKLY) }, ...DURATIONS.map(([label, value]) => h('option', { value }, label)),
         h('option', { value: WEEKLY }, 'A time of the week, every week'));
-    const scope = h('select', { id: 'scope' }, h('option', { value: 'metric' }, `${metricName(alert.metric)} of ${alert.server_name}`), h('option', { value: 'server' }, `Everything of ${alert.server_name}`));
+    const metric = metricName(alert.metric), labels = labelChoice(alert), some = Object.keys(alert.labels ?? {}).length > 0;
+    const scope = h('select', { id: 'scope', change: () => labels.show(scope.value.startsWith('label')) },
+        h('option', { value: 'metric' }, `${metric} of ${alert.server_name}`), h('option', { value: 'server' }, `Everything of ${alert.server_name}`),
+        some && h('option', { value: 'label-metric' }, `${metric} of servers by label`), some && h('option', { value: 'label' }, 'Everything of servers by label'));
     ask('Silence', 'Nobody is notified while a silence lasts. Alerts go on being raised and are shown as silenced.',
-        [field('What', scope), field('For', span), recurring.box, field('Your name', by), field('Why', note)], 'Silence', async () => {
+        [field('What', scope), labels.box, field('For', span), recurring.box, field('Your name', by), field('Why', note)], 'Silence', async () => {
             sessionStorage.setItem(STORED_NAME, by.value);
             await write('POST', 'api/v1/silences', {
-                server: alert.server_name, ...(scope.value === 'metric' ? { metric: alert.metric } : {}),
+                ...(scope.value.startsWith('label') ? { labels: labels.chosen() } : { server: literal(alert.server_name) }),
+                ...(scope.value.endsWith('metric') ? { metric: alert.metric } : {}),
                 ...(span.value === WEEKLY ? { recurrence: recurring.value() } : { duration: span.value }), created_by: by.value, comment: note.value,
             });
         });

@@ -35,6 +35,11 @@ export function number(value: number, digits?: number): string {
     return value.toLocaleString('en', { minimumFractionDigits: digits ?? 0, maximumFractionDigits: places });
 }
 
+/** A score as a whole number that never claims the next level: 19.6 is healthy, so it is no 20. */
+export function scoreText(score: number): string {
+    return String(Math.floor(score));
+}
+
 export function count(value: number): string {
     return value.toLocaleString('en');
 }

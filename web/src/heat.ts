@@ -1,7 +1,8 @@
 // The whole fleet in one look: a cell for each server, its size, form and colour all telling how bad it is.
 import { fill, h, on, perFrame, setText } from './dom';
-import { count, plural, profileName } from './format';
-import { markLabel, markOf, MARKS, type Mark } from './glyph';
+import { labelOf } from './filter';
+import { count, plural, profileName, scoreText } from './format';
+import { glyph, markLabel, markOf, MARKS, type Mark } from './glyph';
 import { live } from './live';
 import { navigate, serverHref } from './route';
 import { colour } from './theme';
@@ -9,33 +10,50 @@ import type { FleetServer } from './types';
 import { whyInShort } from './words';
 
 const SIZE: Record<Mark, number> = { critical: 1, warning: 0.94, watch: 0.82, silent: 0.7, healthy: 0.68 };
-const HINT = 'Each cell is a server: the worse, the larger and the more coloured.';
-const CELL_MAX = 30;
+const HINT = 'Each cell is a server: the worse, the larger and the more coloured. A ring: an alert fires that nobody has taken.';
+const CELL_MAX_REM = 2;
 const CELL_MIN = 4;
 
+const GROUPS_MAX = 24; // more would be a list again: the calm ones are then taken together
+const GROUP_WIDTH = 190, GROUP_WIDTH_NARROW = 130, GROUP_GAP = 18, GROUP_GAP_ROWS = 8, GROUP_HEAD_REM = 1.6;
+
 interface Group {
-    label: string;
+    value: string | null; // of the label; null: those that are taken together
+    title: string;
     servers: FleetServer[];
 }
 
-function groupsOf(servers: readonly FleetServer[], byProfile: boolean): Group[] {
-    if (!byProfile) return [{ label: '', servers: [...servers] }];
-    const groups = new Map<string, FleetServer[]>();
-    for (const server of servers) {
-        const group = groups.get(server.profile);
-        if (group === undefined) groups.set(server.profile, [server]);
-        else group.push(server);
-    }
-    return [...groups].map(([profile, members]) => ({ label: profileName(profile), servers: members }))
-        .sort((a, b) => b.servers.length - a.servers.length);
+function titleOf(by: string, value: string): string {
+    if (by === 'profile') return profileName(value);
+    return value === '' ? `no ${by}` : value;
 }
 
-/** The largest cells with which everything stays within the height. */
-function cellSize(groups: readonly Group[], width: number, height: number): number {
-    for (let size = CELL_MAX; size > CELL_MIN; size--) {
+/** By the values of a label, in their own order, so that a group keeps its place while risks change. */
+function groupsOf(servers: readonly FleetServer[], by: string): Group[] {
+    if (by === '') return [{ value: null, title: '', servers: [...servers] }];
+    const groups = new Map<string, FleetServer[]>();
+    for (const server of servers) {
+        const value = labelOf(server, by);
+        const group = groups.get(value);
+        if (group === undefined) groups.set(value, [server]);
+        else group.push(server);
+    }
+    const all = [...groups].map(([value, members]) => ({ value, title: titleOf(by, value), servers: members }));
+    const inOrder = (some: Group[]): Group[] => some.sort((a, b) => Number(a.value === '') - Number(b.value === '') || a.title.localeCompare(b.title, 'en', { numeric: true }));
+    if (all.length <= GROUPS_MAX) return inOrder(all);
+    // As the daemon sends them, the riskiest first: groups stand in the order of their worst server.
+    const rest = all.slice(GROUPS_MAX - 1);
+    return [...inOrder(all.slice(0, GROUPS_MAX - 1)), { value: null, title: `${count(rest.length)} others`, servers: rest.flatMap((group) => group.servers) }];
+}
+
+/** The largest cells with which everything stays within the height; groups stand beside each other in `abreast` columns. */
+function cellSize(groups: readonly Group[], width: number, height: number, abreast: number, largest: number): number {
+    for (let size = largest; size > CELL_MIN; size--) {
         const columns = Math.max(1, Math.floor(width / size));
-        const rows = groups.reduce((sum, group) => sum + Math.ceil(group.servers.length / columns), 0);
-        if (rows * size <= height) return size;
+        let total = 0;
+        for (let i = 0; i < groups.length; i += abreast)
+            total += Math.max(...groups.slice(i, i + abreast).map((group) => Math.ceil(group.servers.length / columns)));
+        if (total * size <= height) return size;
     }
     return CELL_MIN;
 }
@@ -68,24 +86,38 @@ function drawCell(context: CanvasRenderingContext2D, mark: Mark, x: number, y: n
     }
 }
 
+function drawRing(context: CanvasRenderingContext2D, x: number, y: number, size: number, ink: string): void {
+    const width = Math.max(1, size / 14);
+    context.strokeStyle = ink;
+    context.lineWidth = width;
+    context.beginPath();
+    context.roundRect(x + width / 2, y + width / 2, size - width, size - width, size / 5);
+    context.stroke();
+}
+
 export class HeatMap {
     readonly element: HTMLElement;
     private readonly body = h('div', { class: 'cells' });
     private readonly readout = h('p', { class: 'readout', 'aria-hidden': 'true' }, HINT);
     private servers: readonly FleetServer[] = [];
-    private byProfile = false;
+    private by = '';
+    private calling: ReadonlySet<string> = new Set();
 
-    constructor(signal: AbortSignal) {
+    /** `choose` narrows the fleet to one value of what it is grouped by. */
+    constructor(signal: AbortSignal, private readonly choose: (name: string, value: string) => void) {
         this.element = h('section', { class: 'heat', 'aria-label': 'Heat map' }, this.body, this.readout);
         const draw = perFrame(() => this.draw());
         on(window, 'resize', draw, signal);
         addEventListener('forewarn:theme', draw, { signal });
     }
 
-    set(servers: readonly FleetServer[], byProfile: boolean): void {
-        const same = byProfile === this.byProfile && servers.length === this.servers.length && servers.every((server, i) => server === this.servers[i]);
+    /** `calling`: names of those of which an alert fires that nobody has taken. */
+    set(servers: readonly FleetServer[], by: string, calling: ReadonlySet<string>): void {
+        const same = by === this.by && servers.length === this.servers.length && servers.every((server, i) => server === this.servers[i]) &&
+            calling.size === this.calling.size && [...calling].every((name) => this.calling.has(name));
         this.servers = servers;
-        this.byProfile = byProfile;
+        this.by = by;
+        this.calling = calling;
         if (!same || this.body.childElementCount === 0) this.draw();
     }
 
@@ -96,16 +128,32 @@ export class HeatMap {
     }
 
     private draw(): void {
-        const width = this.body.clientWidth;
-        if (width === 0) return;
-        const groups = groupsOf(this.servers, this.byProfile);
-        const labels = this.byProfile ? groups.length * 22 : 0;
-        const budget = Math.max(width < 600 ? 150 : 168, Math.min(260, innerHeight * 0.26));
-        const size = cellSize(groups, width, Math.max(100, budget - labels));
-        fill(this.body, ...groups.flatMap((group) => [
-            group.label !== '' && h('h3', { class: 'group' }, group.label, h('span', {}, count(group.servers.length))),
-            this.canvas(group.servers, width, size),
-        ]));
+        const whole = this.body.clientWidth;
+        if (whole === 0) return;
+        const groups = groupsOf(this.servers, this.by), grouped = this.by !== '';
+        const abreast = grouped ? Math.max(1, Math.min(groups.length, Math.floor((whole + GROUP_GAP) / ((whole < 600 ? GROUP_WIDTH_NARROW : GROUP_WIDTH) + GROUP_GAP)))) : 1;
+        const rem = parseFloat(getComputedStyle(document.documentElement).fontSize), head = GROUP_HEAD_REM * rem + GROUP_GAP_ROWS;
+        const width = Math.floor((whole - (abreast - 1) * GROUP_GAP) / abreast);
+        const heads = grouped ? Math.ceil(groups.length / abreast) * head : 0;
+        const budget = Math.max(whole < 600 ? 150 : 168, Math.min((grouped ? 23 : 17) * rem, innerHeight * (grouped ? 0.34 : 0.26)));
+        const size = cellSize(groups, width, Math.max(100, budget - heads), abreast, Math.round(CELL_MAX_REM * rem));
+        this.body.classList.toggle('grouped', grouped);
+        this.body.style.setProperty('--group', `${width}px`);
+        const focused = (document.activeElement as HTMLElement | null)?.dataset['group'];
+        fill(this.body, ...groups.map((group) => {
+            const canvas = this.canvas(group.servers, width, size);
+            return grouped ? h('div', { class: 'group' }, this.head(group), canvas) : canvas;
+        }));
+        if (focused !== undefined) this.body.querySelector<HTMLElement>(`[data-group="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    }
+
+    private head(group: Group): HTMLElement {
+        const { value } = group;
+        const bad = MARKS.filter((mark) => mark !== 'healthy').map((mark) => [mark, group.servers.filter((server) => markOf(server) === mark).length] as const).filter(([, n]) => n > 0);
+        const name = value === null || value === '' ? h('span', { class: 'group-name' }, group.title)
+            : h('button', { type: 'button', class: 'plain group-name', 'data-group': value, title: `Show only ${group.title}`, click: () => this.choose(this.by, value) }, group.title);
+        return h('h3', {}, name, h('span', { class: 'hush' }, count(group.servers.length)),
+            ...bad.map(([mark, n]) => h('span', { class: 'group-bad' }, glyph(mark), count(n), h('span', { class: 'unseen' }, ` ${markLabel(mark).toLowerCase()}`))));
     }
 
     private canvas(servers: readonly FleetServer[], width: number, size: number): HTMLCanvasElement {
@@ -120,7 +168,12 @@ export class HeatMap {
         context.scale(scale, scale);
         const paint = Object.fromEntries(MARKS.map((mark) => [mark, colour(mark === 'healthy' ? 'calm' : mark)])) as Record<Mark, string>;
         const cut = colour('panel');
-        servers.forEach((server, i) => drawCell(context, markOf(server), (i % columns) * size, Math.floor(i / columns) * size, size, paint, cut));
+        const ink = colour('ink');
+        servers.forEach((server, i) => {
+            const x = (i % columns) * size, y = Math.floor(i / columns) * size;
+            drawCell(context, markOf(server), x, y, size, paint, cut);
+            if (this.calling.has(server.server_name)) drawRing(context, x, y, size, ink);
+        });
         const under = (event: MouseEvent): FleetServer | undefined => {
             const column = Math.floor(event.offsetX / size), row = Math.floor(event.offsetY / size);
             return column < columns ? servers[row * columns + column] : undefined;
@@ -136,6 +189,6 @@ export class HeatMap {
 
     private point(server: FleetServer | undefined, canvas: HTMLCanvasElement): void {
         canvas.classList.toggle('over', server !== undefined);
-        setText(this.readout, server === undefined ? HINT : `${server.server_name} · ${server.risk_score.toFixed(0)} · ${whyInShort(server, live.now())}`);
+        setText(this.readout, server === undefined ? HINT : `${server.server_name} · ${scoreText(server.risk_score)} · ${whyInShort(server, live.now())}`);
     }
 }

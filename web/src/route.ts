@@ -38,6 +38,11 @@ export function serverHref(name: string, metric?: string): string {
     return `${base}servers/${encodeURIComponent(name)}${query}`;
 }
 
+/** The fleet, searched. */
+export function fleetHref(search: string): string {
+    return `${base}?q=${encodeURIComponent(search)}`;
+}
+
 export function serverApi(name: string, rest = ''): string {
     return `api/v1/servers/${encodeURIComponent(name)}${rest}`;
 }

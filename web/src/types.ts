@@ -29,6 +29,7 @@ export interface FleetServer {
     probability_30m: number;
     probability_8h: number;
     last_seen_unix: number | null;
+    labels?: Record<string, string>;
     drivers: number;
     driver: FleetDriver | null;
 }
@@ -71,6 +72,7 @@ export interface Alert {
     ack: Acknowledgement | null;
     silenced_by: string | null;
     inhibited_by?: string | null;
+    labels?: Record<string, string>;
     risk_score: number;
     profile: string;
 }
@@ -129,6 +131,7 @@ export interface ServerDetail {
     crossing_probability_30m: number | null;
     crossing_probability_8h: number | null;
     warmup: { ready: boolean; have: number; need: number };
+    labels?: Record<string, string>;
     alerts?: Alert[];
 }
 

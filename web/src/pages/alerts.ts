@@ -2,18 +2,20 @@
 import { alertActions, canSilence } from '../actions';
 import { get, offers, write } from '../api';
 import { fill, h, setText, svg } from '../dom';
+import { labelNames, parseFilter } from '../filter';
 import { chance, clock, metricName, plural, relative } from '../format';
 import { glyph } from '../glyph';
 import { live } from '../live';
 import { parameter, serverHref, setParameters, type Route } from '../route';
 import type { Alert } from '../types';
 import type { Recurrence } from '../weekly';
-import { alertSentence, calls, fires, isSilenced, stateWord } from '../words';
+import { alertSentence, calls, crossingTime, fires, isSilenced, stateWord } from '../words';
 
 interface Silence {
     id: string;
     state: 'active' | 'pending' | 'expired';
     server: string | null;
+    labels?: Record<string, string>;
     metric: string | null;
     profile: string | null;
     severity: string | null;
@@ -25,7 +27,7 @@ interface Silence {
     comment: string;
 }
 
-const BACK_S = 4 * 3600, AHEAD_S = 8 * 3600;
+const BACK_S = 4 * 3600, AHEAD_S = 8 * 3600, TICK_S = 2 * 3600;
 const FILTERS: readonly [string, string][] = [['open', 'Open'], ['pending', 'Pending'], ['resolved', 'Resolved'], ['all', 'All']];
 const SHOWN_MAX = 200;
 
@@ -51,7 +53,7 @@ function place(at: number, now: number): number {
 
 function strip(alert: Alert, now: number): SVGElement {
     const from = place(begin(alert), now), to = place(alert.ends_at_unix ?? now, now), here = place(now, now);
-    const cross = alert.state !== 'resolved' && alert.seconds_ahead > 0 ? place((alert.updated_at_unix ?? now) + alert.seconds_ahead, now) : null;
+    const cross = alert.state !== 'resolved' && alert.seconds_ahead > 0 ? place(crossingTime(alert, now), now) : null;
     return svg('svg', { class: `strip ${alert.severity} ${alert.state}`, viewBox: '0 0 100 20', preserveAspectRatio: 'none', 'aria-hidden': 'true', focusable: 'false' },
         svg('path', { d: `M${here} 0V20`, class: 'nowline' }),
         svg('path', { d: `M${from.toFixed(2)} 10H${Math.max(to, from + 0.6).toFixed(2)}`, class: 'span' }),
@@ -59,11 +61,13 @@ function strip(alert: Alert, now: number): SVGElement {
         cross !== null ? svg('path', { d: `M${cross.toFixed(2)} 2V18`, class: 'hit' }) : null);
 }
 
+/** Every other whole hour, and now. */
 function axis(now: number): HTMLElement {
-    const marks = [-4, -2, 0, 2, 4, 6, 8];
-    return h('div', { class: 'strip-axis', 'aria-hidden': 'true' }, ...marks.map((hours) => {
-        const mark = h('span', {}, hours === 0 ? 'now' : clock(now + hours * 3600, now).replace(/^\D+ /, ''));
-        mark.style.left = `${place(now + hours * 3600, now)}%`;
+    const first = Math.ceil((now - BACK_S) / TICK_S) * TICK_S;
+    const hours = Array.from({ length: (BACK_S + AHEAD_S) / TICK_S }, (_, i) => first + i * TICK_S).filter((at) => Math.abs(at - now) > TICK_S / 2);
+    return h('div', { class: 'strip-axis', 'aria-hidden': 'true' }, ...[now, ...hours].map((at) => {
+        const mark = h('span', {}, at === now ? h('b', {}, 'now') : clock(at, now).replace(/^\D+ /, ''));
+        mark.style.left = `${place(at, now)}%`;
         return mark;
     }));
 }
@@ -74,7 +78,7 @@ function item(alert: Alert, now: number): HTMLElement {
     const since = alert.state === 'resolved' && alert.ends_at_unix !== null ? `ended ${relative(alert.ends_at_unix, now)}` : `since ${clock(begin(alert), now)}`;
     return h('li', { class: `alert ${alert.severity} ${alert.state}${alert.ack !== null ? ' acked' : ''}`, 'data-id': alert.id },
         h('div', { class: 'alert-what' },
-            h('span', { class: 'alert-mark' }, glyph(alert.state === 'resolved' ? 'healthy' : alert.severity), h('span', {}, alert.severity)),
+            h('span', { class: 'alert-mark' }, glyph(alert.state === 'resolved' ? 'healthy' : alert.severity), h('span', {}, alert.severity === 'critical' ? 'Critical' : 'Warning')),
             h('span', { class: 'alert-text' },
                 h('a', { href: serverHref(alert.server_name, alert.metric === 'server_silent' ? undefined : alert.metric) }, alert.server_name),
                 h('span', {}, ` ${alertSentence(alert, now)}`),
@@ -90,12 +94,13 @@ function silenceTime(silence: Silence, now: number): string {
 }
 
 function counts(pending: number, taken: number, resolved: number): string {
-    const parts = [pending > 0 && `${plural(pending, 'suspicion')} pending`, taken > 0 && `${taken} acknowledged or silenced`, resolved > 0 && `${resolved} resolved within the last hour`].filter((part) => part !== false);
-    return parts.length === 0 ? 'No suspicion is pending, and none was resolved within the last hour.' : `${parts.join(', ')}.`;
+    const parts = [pending > 0 && `${plural(pending, 'alert')} pending`, taken > 0 && `${taken} acknowledged or silenced`, resolved > 0 && `${resolved} resolved within the last hour`].filter((part) => part !== false);
+    return parts.length === 0 ? 'Nothing is pending, and nothing was resolved within the last hour.' : `${parts.join(', ')}.`;
 }
 
 function matcherText(silence: Silence): string {
-    return [silence.metric === null ? null : metricName(silence.metric), silence.server, silence.profile, silence.severity].filter((part) => part !== null).join(', ');
+    const labels = Object.entries(silence.labels ?? {}).map(([name, value]) => `${name}=${value}`);
+    return [silence.metric === null ? null : metricName(silence.metric), silence.server, ...labels, silence.profile, silence.severity].filter((part) => part !== null).join(', ');
 }
 
 export function alertsPage(root: HTMLElement, _route: Route, signal: AbortSignal): void {
@@ -107,7 +112,7 @@ export function alertsPage(root: HTMLElement, _route: Route, signal: AbortSignal
     const scale = h('div', { class: 'alert-scale' });
     const more = h('p', { class: 'hush' });
     const silences = h('section', { class: 'silences', 'aria-label': 'Silences', hidden: true });
-    const search = h('input', { type: 'search', id: 'search', placeholder: 'Search  /', 'aria-label': 'Search alerts by server or metric', autocomplete: 'off', spellcheck: 'false', value: parameter('q') });
+    const search = h('input', { type: 'search', id: 'search', placeholder: 'Name, metric or label=value   /', 'aria-label': 'Search alerts by server, metric or label, for instance dc=fra', autocomplete: 'off', spellcheck: 'false', value: parameter('q') });
     const filters = h('div', { class: 'switch', role: 'group', 'aria-label': 'State' }, ...FILTERS.map(([value, label]) =>
         h('button', { type: 'button', 'data-value': value, click: () => { filter = value; paint(true); } }, label)));
     const critical = h('button', { type: 'button', class: 'chip critical', click: () => { severity = severity === '' ? 'critical' : ''; paint(true); } }, glyph('critical'), 'Critical only');
@@ -126,9 +131,9 @@ export function alertsPage(root: HTMLElement, _route: Route, signal: AbortSignal
         for (const button of filters.querySelectorAll('button')) button.setAttribute('aria-pressed', String(button.dataset['value'] === filter));
         critical.setAttribute('aria-pressed', String(severity !== ''));
         setParameters({ state: filter === 'open' ? '' : filter, severity, q: search.value });
-        const words = search.value.toLowerCase().split(/\s+/).filter((word) => word !== '');
+        const chosen = parseFilter(search.value, new Set(labelNames([...live.alerts, ...live.fleet?.servers ?? []])));
         const shown = live.alerts.filter((alert) => fits(alert, filter) && (severity === '' || alert.severity === severity) &&
-            words.every((word) => `${alert.server_name} ${metricName(alert.metric)} ${alert.metric}`.toLowerCase().includes(word))).sort(order);
+            chosen.matches(alert, `${metricName(alert.metric)} ${alert.metric}`)).sort(order);
         // Buttons keep their place and their focus while nothing has changed.
         const next = JSON.stringify([shown.map((alert) => [alert.id, alert.state, alert.severity, alert.ack, alert.silenced_by, alert.seconds_ahead, alert.updated_at_unix]), Math.floor(now / 60)]);
         if (!force && next === signature) return;
@@ -137,7 +142,12 @@ export function alertsPage(root: HTMLElement, _route: Route, signal: AbortSignal
         fill(scale, h('span', {}), shown.length > 0 && axis(now));
         fill(list, ...shown.slice(0, SHOWN_MAX).map((alert) => item(alert, now)));
         if (focused !== undefined) list.querySelector<HTMLElement>(`[data-id="${CSS.escape(focused)}"] a`)?.focus({ preventScroll: true });
-        setText(more, shown.length > SHOWN_MAX ? `${shown.length - SHOWN_MAX} more: search, or show critical ones only.` : shown.length === 0 ? 'Nothing here.' : '');
+        setText(more, [chosen.problem, shown.length > SHOWN_MAX ? `${shown.length - SHOWN_MAX} more: search, or show critical ones only.` : shown.length === 0 ? emptyText(live.alerts.filter((alert) => fits(alert, filter)).length) : ''].filter((text) => text !== '').join(' '));
+    }
+
+    function emptyText(unfiltered: number): string {
+        if (unfiltered > 0) return `${plural(unfiltered, 'alert is', 'alerts are')} hidden by the search or “Critical only”.`;
+        return { open: 'No alert is firing.', pending: 'Nothing is pending: no forecast has crossed a threshold only once.', resolved: 'Nothing was resolved within the last hour.' }[filter] ?? 'No alerts.';
     }
 
     async function paintSilences(): Promise<void> {
@@ -148,7 +158,7 @@ export function alertsPage(root: HTMLElement, _route: Route, signal: AbortSignal
         const active = all.filter((silence) => silence.state !== 'expired');
         const removable = await offers('/api/v1/silences/{id}', 'delete');
         silences.hidden = false;
-        fill(silences, h('h2', {}, 'Silences'), active.length === 0 ? h('p', { class: 'hush' }, 'None. A silence is made beside an alert.')
+        fill(silences, h('h2', {}, 'Silences'), active.length === 0 ? h('p', { class: 'hush' }, 'None. Choose “Silence” beside an alert to make one.')
             : h('ul', {}, ...active.map((silence) => h('li', {}, h('span', {}, h('b', {}, matcherText(silence)), ` ${silenceTime(silence, live.now())}`,
                 h('span', { class: 'hush' }, ` ${[silence.created_by, silence.comment].filter((text) => text !== '').join(': ')}`)),
             removable && h('button', { type: 'button', 'aria-label': `End the silence of ${matcherText(silence)}`, click: () => { void write('DELETE', `api/v1/silences/${encodeURIComponent(silence.id)}`).then(() => { live.refresh(true); void paintSilences(); }, () => undefined); } }, 'End now')))));

@@ -1,7 +1,8 @@
 // The fleet in five seconds: one sentence about the worst, every server as a cell, then the list with the riskiest
 // first, each row saying why and when.
 import { fill, h, on, setText } from '../dom';
-import { chance, count, plural, profileName } from '../format';
+import { completions, type Filter, labelNames, labelTerm, parseFilter } from '../filter';
+import { chance, count, plural, profileName, scoreText } from '../format';
 import { glyph, markLabel, markOf, MARKS, type Mark } from '../glyph';
 import { HeatMap } from '../heat';
 import { live } from '../live';
@@ -23,27 +24,43 @@ function rowHeight(): number {
     return Math.round((narrow.matches ? 5.5 : 3.25) * rem);
 }
 
-function alertWord(name: string): string {
+/** The worst that is to be said of a server's alerts, and how grave it is. */
+function alertState(name: string): { word: string; severity: Mark | null } {
     let word = '';
+    let severity: Mark | null = null;
     for (const alert of live.alerts) {
         if (alert.server_name !== name || !fires(alert)) continue;
-        if (calls(alert)) return 'firing';
-        word = alert.ack !== null ? 'acknowledged' : word === '' ? 'silenced' : word;
+        if (calls(alert)) {
+            severity = severity === 'critical' ? severity : alert.severity;
+            word = 'firing';
+        } else if (word !== 'firing') {
+            word = alert.ack !== null ? 'acknowledged' : word === '' ? 'silenced' : word;
+        }
     }
-    return word;
+    return { word, severity };
+}
+
+/** The profile and what the labels say besides. */
+function kindOf(server: FleetServer): string {
+    const profile = profileName(server.profile);
+    return [profile, ...Object.values(server.labels ?? {}).filter((value) => value.toLowerCase() !== profile.toLowerCase())].join(' · ');
+}
+
+function labelsInWords(server: FleetServer): string {
+    return Object.entries(server.labels ?? {}).map(([name, value]) => `${name}: ${value}`).join('\n');
 }
 
 function makeRow(): Row<FleetServer> {
     const score = h('span', { class: 'score' });
     const name = h('span', { class: 'name' });
-    const profile = h('span', { class: 'profile' });
+    const kind = h('span', { class: 'kind' });
     const why = h('span', { class: 'why' });
     const picture = h('span', { class: 'picture' });
     const soonValue = h('span', {}), laterValue = h('span', {});
     const soon = h('span', { class: 'p30' }, h('span', { class: 'unseen' }, 'incident within 30 minutes: '), soonValue);
     const later = h('span', { class: 'p8' }, h('span', { class: 'unseen' }, 'within 8 hours: '), laterValue);
     const state = h('span', { class: 'state' });
-    const link = h('a', { href: '' }, score, h('span', { class: 'who' }, name, profile), why, picture, soon, later, state);
+    const link = h('a', { href: '' }, score, h('span', { class: 'who' }, name, kind), why, picture, soon, later, state);
     const element = h('li', {}, link);
     return {
         element,
@@ -55,10 +72,11 @@ function makeRow(): Row<FleetServer> {
             element.setAttribute('aria-posinset', String(index + 1));
             link.setAttribute('href', serverHref(server.server_name));
             link.dataset['index'] = String(index);
-            fill(score, glyph(mark), h('b', {}, server.risk_score.toFixed(0)), h('span', { class: 'word' }, markLabel(mark)));
+            fill(score, glyph(mark), h('b', {}, scoreText(server.risk_score)), h('span', { class: 'word' }, markLabel(mark)));
             setText(name, server.server_name);
             name.title = server.server_name;
-            setText(profile, profileName(server.profile));
+            setText(kind, kindOf(server));
+            kind.title = labelsInWords(server);
             setText(why, whyInShort(server, now));
             const driver = server.driver;
             fill(picture, driver !== null && !server.stale && spark({
@@ -67,16 +85,12 @@ function makeRow(): Row<FleetServer> {
             }));
             setText(soonValue, chance(server.probability_30m));
             setText(laterValue, chance(server.probability_8h));
-            const word = alertWord(server.server_name);
-            setText(state, word);
+            const { word, severity } = alertState(server.server_name);
+            fill(state, severity !== null && glyph(severity), word);
             state.dataset['word'] = word;
+            state.title = severity === null ? '' : `A ${severity} alert fires`;
         },
     };
-}
-
-function matches(server: FleetServer, words: readonly string[]): boolean {
-    const text = `${server.server_name} ${profileName(server.profile)} ${server.profile}`.toLowerCase();
-    return words.every((word) => text.includes(word));
 }
 
 function anyOf(servers: readonly FleetServer[], pick: (server: FleetServer) => number): number {
@@ -88,17 +102,23 @@ export function fleetPage(root: HTMLElement, _route: Route, signal: AbortSignal)
     const worst = h('p', { class: 'worst' });
     const odds = h('p', { class: 'odds hush' });
     const chips = new Map<Mark, { button: HTMLButtonElement; n: HTMLElement }>();
-    const search = h('input', { type: 'search', id: 'search', placeholder: 'Search servers  /', 'aria-label': 'Search servers by name or profile', autocomplete: 'off', spellcheck: 'false', value: parameter('q') });
+    const search = h('input', { type: 'search', id: 'search', placeholder: narrow.matches ? 'Name or label=value' : 'Search: name or label=value   /', 'aria-label': 'Search servers by name, profile or label, for instance dc=fra', autocomplete: 'off', spellcheck: 'false', list: 'terms', value: parameter('q') });
     const sort = h('select', { 'aria-label': 'Order' }, h('option', { value: 'risk' }, 'Riskiest first'), h('option', { value: 'soonest' }, 'Soonest first'), h('option', { value: 'name' }, 'By name'));
-    const grouping = h('select', { 'aria-label': 'Heat map' }, h('option', { value: 'risk' }, 'Map by risk'), h('option', { value: 'profile' }, 'Map by profile'));
+    const terms = h('datalist', { id: 'terms' });
+    const grouping = h('select', { 'aria-label': 'Group the heat map' });
     const found = h('p', { class: 'found hush', role: 'status' });
-    const heat = new HeatMap(signal);
+    const heat = new HeatMap(signal, (name, value) => {
+        search.value = `${search.value.trim()} ${labelTerm(name, value)}`.trim();
+        update();
+        search.focus();
+    });
     const list = h('ol', { class: 'servers', 'aria-label': 'Servers' });
     const none = h('p', { class: 'none', hidden: true });
     const rows = new VirtualList<FleetServer>(list, makeRow, rowHeight, signal);
     let level = parameter('level');
     sort.value = parameter('sort') in SORTS ? parameter('sort') : 'risk';
-    grouping.value = parameter('map') === 'profile' ? 'profile' : 'risk';
+    let by = parameter('map') === 'risk' ? '' : parameter('map');
+    let names: string[] = [];
 
     const levels = h('div', { class: 'levels', role: 'group', 'aria-label': 'Show only' }, ...MARKS.map((mark) => {
         const n = h('b', {}, '0');
@@ -110,7 +130,7 @@ export function fleetPage(root: HTMLElement, _route: Route, signal: AbortSignal)
         return button;
     }));
 
-    function verdict(servers: readonly FleetServer[]): void {
+    function verdict(servers: readonly FleetServer[], calling: ReadonlySet<string>): void {
         const tally = new Map<Mark, number>();
         for (const server of servers) tally.set(markOf(server), (tally.get(markOf(server)) ?? 0) + 1);
         for (const [mark, { button, n }] of chips) {
@@ -120,7 +140,6 @@ export function fleetPage(root: HTMLElement, _route: Route, signal: AbortSignal)
         }
         const critical = tally.get('critical') ?? 0, silent = tally.get('silent') ?? 0;
         // A server needs somebody when its score says so, and also when an alert that nobody has taken fires early.
-        const calling = new Set(live.alerts.filter(calls).map((alert) => alert.server_name));
         const called = servers.filter((server) => !server.stale && server.level !== 'critical' && (server.level === 'warning' || calling.has(server.server_name)));
         const text = critical > 0
             ? `${plural(critical, 'server is', 'servers are')} critical${called.length > 0 ? `, ${count(called.length)} more ${called.length === 1 ? 'needs' : 'need'} attention` : ''}`
@@ -136,17 +155,35 @@ export function fleetPage(root: HTMLElement, _route: Route, signal: AbortSignal)
         setText(odds, `Chance of an incident anywhere in the fleet: ${chance(anyOf(servers, (s) => s.probability_30m))} within 30 minutes, ${chance(anyOf(servers, (s) => s.probability_8h))} within 8 hours.`);
     }
 
+    /** Labels come and go with the servers; what may be chosen follows, and the search is read by it. */
+    function learnNames(servers: readonly FleetServer[]): Filter {
+        const now = labelNames(servers);
+        if (grouping.childElementCount === 0 || now.join() !== names.join()) {
+            names = now;
+            fill(grouping, h('option', { value: '' }, 'Map: all together'), ...['profile', ...names].map((name) => h('option', { value: name }, `Map by ${name}`)));
+        }
+        if (by !== '' && by !== 'profile' && !names.includes(by) && servers.length > 0) by = '';
+        grouping.value = by;
+        return parseFilter(search.value, new Set(names));
+    }
+
+    function offer(): void {
+        fill(terms, ...completions(search.value, live.fleet?.servers ?? [], names).map((text) => h('option', { value: text })));
+    }
+
     function update(): void {
         const servers = live.fleet?.servers ?? [];
-        const words = search.value.toLowerCase().split(/\s+/).filter((word) => word !== '');
-        setParameters({ q: search.value, level, sort: sort.value === 'risk' ? '' : sort.value, map: grouping.value === 'risk' ? '' : grouping.value });
-        verdict(servers);
-        const shown = servers.filter((server) => (level === '' || markOf(server) === level) && matches(server, words));
-        heat.set(shown, grouping.value === 'profile');
+        const filter = learnNames(servers);
+        setParameters({ q: search.value, level, sort: sort.value === 'risk' ? '' : sort.value, map: by });
+        const calling = new Set(live.alerts.filter(calls).map((alert) => alert.server_name));
+        verdict(servers, calling);
+        const shown = servers.filter((server) => (level === '' || markOf(server) === level) && filter.matches(server));
+        heat.set(shown, by, calling);
         const order = SORTS[sort.value];
         if (order !== undefined && sort.value !== 'risk') shown.sort(order);
         rows.set(shown);
-        setText(found, shown.length === servers.length ? plural(servers.length, 'server') : `${count(shown.length)} of ${plural(servers.length, 'server')}`);
+        const tally = shown.length === servers.length ? plural(servers.length, 'server') : `${count(shown.length)} of ${plural(servers.length, 'server')}`;
+        setText(found, filter.problem === '' ? tally : `${filter.problem} ${tally}`);
         none.hidden = shown.length > 0 || servers.length === 0;
         setText(none, `No server ${level === '' ? '' : `that is ${markLabel(level as Mark).toLowerCase()} `}matches${search.value === '' ? '' : ` “${search.value}”`}.`);
         head.hidden = shown.length === 0;
@@ -180,16 +217,23 @@ export function fleetPage(root: HTMLElement, _route: Route, signal: AbortSignal)
             }
         }
     }, signal);
-    search.addEventListener('input', update);
+    search.addEventListener('input', () => {
+        update();
+        offer();
+    });
+    search.addEventListener('focus', offer);
     sort.addEventListener('change', update);
-    grouping.addEventListener('change', update);
+    grouping.addEventListener('change', () => {
+        by = grouping.value;
+        update();
+    });
     narrow.addEventListener('change', update, { signal });
 
     const head = h('div', { class: 'head', 'aria-hidden': 'true' }, h('span', {}, 'Score'), h('span', {}, 'Server'), h('span', {}, 'Why'), h('span', {}, 'Next 8 hours'), h('span', {}, '30 min'), h('span', {}, '8 h'), h('span', {}, 'Alert'));
     root.append(
         h('section', { class: 'verdict', 'aria-label': 'At a glance' }, h('div', {}, headline, worst, odds), levels),
         heat.element,
-        h('div', { class: 'toolbar' }, search, sort, grouping, found),
+        h('div', { class: 'toolbar' }, search, terms, sort, grouping, found),
         head, list, none);
     live.subscribe(update, signal);
     update();

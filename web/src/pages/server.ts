@@ -3,10 +3,11 @@
 import { base, get, Refused } from '../api';
 import { FanChart } from '../chart';
 import { fill, h, on, setText, type Child } from '../dom';
-import { chance, clock, duration, metricName, plural, profileName, quantity, relative, timeZone } from '../format';
+import { labelTerm } from '../filter';
+import { chance, clock, duration, metricName, plural, profileName, quantity, relative, scoreText, timeZone } from '../format';
 import { glyph, markLabel, type Mark } from '../glyph';
 import { live } from '../live';
-import { parameter, serverApi, setParameters, type Route } from '../route';
+import { fleetHref, parameter, serverApi, setParameters, type Route } from '../route';
 import { spark } from '../spark';
 import type { Driver, Forecast, Past, PastForecast, Path, ServerDetail, Window } from '../types';
 import { alertActions } from '../actions';
@@ -106,6 +107,7 @@ export function serverPage(root: HTMLElement, route: Route, signal: AbortSignal)
 
     const badge = h('span', { class: 'badge-big' });
     const facts = h('p', { class: 'facts hush' });
+    const labels = h('ul', { class: 'labels', 'aria-label': 'Labels' });
     const why = h('p', { class: 'sentence', 'aria-live': 'polite' });
     const method = h('p', { class: 'method hush' });
     const probe = h('p', { class: 'probe', 'aria-hidden': 'true' });
@@ -127,7 +129,7 @@ export function serverPage(root: HTMLElement, route: Route, signal: AbortSignal)
         h('span', { class: 'key past' }, 'measured'), h('span', { class: 'key ahead' }, 'expected (p50)'), h('span', { class: 'key band' }, 'p10 to p90'), ghostKey);
 
     root.append(
-        h('header', { class: 'server-head' }, h('div', {}, h('p', { class: 'crumb' }, h('a', { href: base }, '‹ Fleet')), h('h1', { class: 'server-name' }, name), facts), badge), stale,
+        h('header', { class: 'server-head' }, h('div', {}, h('p', { class: 'crumb' }, h('a', { href: base }, '‹ Fleet')), h('h1', { class: 'server-name' }, name), facts, labels), badge), stale,
         h('section', { class: 'fan', 'aria-label': 'Forecast' }, why,
             h('div', { class: 'fan-bar' }, heading, ranges, pasts), probe, figure, legend, versus, method, table),
         h('div', { class: 'below' }, drivers, alerts),
@@ -143,15 +145,25 @@ export function serverPage(root: HTMLElement, route: Route, signal: AbortSignal)
     function paintHead(found: Data): void {
         const { detail } = found;
         const mark: Mark = detail.stale ? 'silent' : detail.level ?? 'healthy';
-        fill(badge, glyph(mark), h('b', {}, detail.risk_score === null ? '–' : detail.risk_score.toFixed(0)), h('span', {}, markLabel(mark)));
+        fill(badge, glyph(mark), h('b', {}, detail.risk_score === null ? '–' : scoreText(detail.risk_score)), h('span', {}, markLabel(mark)));
         badge.className = `badge-big ${mark}`;
         const now = live.now();
         const seen = detail.last_seen_unix === null ? 'never seen' : `last sample ${relative(detail.last_seen_unix, now)}`;
         setText(facts, `${profileName(detail.profile)} · ${seen} · incident within 30 min ${chance(detail.crossing_probability_30m)}, 8 h ${chance(detail.crossing_probability_8h)}`);
+        paintLabels(detail.labels ?? {});
         stale.hidden = !detail.stale && detail.warmup.ready;
         setText(stale, detail.stale
             ? `Silent${detail.last_seen_unix === null ? '' : ` for ${duration(now - detail.last_seen_unix)}`}: what follows is the forecast from its last data. Its alerts are held, not resolved.`
             : `Warming up: ${detail.warmup.have} of ${detail.warmup.need} steps. The forecast exists, but knows little of this server's day yet.`);
+    }
+
+    /** Each leads to the servers that have it as well. */
+    function paintLabels(now: Record<string, string>): void {
+        const text = JSON.stringify(now);
+        labels.hidden = text === '{}';
+        if (labels.dataset['text'] === text) return;
+        labels.dataset['text'] = text;
+        fill(labels, ...Object.entries(now).map(([label, value]) => h('li', {}, h('a', { class: 'label', href: fleetHref(labelTerm(label, value)), title: `All servers with ${label}=${value}` }, h('span', {}, label), ` ${value}`))));
     }
 
     function paintFan(found: Data): void {
