@@ -14,7 +14,7 @@ struct http_body;
  * failed; the buffer is emptied all the same. The caller holds one reference. */
 struct http_body *http_body_new_take(struct fw_buf *buf);
 struct http_body *http_body_new_copy(const void *data, size_t len);
-/* Bytes that outlive the body (literals, embedded assets). */
+/* Bytes that outlive the body (literals, embedded assets); compressed with more care. */
 struct http_body *http_body_static(const void *data, size_t len);
 /* Gives a body (freshly made, not yet shared) a variant made earlier, such as an asset compressed
  * at build time; `data` outlives the body. */
