@@ -1,5 +1,5 @@
 // The whole fleet in one look: a cell for each server, its size, form and colour all telling how bad it is.
-import { fill, h, on, perFrame, setText } from './dom';
+import { fill, h, perFrame, setText } from './dom';
 import { labelOf } from './filter';
 import { count, plural, profileName, scoreText } from './format';
 import { glyph, markLabel, markOf, MARKS, type Mark } from './glyph';
@@ -47,10 +47,11 @@ function groupsOf(servers: readonly FleetServer[], by: string): Group[] {
 }
 
 /** The largest cells with which everything stays within the height; groups stand beside each other in `abreast` columns. */
-function cellSize(groups: readonly Group[], width: number, height: number, abreast: number, largest: number): number {
+function cellSize(all: readonly Group[], whole: number, width: number, height: number, abreast: number, largest: number): number {
+    const groups = all.filter((group) => group.value !== null), together = all.find((group) => group.value === null);
     for (let size = largest; size > CELL_MIN; size--) {
         const columns = Math.max(1, Math.floor(width / size));
-        let total = 0;
+        let total = together === undefined ? 0 : Math.ceil(together.servers.length / Math.max(1, Math.floor(whole / size)));
         for (let i = 0; i < groups.length; i += abreast)
             total += Math.max(...groups.slice(i, i + abreast).map((group) => Math.ceil(group.servers.length / columns)));
         if (total * size <= height) return size;
@@ -101,13 +102,17 @@ export class HeatMap {
     private readonly readout = h('p', { class: 'readout', 'aria-hidden': 'true' }, HINT);
     private servers: readonly FleetServer[] = [];
     private by = '';
+    private drawn = 0; // the width it was drawn for
     private calling: ReadonlySet<string> = new Set();
 
     /** `choose` narrows the fleet to one value of what it is grouped by. */
     constructor(signal: AbortSignal, private readonly choose: (name: string, value: string) => void) {
         this.element = h('section', { class: 'heat', 'aria-label': 'Heat map' }, this.body, this.readout);
         const draw = perFrame(() => this.draw());
-        on(window, 'resize', draw, signal);
+        // The width changes with the window, and when a scroll bar comes.
+        const watch = new ResizeObserver(() => { if (this.body.clientWidth !== this.drawn) draw(); });
+        watch.observe(this.body);
+        signal.addEventListener('abort', () => watch.disconnect());
         addEventListener('forewarn:theme', draw, { signal });
     }
 
@@ -130,19 +135,20 @@ export class HeatMap {
     private draw(): void {
         const whole = this.body.clientWidth;
         if (whole === 0) return;
+        this.drawn = whole;
         const groups = groupsOf(this.servers, this.by), grouped = this.by !== '';
         const abreast = grouped ? Math.max(1, Math.min(groups.length, Math.floor((whole + GROUP_GAP) / ((whole < 600 ? GROUP_WIDTH_NARROW : GROUP_WIDTH) + GROUP_GAP)))) : 1;
         const rem = parseFloat(getComputedStyle(document.documentElement).fontSize), head = GROUP_HEAD_REM * rem + GROUP_GAP_ROWS;
         const width = Math.floor((whole - (abreast - 1) * GROUP_GAP) / abreast);
         const heads = grouped ? Math.ceil(groups.length / abreast) * head : 0;
         const budget = Math.max(whole < 600 ? 150 : 168, Math.min((grouped ? 23 : 17) * rem, innerHeight * (grouped ? 0.34 : 0.26)));
-        const size = cellSize(groups, width, Math.max(100, budget - heads), abreast, Math.round(CELL_MAX_REM * rem));
+        const size = cellSize(groups, whole, width, Math.max(100, budget - heads), abreast, Math.round(CELL_MAX_REM * rem));
         this.body.classList.toggle('grouped', grouped);
-        this.body.style.setProperty('--group', `${width}px`);
+        this.body.style.setProperty('--abreast', String(abreast));
         const focused = (document.activeElement as HTMLElement | null)?.dataset['group'];
         fill(this.body, ...groups.map((group) => {
-            const canvas = this.canvas(group.servers, width, size);
-            return grouped ? h('div', { class: 'group' }, this.head(group), canvas) : canvas;
+            const canvas = this.canvas(group.servers, group.value === null ? whole : width, size);
+            return grouped ? h('div', { class: group.value === null ? 'group whole' : 'group' }, this.head(group), canvas) : canvas;
         }));
         if (focused !== undefined) this.body.querySelector<HTMLElement>(`[data-group="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     }

@@ -2,14 +2,14 @@ import { h } from './dom';
 import { glyph, markLabel, MARKS } from './glyph';
 
 const KEYS: readonly [string, string][] = [
-    ['/', 'search servers'], ['j k', 'next, previous server'], ['Enter', 'open the server'], ['Esc', 'clear the search'],
+    ['/', 'search: words, or labels as dc=fra1 or role=~web|api'], ['j k', 'next, previous server'], ['Enter', 'open the server'], ['Esc', 'clear the search'],
     ['← →', 'previous, next metric of a server'], ['g f', 'fleet'], ['g a', 'alerts'], ['g o', 'outlook'], ['g t', 'trust'],
     ['g s', 'system'], ['?', 'this'],
 ];
 
 const MEANING: Record<string, string> = {
     critical: 'score 70 and more: act now', warning: 'score 40 and more: investigate', watch: 'score 20 and more: keep an eye on it',
-    healthy: 'nothing ahead within 8 hours', silent: 'no data for three steps; what is shown is what was',
+    healthy: 'score below 20: nothing to do', silent: 'no data for three steps; what is shown is what was',
 };
 
 export function openHelp(): void {

@@ -38,7 +38,7 @@ const tabs = TABS.map((tab) => h('a', { href: base + tab.path, 'data-tab': tab.i
 const nav = h('nav', { 'aria-label': 'Pages' }, ...tabs);
 
 function labelTheme(): void {
-    fill(theme, themeGlyph(), ` ${themeLabel()}`);
+    fill(theme, themeGlyph(), h('span', { class: 'theme-word' }, ` ${themeLabel()}`));
     theme.setAttribute('aria-label', `Colours: ${themeLabel()}. Change`);
 }
 

@@ -93,8 +93,17 @@ function makeRow(): Row<FleetServer> {
     };
 }
 
-function anyOf(servers: readonly FleetServer[], pick: (server: FleetServer) => number): number {
-    return 1 - servers.reduce((none, server) => none * (1 - pick(server)), 1);
+/** The chance that any of them has an incident; in a large fleet that is certain, and how many is what one asks. */
+function oddsOf(servers: readonly FleetServer[], pick: (server: FleetServer) => number): string {
+    const any = 1 - servers.reduce((none, server) => none * (1 - pick(server)), 1);
+    const expected = servers.reduce((sum, server) => sum + pick(server), 0);
+    return any > 0.99 && expected >= 2 ? `about ${plural(Math.round(expected), 'server')}` : `${chance(any)} chance`;
+}
+
+/** Silent, and nobody has said that it may be. */
+function missing(servers: readonly FleetServer[]): number {
+    const known = new Set(live.alerts.filter((alert) => alert.metric === 'server_silent' && fires(alert) && !calls(alert)).map((alert) => alert.server_name));
+    return servers.filter((server) => server.stale && !known.has(server.server_name)).length;
 }
 
 export function fleetPage(root: HTMLElement, _route: Route, signal: AbortSignal): void {
@@ -138,21 +147,22 @@ export function fleetPage(root: HTMLElement, _route: Route, signal: AbortSignal)
             button.setAttribute('aria-pressed', String(level === mark));
             button.disabled = (tally.get(mark) ?? 0) === 0 && level !== mark;
         }
-        const critical = tally.get('critical') ?? 0, silent = tally.get('silent') ?? 0;
+        const critical = tally.get('critical') ?? 0, silent = tally.get('silent') ?? 0, lost = missing(servers);
         // A server needs somebody when its score says so, and also when an alert that nobody has taken fires early.
         const called = servers.filter((server) => !server.stale && server.level !== 'critical' && (server.level === 'warning' || calling.has(server.server_name)));
         const text = critical > 0
             ? `${plural(critical, 'server is', 'servers are')} critical${called.length > 0 ? `, ${count(called.length)} more ${called.length === 1 ? 'needs' : 'need'} attention` : ''}`
             : called.length > 0 ? `${plural(called.length, 'server needs', 'servers need')} attention`
-            : silent === servers.length ? 'Every server is silent' : 'Nothing needs you now';
+            : silent === servers.length ? 'Every server is silent'
+            : lost > 0 ? `${plural(lost, 'server is', 'servers are')} silent, else nothing needs you` : 'Nothing needs you now';
         setText(headline, text);
         const urgent = live.alerts.some((alert) => calls(alert) && alert.severity === 'critical' && !alert.held);
-        headline.className = critical > 0 || urgent ? 'critical' : called.length > 0 ? 'warning' : silent === servers.length ? 'silent' : 'healthy';
+        headline.className = critical > 0 || urgent ? 'critical' : called.length > 0 ? 'warning' : lost > 0 ? 'silent' : 'healthy';
         const top = servers.find((server) => !server.stale && server.level === 'critical') ?? called.find((server) => server.driver !== null) ?? servers.find((server) => !server.stale && server.level === 'watch');
         const now = live.now();
         fill(worst, top !== undefined && h('a', { href: serverHref(top.server_name, top.driver?.metric) }, top.server_name),
             top !== undefined ? ` ${worstSentence(top, now)}` : `${plural(servers.length, 'server')}, none of which is expected to pass a threshold soon.`);
-        setText(odds, `Chance of an incident anywhere in the fleet: ${chance(anyOf(servers, (s) => s.probability_30m))} within 30 minutes, ${chance(anyOf(servers, (s) => s.probability_8h))} within 8 hours.`);
+        setText(odds, `Incidents anywhere in the fleet: ${oddsOf(servers, (s) => s.probability_30m)} within 30 minutes, ${oddsOf(servers, (s) => s.probability_8h)} within 8 hours.`);
     }
 
     /** Labels come and go with the servers; what may be chosen follows, and the search is read by it. */

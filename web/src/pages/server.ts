@@ -152,6 +152,7 @@ export function serverPage(root: HTMLElement, route: Route, signal: AbortSignal)
         setText(facts, `${profileName(detail.profile)} · ${seen} · incident within 30 min ${chance(detail.crossing_probability_30m)}, 8 h ${chance(detail.crossing_probability_8h)}`);
         paintLabels(detail.labels ?? {});
         stale.hidden = !detail.stale && detail.warmup.ready;
+        stale.className = detail.stale ? 'notice lost' : 'notice';
         setText(stale, detail.stale
             ? `Silent${detail.last_seen_unix === null ? '' : ` for ${duration(now - detail.last_seen_unix)}`}: what follows is the forecast from its last data. Its alerts are held, not resolved.`
             : `Warming up: ${detail.warmup.have} of ${detail.warmup.need} steps. The forecast exists, but knows little of this server's day yet.`);
