@@ -1,7 +1,7 @@
 // The dashboard's main tasks in a real browser, against a real daemon: dashboard.mjs FOREWARN
 import { axeSource, check, Daemon, equal, history, run, truth, until, watched } from './browser.mjs';
 
-const PAGES = ['', 'servers/db-filling', 'dashboard/alerts', 'dashboard/outlook', 'dashboard/trust', 'dashboard/system'];
+const PAGES = ['', '?map=dc&q=dc%3Dfra1', 'servers/db-filling', 'dashboard/alerts', 'dashboard/outlook', 'dashboard/trust', 'dashboard/system'];
 const STEPS = 170;
 
 const labelled = (labels, records) => records.map((record) => ({ ...record, labels }));
@@ -97,6 +97,11 @@ check('labels: searched, mapped, linked', (browser, program) => withFleet(progra
     }
     await page.locator('#search').fill('dc=f');
     equal('offered', (await page.locator('datalist option').evaluateAll((all) => all.map((option) => option.value))).join(' '), 'dc=fra1');
+    await page.keyboard.press('ArrowDown');
+    equal('the arrow chooses among what is offered', await page.evaluate(() => document.activeElement.id), 'search');
+    await page.locator('#search').fill('dc=fra1');
+    await page.keyboard.press('ArrowDown');
+    equal('and leads to the list once there is nothing', await page.evaluate(() => document.activeElement.dataset.index), '0');
     await page.locator('#search').fill('');
     await page.getByLabel('Group the heat map').selectOption('dc');
     equal('groups', (await page.locator('.group-name').allTextContents()).join(' '), 'ams1 fra1');
@@ -202,6 +207,26 @@ check('alerts: seen; acknowledged and silenced where the daemon offers it', (bro
     await clean(page, seen);
     await context.close();
 }));
+
+check('who is silent is said, where nothing is worse', async (browser, program) => {
+    const daemon = new Daemon(program);
+    try {
+        await daemon.start();
+        const gone = history('web-gone', 30, { mem_used_pct: 40 }).map((record) => ({ ...record, timestamp: record.timestamp - 3600 }));
+        await daemon.feed([...history('web-calm', 30, { mem_used_pct: 41 }), ...gone]);
+        await daemon.fleet('both', (fleet) => fleet.servers.length === 2);
+        const { page, seen, context } = await watched(browser, daemon.url);
+        await page.goto(daemon.url);
+        await until('the headline', async () => await page.locator('h1').textContent() === '1 server is silent, else nothing needs you');
+        equal('counted', await page.locator('.chip.silent b').textContent(), '1');
+        await page.locator('.chip.silent').click();
+        truth('since when', /^No data for (1\sh|6\d\smin)$/u.test(await page.locator('.servers .why').textContent()));
+        await clean(page, seen);
+        await context.close();
+    } finally {
+        await daemon.close();
+    }
+});
 
 check('the daemon is lost and comes back', (browser, program) => withFleet(program, async (daemon) => {
     const { page, seen, context } = await watched(browser, daemon.url);

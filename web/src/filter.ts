@@ -113,17 +113,18 @@ function wordsOf(server: Labelled, more: string): string {
 
 const OFFERED_MAX = 40;
 
-/** What the last term could become, as whole texts. */
+/** What the last term could become, as whole texts; nothing once it is complete. */
 export function completions(text: string, servers: readonly Labelled[], names: readonly string[]): string[] {
     const tokens = text.match(TOKEN) ?? [];
     const last = /\s$/u.test(text) ? '' : tokens.at(-1) ?? '';
     const before = text.slice(0, text.length - last.length);
     const parts = LABEL.exec(last);
     const all = ['profile', ...names];
-    if (parts === null) return last === '' ? all.map((name) => `${before}${name}=`) : all.filter((name) => name.startsWith(last)).map((name) => `${before}${name}=`);
+    if (last === '') return [];
+    if (parts === null) return all.filter((name) => name.startsWith(last)).map((name) => `${before}${name}=`);
     const [, name = '', operator = '', raw = ''] = parts;
     if (!all.includes(name) || operator.endsWith('~')) return [];
     const begun = unquote(raw).toLowerCase();
     const values = new Set(servers.map((server) => labelOf(server, name)).filter((value) => value !== '' && value.toLowerCase().startsWith(begun)));
-    return [...values].sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).slice(0, OFFERED_MAX).map((value) => before + labelTerm(name, value).replace('=', operator));
+    return [...values].sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).slice(0, OFFERED_MAX).map((value) => before + labelTerm(name, value).replace('=', operator)).filter((whole) => whole !== text);
 }

@@ -211,7 +211,7 @@ export function fleetPage(root: HTMLElement, _route: Route, signal: AbortSignal)
             search.value = '';
             update();
             search.blur();
-        } else if (event.key === 'ArrowDown' && event.target === search) {
+        } else if (event.key === 'ArrowDown' && event.target === search && terms.childElementCount === 0) {
             event.preventDefault();
             move(1);
         } else if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
