@@ -88,7 +88,7 @@ function drawCell(context: CanvasRenderingContext2D, mark: Mark, x: number, y: n
 }
 
 function drawRing(context: CanvasRenderingContext2D, x: number, y: number, size: number, ink: string): void {
-    const width = Math.max(1, size / 14);
+    const width = Math.max(1, size / 20);
     context.strokeStyle = ink;
     context.lineWidth = width;
     context.beginPath();

@@ -104,6 +104,18 @@ export function crossingTime(alert: Alert, now: number): number {
     return Math.ceil(((alert.updated_at_unix ?? now) + alert.seconds_ahead) / step) * step;
 }
 
+const CHANCE_SMALL = 0.1;
+
+function isLikely(alert: Alert): boolean {
+    const beyond = fallsToBad(alert.metric) ? alert.predicted_value <= alert.threshold : alert.predicted_value >= alert.threshold;
+    return beyond || alert.probability >= 0.5;
+}
+
+/** Whether a crossing lies ahead: an alert that fires until it is safely over names its worst step to come, which may be none. */
+export function crosses(alert: Alert): boolean {
+    return alert.state !== 'resolved' && alert.seconds_ahead > 0 && (isLikely(alert) || alert.probability >= CHANCE_SMALL);
+}
+
 export function alertSentence(alert: Alert, now: number): string {
     if (alert.metric === 'server_silent') return 'No data arrives';
     const name = metricName(alert.metric);
@@ -112,9 +124,9 @@ export function alertSentence(alert: Alert, now: number): string {
     if (alert.state === 'resolved') return `${name} is clear of ${limit} again`;
     const value = metricValue(alert.metric, alert.current_value);
     if (below ? alert.current_value <= alert.threshold : alert.current_value >= alert.threshold) return `${name} is at ${value}, ${below ? 'under' : 'over'} ${limit}`;
-    if (alert.seconds_ahead === 0) return `${name} is at ${value}, not yet safely clear of ${limit}`;
+    if (!crosses(alert)) return `${name} is at ${value}, not yet safely clear of ${limit}`;
     const when = crossingTime(alert, now);
-    return `${name} will ${below ? 'fall under' : 'pass'} ${limit} around ${clock(when, now)}, ${relative(when, now)}`;
+    return `${name} ${isLikely(alert) ? 'will' : 'may'} ${below ? 'fall under' : 'pass'} ${limit} around ${clock(when, now)}, ${relative(when, now)}`;
 }
 
 export function fires(alert: Alert): boolean {

@@ -2,14 +2,14 @@
 import { alertActions, canSilence } from '../actions';
 import { get, offers, write } from '../api';
 import { fill, h, setText, svg } from '../dom';
-import { labelNames, parseFilter } from '../filter';
+import { labelNames, labelOf, parseFilter } from '../filter';
 import { chance, clock, metricName, plural, relative } from '../format';
 import { glyph } from '../glyph';
 import { live } from '../live';
 import { parameter, serverHref, setParameters, type Route } from '../route';
 import type { Alert } from '../types';
 import type { Recurrence } from '../weekly';
-import { alertSentence, calls, crossingTime, fires, isSilenced, stateWord } from '../words';
+import { alertSentence, calls, crosses, crossingTime, fires, isSilenced, stateWord } from '../words';
 
 interface Silence {
     id: string;
@@ -53,7 +53,7 @@ function place(at: number, now: number): number {
 
 function strip(alert: Alert, now: number): SVGElement {
     const from = place(begin(alert), now), to = place(alert.ends_at_unix ?? now, now), here = place(now, now);
-    const cross = alert.state !== 'resolved' && alert.seconds_ahead > 0 ? place(crossingTime(alert, now), now) : null;
+    const cross = crosses(alert) ? place(crossingTime(alert, now), now) : null;
     return svg('svg', { class: `strip ${alert.severity} ${alert.state}`, viewBox: '0 0 100 20', preserveAspectRatio: 'none', 'aria-hidden': 'true', focusable: 'false' },
         svg('path', { d: `M${here} 0V20`, class: 'nowline' }),
         svg('path', { d: `M${from.toFixed(2)} 10H${Math.max(to, from + 0.6).toFixed(2)}`, class: 'span' }),
@@ -103,6 +103,28 @@ function matcherText(silence: Silence): string {
     return [silence.metric === null ? null : metricName(silence.metric), silence.server, ...labels, silence.profile, silence.severity].filter((part) => part !== null).join(', ');
 }
 
+const CROWD = 5; // so many alerts need a summary
+
+/** What many alerts have in common: their metric, and a label of their servers that is no label of most. */
+function commonText(alerts: readonly Alert[]): string {
+    if (alerts.length < CROWD) return '';
+    const fleet = live.fleet?.servers ?? [];
+    const hit = [...new Map(alerts.map((alert) => [alert.server_name, alert])).values()];
+    const most = <T>(all: readonly T[]): [T, number] | undefined => {
+        const tally = new Map<T, number>();
+        for (const each of all) tally.set(each, (tally.get(each) ?? 0) + 1);
+        return [...tally].sort((a, b) => b[1] - a[1])[0];
+    };
+    const metric = most(alerts.map((alert) => alert.metric));
+    const shared = labelNames(hit).map((name) => {
+        const [value = '', n = 0] = most(hit.map((alert) => labelOf(alert, name)).filter((text) => text !== '')) ?? [];
+        const everywhere = fleet.filter((server) => labelOf(server, name) === value).length;
+        return { name, value, n, lift: n / hit.length - everywhere / Math.max(1, fleet.length) };
+    }).filter(({ n, lift }) => n >= 3 && n >= hit.length * 0.6 && lift > 0.25).sort((a, b) => b.lift - a.lift)[0];
+    return [metric !== undefined && metric[1] >= alerts.length / 2 && ` ${metric[1]} are about ${metricName(metric[0])}.`,
+        hit.length > 1 && ` ${hit.length} servers have alerts${shared === undefined ? '' : `, ${shared.n} of them with ${shared.name}=${shared.value}`}.`].filter((part) => part !== false).join('');
+}
+
 export function alertsPage(root: HTMLElement, _route: Route, signal: AbortSignal): void {
     let filter = FILTERS.some(([value]) => value === parameter('state')) ? parameter('state') : 'open';
     let severity = parameter('severity') === 'critical' ? 'critical' : '';
@@ -127,7 +149,7 @@ export function alertsPage(root: HTMLElement, _route: Route, signal: AbortSignal
         headline.className = bad > 0 ? 'critical' : open.length > 0 ? 'warning' : 'healthy';
         const pending = live.alerts.filter((alert) => alert.state === 'pending').length;
         setText(sub, live.alertsStale ? 'No server reports, so this list cannot tell: alerts are held as they were.'
-            : counts(pending, firing.length - open.length, live.alerts.filter((alert) => alert.state === 'resolved').length));
+            : counts(pending, firing.length - open.length, live.alerts.filter((alert) => alert.state === 'resolved').length) + commonText(open));
         for (const button of filters.querySelectorAll('button')) button.setAttribute('aria-pressed', String(button.dataset['value'] === filter));
         critical.setAttribute('aria-pressed', String(severity !== ''));
         setParameters({ state: filter === 'open' ? '' : filter, severity, q: search.value });
