@@ -33,6 +33,7 @@ try {
         const sizes = await Promise.all([...new Set(files)].map(async (name) => [name, performance.getEntriesByName(name)[0]?.encodedBodySize ?? 0]));
         return sizes.reduce((sum, [, size]) => sum + size, 0);
     });
+    const fleet = await page.evaluate(() => performance.getEntriesByType('resource').filter((entry) => entry.name.includes('/api/v1/fleet')).map((entry) => [entry.encodedBodySize, entry.decodedBodySize])[0]);
     const typing = await page.evaluate(async () => {
         const search = document.querySelector('#search'), times = [];
         for (const text of ['d', 'datacenter=', 'datacenter=dc1', 'datacenter=~dc[01]', 'datacenter=dc1 role=web', 'srv-00', '']) {
@@ -60,7 +61,7 @@ try {
     const gaps = frames.slice(1).map((time, i) => time - frames[i]);
     const sorted = [...gaps].sort((a, b) => a - b);
     console.log(JSON.stringify({
-        servers: n, compressed_bytes: assets, slowest_key_ms: Math.round(typing), first_paint_ms: Math.round(median(paints)), fleet_body_ms: Math.round(median(lists)),
+        servers: n, compressed_bytes: assets, fleet_bytes: fleet, slowest_key_ms: Math.round(typing), first_paint_ms: Math.round(median(paints)), fleet_body_ms: Math.round(median(lists)),
         frames_per_s: +(1000 * gaps.length / (frames.at(-1) - frames[0])).toFixed(1), frame_p50_ms: +median(gaps).toFixed(1),
         frame_p99_ms: +sorted[Math.floor(sorted.length * 0.99)].toFixed(1), frames_over_34_ms: gaps.filter((gap) => gap > 34).length,
         rows_in_page: await page.locator('.servers li').count(),

@@ -4,7 +4,7 @@ import { base, get, Refused } from '../api';
 import { FanChart } from '../chart';
 import { fill, h, on, setText, type Child } from '../dom';
 import { labelTerm } from '../filter';
-import { chance, clock, duration, metricName, plural, profileName, quantity, relative, scoreText, timeZone } from '../format';
+import { chance, clock, duration, metricName, NBSP, plural, profileName, quantity, relative, scoreText, timeZone } from '../format';
 import { glyph, markLabel, type Mark } from '../glyph';
 import { live } from '../live';
 import { fleetHref, parameter, serverApi, setParameters, type Route } from '../route';
@@ -63,11 +63,11 @@ function sentence(metric: string, path: Path, crossing: Crossing | null, drivers
 
 function methodSentence(path: Path): string {
     const reason = reasonText(path.method_reason);
-    const share = path.forecaster === 'blend' && path.model_share !== undefined && path.model_share > 0 ? `; the trained model has ${Math.round(path.model_share * 100)} % of the say` : '';
+    const share = path.forecaster === 'blend' && path.model_share !== undefined && path.model_share > 0 ? `; the trained model has ${Math.round(path.model_share * 100)}${NBSP}% of the say` : '';
     const quality = path.quality;
     const measured = quality.coverage === null || quality.forecasts === 0
         ? 'How well it does here has not been measured yet.'
-        : `Of its last ${plural(quality.forecasts, 'forecast')} here, ${Math.round(quality.coverage * 100)} % of what came lay inside the band; 80 % is what it promises.`;
+        : `Of its last ${plural(quality.forecasts, 'forecast')} here, ${Math.round(quality.coverage * 100)}${NBSP}% of what came lay inside the band; 80${NBSP}% is what it promises.`;
     return `Forecast by ${forecasterName(path.forecaster)}${share}${reason === '' ? '' : `, because ${reason}`}. ${measured}`;
 }
 
@@ -92,7 +92,7 @@ function verdictOf(past: PastForecast, column: { timestamps: number[]; values: (
         off += Math.abs(value - middle);
     });
     if (seen === 0) return '';
-    return `Of the ${plural(seen, 'value')} that came since ${clock(past.origin_unix, now)}, ${Math.round((inside / seen) * 100)} % lay inside that band; its middle was off by ${quantity(off / seen, unit)} on average.`;
+    return `Of the ${plural(seen, 'value')} that came since ${clock(past.origin_unix, now)}, ${Math.round((inside / seen) * 100)}${NBSP}% lay inside that band; its middle was off by ${quantity(off / seen, unit)} on average.`;
 }
 
 export function serverPage(root: HTMLElement, route: Route, signal: AbortSignal): void {
