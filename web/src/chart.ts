@@ -265,7 +265,8 @@ export class FanChart {
         const font = ctx.font;
         ctx.font = `600 ${font}`;
         const width = ctx.measureText(text).width + 2 * pad, height = 22 * ratio;
-        const left = Math.max(bbox.left + pad, Math.min(x - width / 2, bbox.left + bbox.width - width));
+        // The curve comes from the left, so the plate stands to the right while there is room.
+        const left = Math.max(bbox.left + pad, Math.min(x + 10 * ratio, bbox.left + bbox.width - width - pad));
         const low = (this.data as FanData).low;
         const down = low ? y - height - 12 * ratio : y + 14 * ratio;
         const top = Math.max(bbox.top + 2, Math.min(down, bbox.top + bbox.height - height - 4 * ratio));

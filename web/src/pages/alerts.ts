@@ -134,7 +134,7 @@ export function alertsPage(root: HTMLElement, _route: Route, signal: AbortSignal
     const scale = h('div', { class: 'alert-scale' });
     const more = h('p', { class: 'hush' });
     const silences = h('section', { class: 'silences', 'aria-label': 'Silences', hidden: true });
-    const search = h('input', { type: 'search', id: 'search', placeholder: 'Name, metric or label=value   /', 'aria-label': 'Search alerts by server, metric or label, for instance dc=fra', autocomplete: 'off', spellcheck: 'false', value: parameter('q') });
+    const search = h('input', { type: 'search', id: 'search', placeholder: matchMedia('(max-width: 760px)').matches ? 'Search' : 'Name, metric or label=value   /', 'aria-label': 'Search alerts by server, metric or label, for instance dc=fra', autocomplete: 'off', spellcheck: 'false', value: parameter('q') });
     const filters = h('div', { class: 'switch', role: 'group', 'aria-label': 'State' }, ...FILTERS.map(([value, label]) =>
         h('button', { type: 'button', 'data-value': value, click: () => { filter = value; paint(true); } }, label)));
     const critical = h('button', { type: 'button', class: 'chip critical', click: () => { severity = severity === '' ? 'critical' : ''; paint(true); } }, glyph('critical'), 'Critical only');
