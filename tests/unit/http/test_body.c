@@ -259,14 +259,10 @@ static void test_server_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_negotiation),
-        cmocka_unit_test(test_small_stays_plain),
-        cmocka_unit_test(test_race_for_variants),
-        cmocka_unit_test(test_outlives_its_holder),
-        cmocka_unit_test(test_variants),
-        cmocka_unit_test(test_lasting),
-        cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_server_out_of_memory),
+        cmocka_unit_test(test_negotiation),       cmocka_unit_test(test_small_stays_plain),
+        cmocka_unit_test(test_race_for_variants), cmocka_unit_test(test_outlives_its_holder),
+        cmocka_unit_test(test_variants),          cmocka_unit_test(test_lasting),
+        cmocka_unit_test(test_out_of_memory),     cmocka_unit_test(test_server_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
