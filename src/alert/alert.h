@@ -63,7 +63,7 @@ struct alert {
 };
 
 struct alert_options {
-    const struct schema *schema;
+    const struct schema *schema; /* copied */
     uint32_t step_s;
     uint32_t horizon_steps;   /* how far ahead a crossing of p50 counts: 12 (an hour at 5 minutes),
                                  as in the reference */
@@ -109,6 +109,10 @@ FW_MUST_CHECK enum fw_status alert_book_open(const struct alert_options *options
                                              struct store_state *state, struct alert_book **out,
                                              struct fw_error *err);
 void alert_book_close(struct alert_book *book); /* NULL does nothing */
+
+/* Other options than it was opened with, for the next update; the step and the schema's names are
+ * as they were. A threshold that is gone takes its alerts along. The updating thread only. */
+void alert_book_reconfigure(struct alert_book *book, const struct alert_options *options);
 
 /* One run's forecasts and risks (parallel to set->items) into the book. *list is the caller's:
  * pending, firing, and those resolved within the last hour. `now_ms` is the run's time.

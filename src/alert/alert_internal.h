@@ -36,8 +36,8 @@ struct alert_verdict {
     float near_worst; /* worst p50 of the near horizon and its step */
     uint32_t near_steps;
 };
-/* False: nothing is crossed or near, and the verdict is not filled. `active` says that an entry
- * exists, so that the relaxed conditions matter. */
+/* False: nothing is crossed or near, and the verdict is not to be used. `active` says that an entry
+ * exists, so that the relaxed conditions matter; without thresholds no condition of it is set. */
 bool alert_judge(const struct alert_options *options, const struct schema_metric *metric,
                  const struct forecast_path *path, bool active, struct alert_verdict *verdict);
 

@@ -195,17 +195,24 @@ void alert_book_statistics(const struct alert_book *book, struct alert_book_stat
     out->events_lost = atomic_load(&book->events_lost);
 }
 
+void alert_book_reconfigure(struct alert_book *book, const struct alert_options *options)
+{
+    assert(options->horizon_steps >= 1 && options->horizon_steps <= FORECAST_HORIZON);
+    assert(options->for_runs >= 1 && options->clear_runs >= 1 && options->step_s >= 1);
+    book->schema = *options->schema;
+    book->options = *options;
+    book->options.schema = &book->schema;
+}
+
 enum fw_status alert_book_open(const struct alert_options *options, struct store_state *state,
                                struct alert_book **out, struct fw_error *err)
 {
     enum fw_status status;
     *out = NULL;
-    assert(options->horizon_steps >= 1 && options->horizon_steps <= FORECAST_HORIZON);
-    assert(options->for_runs >= 1 && options->clear_runs >= 1 && options->step_s >= 1);
     struct alert_book *book = fw_calloc(1, sizeof *book);
     if (book == NULL)
         return fw_fail(err, FW_ENOMEM, "open the alerts");
-    book->options = *options;
+    alert_book_reconfigure(book, options);
     book->state = state;
     book->parser = fw_json_parser_new(JSON_MAX, JSON_DEPTH);
     status = book->parser != NULL ? alert_book_load(book, err)

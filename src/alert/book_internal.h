@@ -8,6 +8,7 @@
 
 struct alert_book {
     struct alert_options options;
+    struct schema schema; /* options.schema points here */
     struct store_state *state;
     struct fw_json_parser *parser;
     const struct surprise *surprise; /* NULL: unusual behaviour is not looked at */

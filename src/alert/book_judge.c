@@ -100,6 +100,15 @@ static int64_t path_origin(const struct turn *turn, const struct forecast_path *
     return (path->last_seen_ms / step_ms + 1) * step_ms;
 }
 
+/* A threshold that the operator took away holds nothing up. */
+static bool drop_latch(struct alert_latch *latch, const struct alert_condition *condition)
+{
+    const bool drop = !condition->set && (latch->on || latch->held > 0);
+    if (drop)
+        *latch = (struct alert_latch){0};
+    return drop;
+}
+
 /* Latches first; what they say together is the alert's state. */
 static void move_on(struct alert_entry *entry, const struct turn *turn, bool created,
                     const struct schema_metric *metric, const struct forecast_path *path,
@@ -111,6 +120,8 @@ static void move_on(struct alert_entry *entry, const struct turn *turn, bool cre
     const int64_t origin = path_origin(turn, path);
     bool changed = entry->alert.held;
     entry->alert.held = false;
+    changed |= drop_latch(&entry->latches[ALERT_CRITICAL], critical);
+    changed |= drop_latch(&entry->latches[ALERT_WARNING], warning);
     if (critical->set)
         changed |= alert_latch_update(&entry->latches[ALERT_CRITICAL], &book->options,
                                       critical->strict, critical->relaxed, origin);
@@ -125,7 +136,8 @@ static void move_on(struct alert_entry *entry, const struct turn *turn, bool cre
     const enum alert_state from = entry->alert.state;
     const enum alert_severity from_severity = entry->alert.severity;
     if (from == ALERT_FIRING && !firing) {
-        refresh(entry, turn, metric, path, verdict);
+        if (verdict->conditions[from_severity].set)
+            refresh(entry, turn, metric, path, verdict);
         alert_book_resolve(book, entry, ALERT_REASON_CLEARED, turn->forecast, turn->now_ms);
         return;
     }

@@ -101,8 +101,10 @@ static void judge_threshold(const struct alert_options *options, const struct sc
 bool alert_judge(const struct alert_options *options, const struct schema_metric *metric,
                  const struct forecast_path *path, bool active, struct alert_verdict *verdict)
 {
-    if (metric->worse == METRIC_WORSE_NONE || (isnan(metric->warning) && isnan(metric->critical)))
-        return false;
+    if (metric->worse == METRIC_WORSE_NONE || (isnan(metric->warning) && isnan(metric->critical))) {
+        *verdict = (struct alert_verdict){0};
+        return active;
+    }
     /* Most paths stay far from everything: two looks settle it. */
     const double first = isnan(metric->warning) ? metric->critical : metric->warning;
     const float *tail = metric->worse == METRIC_WORSE_HIGH ? path->p90 : path->p10;

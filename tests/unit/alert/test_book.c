@@ -350,6 +350,47 @@ static void test_low_is_bad(void **state)
 }
 
 /* Restart after every run: the story must be the same as without. */
+/* What the operator changes while alerts stand. */
+static void test_thresholds_change(void **state)
+{
+    (void)state;
+    static const double none = (double)NAN;
+    static const struct {
+        const char *name;
+        double warning, critical;
+        enum alert_state state;
+        enum alert_severity severity;
+    } rows[] = {
+        {"as before",          85,   95,   ALERT_FIRING,   ALERT_CRITICAL},
+        {"critical is gone",   85,   none, ALERT_FIRING,   ALERT_WARNING },
+        {"warning is gone",    none, 95,   ALERT_FIRING,   ALERT_CRITICAL},
+        {"both are gone",      none, none, ALERT_RESOLVED, ALERT_CRITICAL},
+        {"both are far above", 99,   100,  ALERT_FIRING,   ALERT_CRITICAL}, /* until it clears */
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct world *w = world_new(true);
+        struct schema changed = schema;
+        int step = 0;
+        for (; step < 3; step++)
+            run_cpu(w, step, 97);
+        CHECK_EQ(rows[i].name, w->list->items[0].state, ALERT_FIRING);
+        changed.metrics[METRIC_CPU_USER].warning = rows[i].warning;
+        changed.metrics[METRIC_CPU_USER].critical = rows[i].critical;
+        w->options.schema = &changed;
+        alert_book_reconfigure(w->book, &w->options);
+        run_cpu(w, step++, 97);
+        assert_int_equal(w->list->count, 1);
+        CHECK_EQ(rows[i].name, w->list->items[0].state, rows[i].state);
+        CHECK_EQ(rows[i].name, w->list->items[0].severity, rows[i].severity);
+        CHECK_TRUE(rows[i].name, isfinite(w->list->items[0].threshold));
+        restart(w); /* what was written can be read */
+        run_cpu(w, step++, 97);
+        CHECK_EQ(rows[i].name, w->list->items[0].state, rows[i].state);
+        w->options.schema = &schema;
+        world_free(w);
+    }
+}
+
 static void test_restart_in_each_state(void **state)
 {
     (void)state;
@@ -744,6 +785,7 @@ int main(void)
         cmocka_unit_test(test_far_ahead),
         cmocka_unit_test(test_probability_gate),
         cmocka_unit_test(test_low_is_bad),
+        cmocka_unit_test(test_thresholds_change),
         cmocka_unit_test(test_restart_in_each_state),
         cmocka_unit_test(test_silence_holds_and_speaks_once),
         cmocka_unit_test(test_silence_is_excused_after_a_start),
