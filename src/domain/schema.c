@@ -99,6 +99,16 @@ enum fw_status schema_set(struct schema *schema, const struct schema_metric *met
     return FW_OK;
 }
 
+void schema_take_over(struct schema *schema, const struct schema *fresh)
+{
+    for (size_t i = 0; i < schema->count; i++) {
+        struct schema_metric *metric = &schema->metrics[i];
+        const int at = schema_find(fresh, metric->name, strlen(metric->name));
+        if (at >= 0)
+            *metric = fresh->metrics[at];
+    }
+}
+
 bool schema_accept(const struct schema_metric *metric, double *value)
 {
     if (!isfinite(*value) || fabs(*value) > 1e30)

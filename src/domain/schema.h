@@ -1,7 +1,8 @@
 /* What is measured: the metrics, their units, bounds and thresholds. The schema is data: the
  * default one holds the 14 canonical metrics and the optional cascade_impact; configuration may add
- * metrics or change thresholds before the daemon starts. Immutable afterwards, so threads share it.
- */
+ * metrics before the daemon starts, and change what is said of them at any time: then whoever
+ * judges by a schema is given another copy. A copy in use is never written, so threads share it;
+ * names and their places are the same in all copies of one process. */
 #ifndef FW_DOMAIN_SCHEMA_H
 #define FW_DOMAIN_SCHEMA_H
 
@@ -70,6 +71,10 @@ int schema_find(const struct schema *schema, const char *name, size_t len);
  * other; FW_ELIMIT: the schema is full. */
 FW_MUST_CHECK enum fw_status schema_set(struct schema *schema, const struct schema_metric *metric,
                                         struct fw_error *err);
+
+/* Takes over what `fresh` says (units, bounds, directions, thresholds) of metrics that both have;
+ * the others stay as they are, and nothing changes its place. */
+void schema_take_over(struct schema *schema, const struct schema *fresh);
 
 /* Whether a reading of a percentage-like metric may be believed: finite and, for bounded metrics,
  * within the bounds with a tolerance of 0.5 % of the range (collectors round); *value is clamped

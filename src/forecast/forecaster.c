@@ -32,6 +32,7 @@ struct worker {
 
 struct forecaster {
     struct forecaster_options options;
+    struct schema schema; /* options.schema points here; written while no worker runs */
 
     pthread_mutex_t lock; /* of what follows, up to the job */
     pthread_cond_t wake, done;
@@ -140,6 +141,12 @@ static enum fw_status start_workers(struct forecaster *f, unsigned wanted, struc
     return FW_OK;
 }
 
+void forecaster_set_schema(struct forecaster *f, const struct schema *schema)
+{
+    f->schema = *schema;
+    f->options.schema = &f->schema;
+}
+
 enum fw_status forecaster_new(const struct forecaster_options *options, struct forecaster **out,
                               struct fw_error *err)
 {
@@ -154,6 +161,7 @@ enum fw_status forecaster_new(const struct forecaster_options *options, struct f
         return fw_fail(err, FW_ENOMEM, "no memory for a forecaster");
     }
     f->options = *options;
+    forecaster_set_schema(f, options->schema);
     f->workers = workers;
     f->basis = new_basis();
     pthread_mutex_init(&f->lock, NULL);

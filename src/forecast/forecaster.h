@@ -20,7 +20,7 @@ enum forecaster_kind {
 };
 
 struct forecaster_options {
-    const struct schema *schema;
+    const struct schema *schema; /* copied */
     const struct fw_clock *clock;
     uint32_t step_s;
     unsigned threads; /* 0: one per core */
@@ -37,6 +37,11 @@ void forecaster_free(struct forecaster *forecaster);
 void forecaster_set_model(struct forecaster *forecaster, struct forecast_model *model);
 /* The current model, retained (forecast_model_release), or NULL. */
 struct forecast_model *forecaster_model(struct forecaster *forecaster);
+
+/* Other units, bounds and directions of the same metrics, for the next run; forecasts that shall
+ * not be shared with earlier ones are made without `previous`. On the thread that calls
+ * forecaster_run(), between runs. */
+void forecaster_set_schema(struct forecaster *forecaster, const struct schema *schema);
 
 /* Forecasts every server of the fleet, but for `in_parts`. Servers whose window, model and
  * staleness are as in `previous` (may be NULL) share its forecast. *out is the caller's

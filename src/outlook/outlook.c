@@ -160,7 +160,8 @@ static void describe(const struct outlook_runner_options *options, const char *m
     struct fleet_counts counts;
     fleet_counts(options->fleet, &counts);
     outlook->records = counts.rows;
-    outlook->schema = options->risk.schema;
+    outlook->own_schema = *options->risk.schema;
+    outlook->schema = &outlook->own_schema;
     outlook->risk_model = risk_scorer_name(options->risk.scorer);
     snprintf(outlook->model_type, sizeof outlook->model_type, "%s",
              any_tft(outlook->set) ? "TFT" : "heuristic");

@@ -15,7 +15,8 @@ struct outlook {
     uint64_t id; /* = set->run */
     int64_t made_ms;
     uint32_t step_s;
-    const struct schema *schema;
+    const struct schema *schema; /* that it was made by: own_schema */
+    struct schema own_schema;
     const char *risk_model; /* risk_scorer_name() */
     char model_type[16];    /* "TFT" only when a TFT made at least one path of this run; else
                                "heuristic" */
@@ -87,13 +88,25 @@ struct outlook_runner_options {
     void *on_transition_ctx;
 };
 
-/* The options are copied; what they point to must outlive the runner. FW_ENOMEM, FW_EIO (no
- * thread). */
+/* The options are copied, their schema with them; what else they point to must outlive the runner.
+ * FW_ENOMEM, FW_EIO (no thread). */
 FW_MUST_CHECK enum fw_status outlook_runner_start(const struct outlook_runner_options *options,
                                                   struct outlook_runner **out,
                                                   struct fw_error *err);
 /* Tells it that windows or the model changed; cheap, any thread. NULL does nothing. */
 void outlook_runner_wake(struct outlook_runner *runner);
+
+/* What runs judge by, as far as it can be changed while they are made. */
+struct outlook_rules {
+    struct schema schema; /* names and places as the runner began with */
+    enum risk_scorer scorer;
+    struct alert_options alerts;  /* their schema is the one above, whatever stands here */
+    double alarms_per_server_day; /* of unusual behaviour; 0: as before */
+};
+/* The next run is made by these rules as a whole, of every server anew, and begins at once; runs
+ * before it were made by the old ones. `rules`, from fw_malloc(), is taken over. Any thread. */
+void outlook_runner_use(struct outlook_runner *runner, struct outlook_rules *rules);
+
 /* One run now, on the caller's thread (start-up, tests, benches, `forecast`); not while the thread
  * is running. On failure (FW_ENOMEM) the last outlook stays where it is; the failure is logged
  * once, and so is its end. */

@@ -11,12 +11,15 @@
 
 struct outlook_runner {
     struct outlook_runner_options options;
+    struct schema schema; /* options.risk.schema points here; this thread's */
+    bool anew;            /* what the last outlook says of servers was found by other rules */
     struct outlook_schedule schedule;
     pthread_t thread;
-    pthread_mutex_t lock; /* of `stop`, and for the condition */
+    pthread_mutex_t lock; /* of `stop` and `rules`, and for the condition */
     pthread_cond_t change;
     bool stop;
-    _Atomic bool woken; /* set by anybody, taken when a run begins */
+    struct outlook_rules *rules; /* for the next run; NULL: as before */
+    _Atomic bool woken;          /* set by anybody, taken when a run begins */
 };
 
 /* The name of the model that the next run is made with. */
@@ -27,9 +30,11 @@ static void name_model(struct forecaster *forecaster, char *out, size_t size)
     forecast_model_release(model);
 }
 
-static enum fw_status run(const struct outlook_runner_options *options, struct fw_error *err)
+/* `anew`: nothing is taken over from the last outlook. */
+static enum fw_status run(const struct outlook_runner_options *options, bool anew,
+                          struct fw_error *err)
 {
-    const struct outlook *previous = outlook_board_current(options->board);
+    const struct outlook *previous = anew ? NULL : outlook_board_current(options->board);
     const struct outlook *outlook = NULL;
     const struct forecast_set *set = NULL;
     char model_name[sizeof outlook->model_name];
@@ -49,7 +54,8 @@ static enum fw_status run(const struct outlook_runner_options *options, struct f
     return status;
 }
 
-enum fw_status outlook_run_once(const struct outlook_runner_options *options, struct fw_error *err)
+static enum fw_status run_counted(const struct outlook_runner_options *options, bool anew,
+                                  struct fw_error *err)
 {
     struct outlook_board *board = options->board;
     struct fw_error local = {0};
@@ -57,7 +63,7 @@ enum fw_status outlook_run_once(const struct outlook_runner_options *options, st
     if (err == NULL)
         err = &local;
     const int64_t begin_ns = fw_clock_mono_ns(options->clock);
-    const enum fw_status status = run(options, err);
+    const enum fw_status status = run(options, anew, err);
     const int64_t taken_ns = fw_clock_mono_ns(options->clock) - begin_ns;
     const bool was_failing = atomic_exchange(&board->failing, status != FW_OK);
     if (status != FW_OK) {
@@ -72,6 +78,11 @@ enum fw_status outlook_run_once(const struct outlook_runner_options *options, st
     if (was_failing)
         FW_LOG_INFO("outlook", "forecast runs are made again");
     return FW_OK;
+}
+
+enum fw_status outlook_run_once(const struct outlook_runner_options *options, struct fw_error *err)
+{
+    return run_counted(options, false, err);
 }
 
 /* Whether a server fell silent, spoke again or was forgotten since the outlook was made. */
@@ -123,14 +134,36 @@ static enum fw_status run_parts(struct outlook_runner *runner, struct pass *pass
 {
     enum fw_status status;
     do {
-        status = outlook_run_once(&runner->options, NULL);
+        status = run_counted(&runner->options, runner->anew, NULL);
         if (status != FW_OK)
             return status;
+        runner->anew = false;
         const struct outlook *made = outlook_board_current(runner->options.board);
         add_part(pass, made->set);
         outlook_release(made);
     } while (pass->behind && pass->done < pass->wanted && !stopping(runner));
     return FW_OK;
+}
+
+/* Between two runs nobody reads what is replaced here. */
+static void take_rules(struct outlook_runner *runner)
+{
+    struct outlook_runner_options *options = &runner->options;
+    pthread_mutex_lock(&runner->lock);
+    struct outlook_rules *rules = runner->rules;
+    runner->rules = NULL;
+    pthread_mutex_unlock(&runner->lock);
+    if (rules == NULL)
+        return;
+    runner->schema = rules->schema;
+    options->risk.scorer = rules->scorer;
+    forecaster_set_schema(options->forecaster, &rules->schema);
+    rules->alerts.schema = &rules->schema;
+    alert_book_reconfigure(options->alerts, &rules->alerts);
+    if (options->surprise != NULL && rules->alarms_per_server_day > 0.0)
+        surprise_set_rate(options->surprise, rules->alarms_per_server_day);
+    runner->anew = true;
+    fw_free(rules);
 }
 
 static void run_now(struct outlook_runner *runner)
@@ -140,6 +173,7 @@ static void run_now(struct outlook_runner *runner)
     const int64_t wall_ms = fw_clock_wall_ms(options->clock);
     /* Taken before the windows are read: what comes from now on makes another run. */
     atomic_store(&runner->woken, false);
+    take_rules(runner);
     alert_book_alive(options->alerts, wall_ms);
     struct pass pass = {0};
     const enum fw_status status = run_parts(runner, &pass);
@@ -242,6 +276,8 @@ enum fw_status outlook_runner_start(const struct outlook_runner_options *options
     if (runner == NULL)
         return fw_fail(err, FW_ENOMEM, "start the forecast runs");
     runner->options = *options;
+    runner->schema = *options->risk.schema;
+    runner->options.risk.schema = &runner->schema;
     if (!init_waiting(runner)) {
         fw_free(runner);
         return fw_fail(err, FW_EIO, "start the forecast runs: no lock to be had");
@@ -271,6 +307,16 @@ void outlook_runner_wake(struct outlook_runner *runner)
     pthread_mutex_unlock(&runner->lock);
 }
 
+void outlook_runner_use(struct outlook_runner *runner, struct outlook_rules *rules)
+{
+    pthread_mutex_lock(&runner->lock);
+    struct outlook_rules *before = runner->rules;
+    runner->rules = rules;
+    pthread_mutex_unlock(&runner->lock);
+    fw_free(before);
+    outlook_runner_wake(runner);
+}
+
 void outlook_runner_stop(struct outlook_runner *runner)
 {
     if (runner == NULL)
@@ -282,5 +328,6 @@ void outlook_runner_stop(struct outlook_runner *runner)
     (void)pthread_join(runner->thread, NULL);
     pthread_cond_destroy(&runner->change);
     pthread_mutex_destroy(&runner->lock);
+    fw_free(runner->rules);
     fw_free(runner);
 }

@@ -26,6 +26,12 @@ void surprise_options_default(struct surprise_options *options, uint32_t step_s)
     *options = (struct surprise_options){.step_s = step_s, .alarms_per_server_day = 0.2};
 }
 
+void surprise_set_rate(struct surprise *surprise, double alarms_per_server_day)
+{
+    assert(alarms_per_server_day > 0.0);
+    surprise->options.alarms_per_server_day = alarms_per_server_day;
+}
+
 enum fw_status surprise_new(const struct surprise_options *options, struct surprise **out,
                             struct fw_error *err)
 {

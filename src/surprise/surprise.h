@@ -57,6 +57,9 @@ FW_MUST_CHECK enum fw_status surprise_new(const struct surprise_options *options
                                           struct surprise **out, struct fw_error *err);
 void surprise_free(struct surprise *surprise); /* NULL does nothing */
 
+/* Another rate than it was made with, from the next update on: what was counted serves any. */
+void surprise_set_rate(struct surprise *surprise, double alarms_per_server_day);
+
 /* One run's forecasts: every server's newest step is judged by forecasts of earlier runs, then this
  * run's are remembered. Several runs within a step replace each other; a server without a new step
  * keeps its verdict. Servers that the set no longer has are forgotten. What `previous` (NULL: not

@@ -120,12 +120,34 @@ static void test_configuration(void **state)
     assert_int_equal(schema_set(&schema, &more, NULL), FW_EINVAL);
 }
 
+static void test_take_over(void **state)
+{
+    (void)state;
+    struct schema schema, fresh;
+    struct schema_metric mine = {.name = "mine", .max = 10, .warning = NONE, .critical = NONE};
+    schema_default(&schema);
+    schema_default(&fresh);
+    assert_int_equal(schema_set(&schema, &mine, NULL), FW_OK);
+    snprintf(mine.name, sizeof mine.name, "other"); /* at the place that the first has here */
+    mine.max = 20;
+    assert_int_equal(schema_set(&fresh, &mine, NULL), FW_OK);
+    fresh.metrics[METRIC_MEM_USED].warning = 70;
+    snprintf(fresh.metrics[METRIC_MEM_USED].unit, SCHEMA_UNIT_MAX + 1, "percent");
+    schema_take_over(&schema, &fresh);
+    assert_int_equal(schema.count, METRIC_DEFAULT_COUNT + 1);
+    CHECK_NEAR("taken over", schema.metrics[METRIC_MEM_USED].warning, 70, 0);
+    CHECK_STR("with its unit", schema.metrics[METRIC_MEM_USED].unit, "percent");
+    CHECK_STR("kept", schema.metrics[METRIC_DEFAULT_COUNT].name, "mine");
+    CHECK_NEAR("as it was", schema.metrics[METRIC_DEFAULT_COUNT].max, 10, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_default),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_configuration),
+        cmocka_unit_test(test_take_over),
     };
     return cmocka_run_group_tests_name("domain schema", tests, NULL, NULL);
 }

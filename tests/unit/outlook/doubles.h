@@ -27,6 +27,8 @@ struct forecaster {
     size_t calls;
     size_t waiting;         /* servers that a run leaves; the next one leaves two fewer */
     enum fw_status fail;    /* FW_OK: do not */
+    struct schema schema;   /* as forecaster_set_schema() left it */
+    bool anew;              /* the last run was given nothing to share */
     const char *model_name; /* NULL: no model */
 };
 
@@ -104,6 +106,11 @@ struct forecast_model_info forecast_model_info(const struct forecast_model *mode
         .name = ((const struct forecaster *)(const void *)model)->model_name};
 }
 
+void forecaster_set_schema(struct forecaster *forecaster, const struct schema *schema)
+{
+    forecaster->schema = *schema;
+}
+
 void forecaster_spread(struct forecaster *forecaster, size_t n, forecaster_work_fn work, void *ctx)
 {
     (void)forecaster;
@@ -115,7 +122,7 @@ enum fw_status forecaster_run(struct forecaster *forecaster, const struct fleet 
                               const struct forecast_set *previous, const struct forecast_set **out,
                               struct fw_error *err)
 {
-    (void)previous;
+    forecaster->anew = previous == NULL;
     *out = NULL;
     forecaster->calls++;
     if (forecaster->fail != FW_OK)

@@ -544,6 +544,44 @@ static void *read_much(void *argument)
     return NULL;
 }
 
+/* A run is made by the old rules or by the new ones, and who holds an outlook keeps the rules that
+ * it was made by. */
+static void test_rules_of_a_run(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    struct outlook_runner *runner;
+    double_fleet_put(&w->fleet, 0, server(w, "a", 88, FORECAST_TREND));
+    assert_int_equal(outlook_runner_start(&w->options, &runner, NULL), FW_OK);
+    expect_id("by the first rules", w, 1);
+    const struct outlook *before = outlook_board_current(w->board);
+    for (int i = 0; i < 2; i++) { /* the newer ones count */
+        struct outlook_rules *rules = fw_calloc(1, sizeof *rules);
+        rules->schema = w->schema;
+        rules->schema.metrics[METRIC_DISK_USAGE].warning = i == 0 ? 10 : 94;
+        rules->schema.metrics[METRIC_DISK_USAGE].critical = i == 0 ? 20 : 98;
+        rules->scorer = RISK_FOREWARN;
+        alert_options_default(&rules->alerts, &w->schema, BUILD_STEP_MS / 1000);
+        outlook_runner_use(runner, rules);
+    }
+    w->schema.metrics[METRIC_DISK_USAGE].warning = 1; /* what the runner began with is not read */
+    for (int i = 0; i < 2000 && current_id(w) < 2; i++) {
+        fw_clock_fake_advance_ms(&w->clock, 10);
+        sleep_ms(5);
+    }
+    const uint64_t reached = current_id(w);
+    outlook_runner_stop(runner);
+    const struct outlook *after = outlook_board_current(w->board);
+    CHECK_TRUE("a run follows", reached >= 2);
+    CHECK_NEAR("its own rules", after->schema->metrics[METRIC_DISK_USAGE].warning, 94, 0);
+    CHECK_NEAR("those it was made by", before->schema->metrics[METRIC_DISK_USAGE].warning, 85, 0);
+    CHECK_NEAR("forecasts too", w->forecaster.schema.metrics[METRIC_DISK_USAGE].critical, 98, 0);
+    CHECK_TRUE("scored anew", after->risks[0].score < before->risks[0].score);
+    outlook_release(before);
+    outlook_release(after);
+    world_free(w);
+}
+
 static void test_readers_and_publisher(void **state)
 {
     (void)state;
@@ -603,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_schedule_without_credit),
         cmocka_unit_test(test_runner),
         cmocka_unit_test(test_runner_in_parts),
+        cmocka_unit_test(test_rules_of_a_run),
         cmocka_unit_test(test_readers_and_publisher),
         cmocka_unit_test(test_alert_reaches_the_outlook),
     };
