@@ -52,13 +52,17 @@ enum fw_status fleet_new(const struct fleet_options *options, struct fleet **out
         return status;
     struct fleet *fleet = fw_calloc(1, sizeof *fleet);
     struct fleet_shared *shared = fw_calloc(1, sizeof *shared);
-    if (fleet == NULL || shared == NULL) {
+    struct profile_rules *profiles = fw_malloc(sizeof *profiles);
+    if (fleet == NULL || shared == NULL || profiles == NULL) {
         fw_free(fleet);
         fw_free(shared);
+        fw_free(profiles);
         return fw_fail(err, FW_ENOMEM, "fleet");
     }
     fleet->shared = shared;
     fleet->options = *options;
+    *profiles = *options->profiles;
+    fleet->options.profiles = fleet->profiles = profiles;
     const int64_t step_ms = (int64_t)options->step_s * 1000;
     assert(step_ms > 0);
     const int64_t quarter_ms = (int64_t)options->window_steps / 4 * step_ms;
@@ -115,6 +119,7 @@ void fleet_free(struct fleet *fleet)
     pthread_mutex_destroy(&fleet->shared->position_lock);
     fw_free(fleet->chunks);
     fw_free(fleet->table);
+    fw_free(fleet->profiles);
     fw_free(fleet->shared);
     fw_free(fleet);
 }
@@ -194,7 +199,7 @@ static enum fw_status settle_place(struct fleet *fleet, uint32_t slot, const cha
     place->own_profile = PROFILE_UNKNOWN;
     memcpy(place->name, name, len);
     place->name[len] = '\0';
-    place->rule_profile = (uint8_t)profile_resolve(fleet->options.profiles, place->name);
+    place->rule_profile = (uint8_t)profile_resolve(fleet->profiles, place->name);
     atomic_store(&place->last_seen_ms, INT64_MIN);
     atomic_fetch_add(&fleet->bytes, window.bytes);
     pthread_mutex_unlock(&place->lock);
@@ -406,6 +411,22 @@ enum fw_status fleet_admit(struct fleet *fleet, struct sample_batch *batch)
 enum fw_status fleet_readmit(struct fleet *fleet, struct sample_batch *batch)
 {
     return resolve(fleet, batch);
+}
+
+void fleet_set_profiles(struct fleet *fleet, const struct profile_rules *profiles)
+{
+    pthread_rwlock_wrlock(&fleet->shared->names_lock);
+    *fleet->profiles = *profiles;
+    pthread_rwlock_unlock(&fleet->shared->names_lock);
+    /* Who comes from now on has the new ones. */
+    const size_t slots = fleet_slots(fleet);
+    for (size_t i = 0; i < slots; i++) {
+        struct fleet_place *place = fleet_place_at(fleet, i);
+        pthread_mutex_lock(&place->lock);
+        if (place->taken)
+            place->rule_profile = (uint8_t)profile_resolve(profiles, place->name);
+        pthread_mutex_unlock(&place->lock);
+    }
 }
 
 /* ---- applying ---- */

@@ -21,7 +21,7 @@ struct fleet;
 
 struct fleet_options {
     const struct schema *schema;          /* outlives the fleet */
-    const struct profile_rules *profiles; /* likewise */
+    const struct profile_rules *profiles; /* copied: fleet_set_profiles() */
     const struct fw_clock *clock;
     uint32_t step_s;        /* 1 to 3600 */
     uint32_t window_steps;  /* 864 by default; 300 to 8640 */
@@ -36,6 +36,9 @@ FW_MUST_CHECK enum fw_status fleet_new(const struct fleet_options *options, stru
                                        struct fw_error *err);
 void fleet_free(struct fleet *fleet);
 const struct fleet_options *fleet_options(const struct fleet *fleet);
+/* Other rules than it was made with: of servers that come, and of those that are there. Forecasts
+ * made before keep the profile that they were made with. Any thread; one call at a time. */
+void fleet_set_profiles(struct fleet *fleet, const struct profile_rules *profiles);
 
 /* Before the journal: refuses rows that are too old, too far ahead or of a server beyond the limit
  * (they leave the batch and are counted in it), resolves the names of the others to servers (new

@@ -50,7 +50,8 @@ struct fleet {
     int64_t skew_ms; /* what of options.future_skew_ms fits the window */
 
     /* Under shared->names_lock. */
-    uint32_t *table; /* slot + 1 by hash of the name; 0 = free */
+    struct profile_rules *profiles; /* options.profiles points here */
+    uint32_t *table;                /* slot + 1 by hash of the name; 0 = free */
     size_t table_size;
     uint32_t free_head; /* places given back; FLEET_NO_SLOT when none */
     size_t taken;       /* places in use */

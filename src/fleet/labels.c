@@ -156,6 +156,38 @@ bool fleet_labels_put(struct fleet *fleet, const char *name, size_t len,
     return good;
 }
 
+/* Under the place's lock. What cannot be allocated stays, and is forgotten with time. */
+static void keep_listed(struct fleet *fleet, struct fleet_place *place,
+                        const struct label_rules *rules)
+{
+    const struct fleet_labels *have = place->labels;
+    struct label_set next;
+    int64_t heard_ms[LABELS_MAX] = {0};
+    const char *name, *value;
+    size_t at = 0;
+    label_set_clear(&next);
+    for (size_t i = 0; label_set_next(&have->set, &at, &name, &value); i++) {
+        if (label_rules_find(rules, name, strlen(name)) == NULL)
+            continue;
+        heard_ms[next.count] = have->heard_ms[i]; /* both ascend by name */
+        (void)label_set_put(&next, name, strlen(name), value, strlen(value));
+    }
+    if (next.count < have->set.count)
+        (void)replace(fleet, place, &next, heard_ms);
+}
+
+void fleet_labels_keep(struct fleet *fleet, const struct label_rules *rules)
+{
+    const size_t slots = fleet_slots(fleet);
+    for (size_t i = 0; i < slots; i++) {
+        struct fleet_place *place = fleet_place_at(fleet, i);
+        pthread_mutex_lock(&place->lock);
+        if (place->taken && place->labels != NULL)
+            keep_listed(fleet, place, rules);
+        pthread_mutex_unlock(&place->lock);
+    }
+}
+
 bool fleet_labels_changed(const struct fleet *fleet, size_t slot, uint64_t revision,
                           char name[SERVER_NAME_MAX + 1], struct label_set *out)
 {

@@ -22,6 +22,9 @@ size_t fleet_labels_take(struct fleet *fleet, const struct sample_batch *batch);
 bool fleet_labels_put(struct fleet *fleet, const char *name, size_t len,
                       const struct label_set *set);
 
+/* Takes away the labels whose names are no longer kept. */
+void fleet_labels_keep(struct fleet *fleet, const struct label_rules *rules);
+
 /* False: an empty slot, or no labels; *out is then empty. */
 bool fleet_labels_read(const struct fleet *fleet, size_t slot, struct label_set *out);
 /* The same by name, as a label_source whose context is the fleet. */

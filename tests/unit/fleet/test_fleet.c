@@ -293,6 +293,32 @@ static void test_statuses_and_profiles(void **state)
     fixture_fini(&f);
 }
 
+static void test_other_profiles(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct fleet_server server;
+    fixture_init(&f, 300, 864, 8);
+    add(&f, "ora-1", T0, METRIC_CPU_USER, 1);
+    add(&f, "named-1", T0, METRIC_CPU_USER, 1);
+    f.batch->rows[1].profile = PROFILE_WEB_API;
+    flush(&f);
+    assert_int_equal(profile_rules_prepend(&f.profiles, "ora-*", PROFILE_DATABASE, NULL), FW_OK);
+    assert_int_equal(profile_rules_prepend(&f.profiles, "named-*", PROFILE_DATABASE, NULL), FW_OK);
+    assert_true(fleet_read_server(f.fleet, 0, &server));
+    CHECK_EQ("the caller's rules are not read", server.profile, PROFILE_GENERIC);
+    fleet_set_profiles(f.fleet, &f.profiles);
+    assert_true(fleet_read_server(f.fleet, 0, &server));
+    CHECK_EQ("of who is there", server.profile, PROFILE_DATABASE);
+    assert_true(fleet_read_server(f.fleet, 1, &server));
+    CHECK_EQ("but not of who names its own", server.profile, PROFILE_WEB_API);
+    add(&f, "ora-2", T0, METRIC_CPU_USER, 1);
+    flush(&f);
+    assert_true(fleet_read_server(f.fleet, 2, &server));
+    CHECK_EQ("of who comes", server.profile, PROFILE_DATABASE);
+    fixture_fini(&f);
+}
+
 static void test_window_moves(void **state)
 {
     (void)state;
@@ -609,6 +635,7 @@ int main(void)
         cmocka_unit_test(test_dense_step),
         cmocka_unit_test(test_sealed_step),
         cmocka_unit_test(test_statuses_and_profiles),
+        cmocka_unit_test(test_other_profiles),
         cmocka_unit_test(test_window_moves),
         cmocka_unit_test(test_clock_jumps),
         cmocka_unit_test(test_stale_and_expiry),

@@ -155,12 +155,38 @@ static void test_put_and_bounds(void **state)
     fixture_fini(&f);
 }
 
+static void test_fewer_names_kept(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct label_rules fewer;
+    begin(&f);
+    say(&f, "db1", "dc", "fra");
+    say(&f, "db1", "job", "node");
+    say(&f, "db1", "rack", "r1");
+    const uint64_t revision = fleet_labels_revision(f.fleet);
+    fleet_labels_keep(f.fleet, &rules);
+    assert_int_equal(fleet_labels_revision(f.fleet), revision); /* nothing to do */
+    assert_int_equal(label_rules_parse(&fewer, "job, zone", NULL), FW_OK);
+    fleet_labels_keep(f.fleet, &fewer);
+    CHECK_STR("gone", value_of(&f, "db1", "dc"), "");
+    CHECK_STR("kept", value_of(&f, "db1", "job"), "node");
+    CHECK_STR("gone, too", value_of(&f, "db1", "rack"), "");
+    assert_true(fleet_labels_revision(f.fleet) > revision);
+    say(&f, "db1", "job", "other");
+    CHECK_STR("heard as before", value_of(&f, "db1", "job"), "node");
+    assert_int_equal(label_rules_parse(&fewer, "", NULL), FW_OK);
+    fleet_labels_keep(f.fleet, &fewer);
+    CHECK_STR("none", value_of(&f, "db1", "job"), "");
+    fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_taken),          cmocka_unit_test(test_who_wins),
         cmocka_unit_test(test_forgotten),      cmocka_unit_test(test_server_goes),
-        cmocka_unit_test(test_put_and_bounds),
+        cmocka_unit_test(test_put_and_bounds), cmocka_unit_test(test_fewer_names_kept),
     };
     return cmocka_run_group_tests_name("fleet labels", tests, NULL, NULL);
 }
