@@ -307,6 +307,7 @@ static enum fw_status init_parts(struct http_server *server, const struct http_o
     server->connections.wake_fd = -1;
     pthread_mutex_init(&server->deferred_lock, NULL);
     server->options = *options;
+    atomic_init(&server->rates_lifted, options->rate_limits_off);
     enum fw_status status = check_options(&server->options, err);
     if (status == FW_OK)
         status = http_routes_init(&server->routes, routes, n_routes, err);
@@ -399,6 +400,11 @@ static void abort_deferred(struct http_server *server)
             MHD_resume_connection(request->mhd);
     }
     pthread_mutex_unlock(&server->deferred_lock);
+}
+
+void http_server_limit_rates(struct http_server *server, bool limit)
+{
+    atomic_store(&server->rates_lifted, !limit);
 }
 
 void http_server_stop(struct http_server *server, unsigned grace_ms)

@@ -97,6 +97,8 @@ uint16_t http_server_port(const struct http_server *server);
  * ones are answered 503 if their client still listens; their http_reply() stays due and is then
  * ignored), joins all threads, frees. NULL is fine. Not from a handler. */
 void http_server_stop(struct http_server *server, unsigned grace_ms);
+/* Lifts the routes' limits per minute, or sets them again. Any thread. */
+void http_server_limit_rates(struct http_server *server, bool limit);
 
 /* The routes as given, for OpenAPI and the tests' "every endpoint" loops. */
 const struct http_route *http_server_routes(const struct http_server *server, size_t *n);

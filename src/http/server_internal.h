@@ -213,6 +213,7 @@ struct http_server {
     struct http_routes routes;
     struct http_policy *policy;
     const char *vary;
+    atomic_bool rates_lifted;
     struct http_limiter *rates;    /* requests by route and source */
     struct http_limiter *failures; /* bad keys by source */
     struct http_limiter *proven; /* valid keys by source: they are not locked out by its failures */

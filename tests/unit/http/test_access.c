@@ -335,6 +335,12 @@ static void test_rate_limits_open(void **state)
     fixture_start(&fixture, &options);
     for (int i = 0; i < 20; i++)
         assert_int_equal(status_with(fixture.port, NULL, "GET", "/limited", ""), 200);
+    http_server_limit_rates(fixture.server, true);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(status_with(fixture.port, NULL, "GET", "/limited", ""), 200);
+    assert_int_equal(status_with(fixture.port, NULL, "GET", "/limited", ""), 429);
+    http_server_limit_rates(fixture.server, false);
+    assert_int_equal(status_with(fixture.port, NULL, "GET", "/limited", ""), 200);
     fixture_stop(&fixture);
 }
 
