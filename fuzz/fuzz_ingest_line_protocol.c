@@ -192,7 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(more.points == whole.points + 1 && more.faults == whole.faults);
     }
     struct series_book *book =
-        series_book_new(&schema, &(struct series_book_options){.bytes_max = BOOK_BYTES});
+        series_book_new(&(struct series_book_options){.bytes_max = BOOK_BYTES});
     require(book != NULL);
     put(book, body, size, precision, &whole);
     put(book, body, size, precision, &whole);

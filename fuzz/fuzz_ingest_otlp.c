@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const bool json = data[0] & 1;
     const char *body = (const char *)data + 1;
     struct series_book *book =
-        series_book_new(&schema, &(struct series_book_options){.bytes_max = BOOK_BYTES});
+        series_book_new(&(struct series_book_options){.bytes_max = BOOK_BYTES});
     require(book != NULL);
     const size_t whole = put(book, json, body, --size);
     require(put(book, json, body, size) == whole);

@@ -169,7 +169,7 @@ static void check_request(const uint8_t *data, size_t size)
     if (status != FW_OK)
         return;
     struct series_book *book =
-        series_book_new(&schema, &(struct series_book_options){.bytes_max = BOOK_BYTES});
+        series_book_new(&(struct series_book_options){.bytes_max = BOOK_BYTES});
     require(book != NULL);
     put(book, data, size, &whole);
     put(book, data, size, &whole);

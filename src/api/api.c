@@ -1,7 +1,7 @@
 #include "api/api.h"
 
 #include "api/api_internal.h"
-#include "api/decoders.h"
+#include "api/rules.h"
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "outlook/past.h"
@@ -52,10 +52,12 @@ static enum fw_status start(struct api *api, struct fw_error *err)
     if (api_zone_parse(o->zone, &api->zone, NULL) != FW_OK)
         return fw_fail(err, FW_EINVAL, "time zone \"%s\": expected naive, utc, +hh:mm or a name",
                        o->zone);
-    api->decoders = api_decoders_new(o->schema, o->body_bytes_max);
-    if (api->decoders == NULL)
-        return fw_fail(err, FW_ENOMEM, "decoders");
-    enum fw_status status = api_series_new(api, &api->series, err);
+    struct api_rules *rules;
+    enum fw_status status = api_series_new(&api->series, err);
+    if (status == FW_OK)
+        status = api_rules_new(api, o->schema, o->mapping, o->labels, &rules, err);
+    if (status == FW_OK)
+        api_rules_use(api, rules);
     if (status == FW_OK)
         status = api_predictions_new(api, &api->predictions, err);
     if (status == FW_OK)
@@ -94,6 +96,7 @@ enum fw_status api_new(const struct api_options *options, struct api **out, stru
     api->boot = fw_rng_entropy();
     api->started_ms = fw_clock_wall_ms(api->clock);
     api->started_ns = fw_clock_mono_ns(api->clock);
+    pthread_mutex_init(&api->rules_lock, NULL);
     pthread_mutex_init(&api->quality_lock, NULL);
     pthread_mutex_init(&api->large_lock, NULL);
     pthread_cond_init(&api->large_left, NULL);
@@ -216,10 +219,11 @@ void api_free(struct api *api)
     api_predictions_free(api->predictions);
     api_fleet_free(api->fleet);
     api_web_free(api->web);
-    api_decoders_free(api->decoders);
+    api_rules_release(api->rules);
     api_series_free(api->series);
     api_feed_events_free(api->feed_events);
     http_body_unref(api->openapi);
+    pthread_mutex_destroy(&api->rules_lock);
     pthread_mutex_destroy(&api->quality_lock);
     pthread_mutex_destroy(&api->large_lock);
     pthread_cond_destroy(&api->large_left);

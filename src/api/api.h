@@ -17,8 +17,10 @@
 #include <stdint.h>
 
 struct api;
+struct api_rules;
 struct alert_control;
 struct fleet;
+struct label_rules;
 struct notifier;
 struct outlook_board;
 struct store_journal;
@@ -69,7 +71,8 @@ struct api_history {
 
 /* Zero means the default in brackets. Strings and pointers outlive the api. */
 struct api_options {
-    const struct schema *schema;      /* not NULL */
+    const struct schema *schema;      /* not NULL; the names count, what else it says may be
+                                         replaced by api_rules_use() */
     const struct fw_clock *clock;     /* [the system's] */
     const char *service;              /* `service` of /health ["tft_inference_daemon"] */
     const struct label_rules *labels; /* that are kept of servers [none] */
@@ -94,6 +97,19 @@ struct api_options {
 
 FW_MUST_CHECK enum fw_status api_new(const struct api_options *options, struct api **out,
                                      struct fw_error *err);
+
+/* Other thresholds, bounds and units (of the same metrics at the same places), another mapping of
+ * raw series, other labels to be kept than those of the options: read and checked first, then in
+ * use at once for every request that begins afterwards; requests under way end by the old ones.
+ * Senders of raw series whose request was decoded by another mapping are asked to send it again,
+ * and the counters' last values are forgotten with that mapping. FW_EINVAL, FW_EIO: the mapping. */
+FW_MUST_CHECK enum fw_status api_rules_new(const struct api *api, const struct schema *schema,
+                                           const char *mapping, const struct label_rules *labels,
+                                           struct api_rules **out, struct fw_error *err);
+/* Takes the rules over. Any thread, one call at a time. */
+void api_rules_use(struct api *api, struct api_rules *rules);
+void api_rules_release(struct api_rules *rules); /* of what is not used; NULL does nothing */
+
 /* The table for http_server_start(); it and its contexts live as long as the api. */
 void api_routes(struct api *api, const struct http_route **routes, size_t *n);
 /* For /metrics. NULL takes it away, which must happen before the server is freed. */

@@ -35,7 +35,6 @@ struct api_counts {
 struct api_predictions;
 struct api_fleet;
 struct api_web;
-struct api_decoders;
 struct api_series;
 struct api_events;
 struct api_feed_events;
@@ -63,7 +62,8 @@ struct api {
     struct api_fleet *fleet;
     struct api_web *web;
     struct api_counts counts;
-    struct api_decoders *decoders;
+    pthread_mutex_t rules_lock; /* over the pointer */
+    struct api_rules *rules;
     struct api_series *series;
     struct api_feed_events *feed_events;
     struct outlook_past *past;
@@ -176,9 +176,7 @@ struct api_events *api_feed_events_hub(struct api_feed_events *feed);
 
 /* ---- what is known of raw series ---- */
 
-/* FW_EINVAL, FW_EIO: the mapping. */
-FW_MUST_CHECK enum fw_status api_series_new(struct api *api, struct api_series **out,
-                                            struct fw_error *err);
+FW_MUST_CHECK enum fw_status api_series_new(struct api_series **out, struct fw_error *err);
 void api_series_free(struct api_series *series);
 struct series_book *api_series_book(struct api_series *series);
 

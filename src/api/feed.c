@@ -3,7 +3,7 @@
  * a GET. */
 #include "api/api_internal.h"
 
-#include "api/decoders.h"
+#include "api/rules.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -238,32 +238,32 @@ static void reply_unreadable(const struct feed *feed, enum fw_status status,
 
 /* ---- the way in ---- */
 
-static enum fw_status decode(const struct feed *feed, struct sample_batch *batch,
-                             struct ingest_request_errors *errors)
+static enum fw_status decode(const struct feed *feed, struct api_rules *rules,
+                             struct sample_batch *batch, struct ingest_request_errors *errors)
 {
     size_t len;
     const char *body = http_request_body(feed->request, &len);
-    struct ingest_decoder *decoder = api_decoder_take(feed->api->decoders);
+    struct ingest_decoder *decoder = api_decoder_take(rules->decoders);
     if (decoder == NULL)
         return FW_ENOMEM;
     const enum fw_status status = ingest_json(decoder, body, len, feed->form, batch, errors);
-    api_decoder_give(feed->api->decoders, decoder);
+    api_decoder_give(rules->decoders, decoder);
     return status;
 }
 
-static void take(struct feed *feed)
+static void take_by(struct feed *feed, struct api_rules *rules)
 {
     struct sample_batch *batch = batch_new();
     struct ingest_request_errors errors = {0};
     if (batch != NULL)
-        batch->label_rules = feed->api->options.labels;
-    const enum fw_status status = batch == NULL ? FW_ENOMEM : decode(feed, batch, &errors);
+        batch->label_rules = &rules->labels;
+    const enum fw_status status = batch == NULL ? FW_ENOMEM : decode(feed, rules, batch, &errors);
     if (status == FW_OK && batch->records > 0 && batch->records <= feed->api->options.records_max) {
         if (feed->large)
             large_enter(feed->api);
         else
             http_defer(feed->request);
-        api_submit(feed->api, API_FEED, batch, answered, feed); /* takes the batch */
+        api_submit(feed->api, API_FEED, rules, batch, answered, feed); /* takes the batch */
         return;
     }
     if (status == FW_ENOMEM) {
@@ -280,6 +280,13 @@ static void take(struct feed *feed)
         http_reply_detail(feed->request, 413, "Too many records in one batch");
     }
     batch_free(batch);
+}
+
+static void take(struct feed *feed)
+{
+    struct api_rules *rules = api_rules_current(feed->api);
+    take_by(feed, rules);
+    api_rules_release(rules);
 }
 
 static void take_job(void *ctx)

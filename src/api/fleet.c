@@ -2,6 +2,7 @@
  * enough for thousands of servers. All of it comes from the newest outlook. */
 #include "api/api_internal.h"
 
+#include "api/rules.h"
 #include "base/alloc.h"
 #include "base/hash.h"
 
@@ -453,8 +454,8 @@ static void put_bound(struct fw_buf *buf, const char *key, double value)
 void api_get_schema(void *ctx, struct http_request *request)
 {
     static const char *const directions[] = {"none", "high", "low"};
-    const struct api *api = ctx;
-    const struct schema *schema = api->options.schema;
+    struct api_rules *rules = api_rules_current(ctx);
+    const struct schema *schema = &rules->schema;
     struct fw_buf buf;
     fw_buf_init(&buf, API_REPLY_MAX);
     fw_buf_putc(&buf, '{');
@@ -479,5 +480,6 @@ void api_get_schema(void *ctx, struct http_request *request)
         fw_buf_putc(&buf, '}');
     }
     fw_buf_puts(&buf, "]}");
+    api_rules_release(rules);
     api_reply_buf(request, &buf);
 }

@@ -1,6 +1,7 @@
 /* The query API's other answers: which series, labels and values there are, and about itself. */
-#include "api/prom.h"
+#include "api/prom_values.h"
 
+#include "api/rules.h"
 #include "base/alloc.h"
 
 #include <stdlib.h>
@@ -175,14 +176,13 @@ static void put_labels_list(struct fw_buf *buf, const struct prom_request *r,
                             size_t limit)
 {
     const char *texts[PROM_LABELS_MAX + LABEL_RULES_MAX];
-    const struct label_rules *rules = r->api->options.labels;
+    const struct label_rules *rules = &reader->rules->labels;
     struct fw_buf values;
     size_t n = 0;
-    (void)reader;
     for (size_t i = 0; prom_labels[i] != NULL; i++)
         if (!matched || has_label(set, prom_labels[i]))
             texts[n++] = prom_labels[i];
-    for (size_t i = 0; rules != NULL && i < rules->count; i++) {
+    for (size_t i = 0; i < rules->count; i++) {
         fw_buf_init(&values, PROM_SET_BYTES_MAX);
         if (matched ? has_label(set, rules->names[i])
                     : collect_values(r->api, rules->names[i], &values) > 0)
@@ -209,8 +209,7 @@ static void put_values(struct fw_buf *buf, const struct prom_request *r, struct 
         fw_free(texts);
         return;
     }
-    if (r->api->options.labels != NULL &&
-        label_rules_find(r->api->options.labels, label, strlen(label)) != NULL) {
+    if (label_rules_find(&reader->rules->labels, label, strlen(label)) != NULL) {
         put_server_values(buf, r->api, label, limit);
         return;
     }

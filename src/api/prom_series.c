@@ -1,6 +1,8 @@
 /* The series of the query API: names, labels, and which of them a selector chooses. */
 #include "api/prom_values.h"
 
+#include "api/rules.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,10 +184,10 @@ static bool fits(const struct selecting *s, const char *label, const char *value
 static bool fits_rest(const struct selecting *s)
 {
     const struct family *f = s->family;
-    const struct label_rules *rules = s->reader->api->options.labels;
+    const struct label_rules *rules = &s->reader->rules->labels;
     const char *known[6 + LABEL_RULES_MAX] = {"__name__", "server", "profile"};
     size_t n = 3;
-    for (size_t i = 0; rules != NULL && i < rules->count; i++)
+    for (size_t i = 0; i < rules->count; i++)
         known[n++] = rules->names[i];
     if (f->metric_label != NULL)
         known[n++] = f->metric_label;
@@ -199,8 +201,8 @@ static bool fits_rest(const struct selecting *s)
 /* Whether the server's own labels fit, those that it does not have as "". */
 static bool fits_labels(const struct selecting *s)
 {
-    const struct label_rules *rules = s->reader->api->options.labels;
-    for (size_t i = 0; rules != NULL && i < rules->count; i++) {
+    const struct label_rules *rules = &s->reader->rules->labels;
+    for (size_t i = 0; i < rules->count; i++) {
         const char *value = label_set_get(&s->labels, rules->names[i]);
         if (!fits(s, rules->names[i], value != NULL ? value : ""))
             return false;
@@ -223,7 +225,7 @@ static void use_dimension(struct prom_filling *f, const struct dimension *dimens
 static enum fw_status add_series(struct selecting *s, const char *first, const char *second)
 {
     const struct family *f = s->family;
-    const struct label_rules *rules = s->reader->api->options.labels;
+    const struct label_rules *rules = &s->reader->rules->labels;
     const char *name, *value;
     struct query_label labels[6 + LABELS_MAX] = {
         {"__name__", s->name                                   },

@@ -1,5 +1,6 @@
 #include "api/prom_values.h"
 
+#include "api/rules.h"
 #include "base/alloc.h"
 
 #include <math.h>
@@ -27,6 +28,7 @@ struct prom_reader *prom_reader_new(struct api *api)
         return NULL;
     }
     reader->outlook = outlook_board_current(api->parts.board);
+    reader->rules = api_rules_current(api);
     return reader;
 }
 
@@ -35,6 +37,7 @@ void prom_reader_free(struct prom_reader *reader)
     if (reader == NULL)
         return;
     outlook_release(reader->outlook);
+    api_rules_release(reader->rules);
     fw_free(reader->window);
     fw_free(reader->older);
     fw_free(reader->past[0]);
@@ -241,7 +244,7 @@ static bool fill_risk(struct prom_reader *r, const struct prom_filling *f)
 
 static void fill_crossing(const struct prom_reader *r, const struct prom_filling *f)
 {
-    const struct schema_metric *metric = &r->api->options.schema->metrics[f->metric];
+    const struct schema_metric *metric = &r->outlook->schema->metrics[f->metric];
     const struct forecast_path *path = forecast_path(f->forecast, f->metric);
     const double threshold = f->critical ? metric->critical : metric->warning;
     if (path == NULL || isnan(threshold))

@@ -18,6 +18,7 @@ enum prom_what {
 
 struct prom_reader {
     struct api *api;
+    struct api_rules *rules;
     const struct outlook *outlook; /* NULL: there is none yet */
     int64_t step_ms, now_ms;
     float *window;  /* (metrics, window_steps): of one server at a time */

@@ -8,6 +8,7 @@
  * any row is. */
 #include "api/series.h"
 
+#include "api/rules.h"
 #include "base/alloc.h"
 #include "base/log.h"
 
@@ -16,16 +17,17 @@
 enum { OWED_ROWS_MAX = 50000 };
 
 struct api_series {
-    struct series_rules *rules;
     struct series_book *book;
-    pthread_mutex_t order; /* from the book to the journal's queue: later values come later */
-    pthread_mutex_t lock;  /* of what follows; taken last */
+    /* From the book to the journal's queue: later values come later. The rules do not change while
+     * it is held. */
+    pthread_mutex_t order;
+    pthread_mutex_t lock; /* of what follows; taken last */
     struct sample_batch *owed;
     size_t owed_on_their_way; /* batches that hold owed rows */
     size_t on_their_way;      /* batches */
 };
 
-enum fw_status api_series_new(struct api *api, struct api_series **out, struct fw_error *err)
+enum fw_status api_series_new(struct api_series **out, struct fw_error *err)
 {
     struct api_series *w = fw_calloc(1, sizeof *w);
     *out = w;
@@ -33,14 +35,8 @@ enum fw_status api_series_new(struct api *api, struct api_series **out, struct f
         return fw_fail(err, FW_ENOMEM, "raw series");
     pthread_mutex_init(&w->order, NULL);
     pthread_mutex_init(&w->lock, NULL);
-    w->book = series_book_new(api->options.schema, &(struct series_book_options){0});
-    if (w->book == NULL)
-        return fw_fail(err, FW_ENOMEM, "raw series");
-    const char *mapping = api->options.mapping;
-    if (mapping != NULL && *mapping != '\0')
-        return series_rules_read(api->options.schema, mapping, &w->rules, err);
-    w->rules = series_rules_new(api->options.schema);
-    return w->rules != NULL ? FW_OK : fw_fail(err, FW_ENOMEM, "raw series");
+    w->book = series_book_new(&(struct series_book_options){0});
+    return w->book != NULL ? FW_OK : fw_fail(err, FW_ENOMEM, "raw series");
 }
 
 void api_series_free(struct api_series *w)
@@ -48,7 +44,6 @@ void api_series_free(struct api_series *w)
     if (w == NULL)
         return;
     series_book_free(w->book);
-    series_rules_free(w->rules);
     batch_free(w->owed);
     pthread_mutex_destroy(&w->lock);
     pthread_mutex_destroy(&w->order);
@@ -58,6 +53,18 @@ void api_series_free(struct api_series *w)
 struct series_book *api_series_book(struct api_series *w)
 {
     return w->book;
+}
+
+void api_series_hold(struct api_series *w)
+{
+    pthread_mutex_lock(&w->order);
+}
+
+void api_series_resume(struct api_series *w, bool forget)
+{
+    if (forget)
+        series_book_forget(w->book);
+    pthread_mutex_unlock(&w->order);
 }
 
 /* ---- owed rows ---- */
@@ -178,12 +185,27 @@ static void put_off(struct api_series_request *r, struct sample_batch *batch, co
     r->kind->later(r->request, why);
 }
 
+/* Under `order`. */
+static bool means_the_same(struct api *api, const struct api_rules *rules)
+{
+    struct api_rules *now = api_rules_current(api);
+    const bool same = series_rules_digest(now->series) == series_rules_digest(rules->series);
+    api_rules_release(now);
+    return same;
+}
+
 /* From here on nothing of the request is in doubt: what it brings is derived and submitted. */
-static void take_gathered(struct api_series_request *r, struct series_gather *gather,
-                          struct sample_batch *batch)
+static void take_gathered(struct api_series_request *r, struct api_rules *rules,
+                          struct series_gather *gather, struct sample_batch *batch)
 {
     struct api_series *w = r->api->series;
     pthread_mutex_lock(&w->order);
+    if (!means_the_same(r->api, rules)) {
+        pthread_mutex_unlock(&w->order);
+        batch_free(batch);
+        r->kind->later(r->request, "the mapping was changed");
+        return;
+    }
     enum fw_status status = pay(w, batch, &r->pays);
     if (status == FW_OK)
         status = series_book_take(w->book, gather, fw_clock_mono_ns(r->api->clock), batch);
@@ -197,7 +219,7 @@ static void take_gathered(struct api_series_request *r, struct series_gather *ga
     } else {
         if (!r->deferred)
             http_defer(r->request);
-        api_submit(r->api, r->kind->protocol, batch, answered, r);
+        api_submit(r->api, r->kind->protocol, rules, batch, answered, r);
     }
     pthread_mutex_unlock(&w->order);
 }
@@ -232,17 +254,19 @@ static void take(void *ctx)
         r->kind->later(r->request, "out of memory");
         return;
     }
-    batch->label_rules = r->api->options.labels;
-    series_gather_init(&gather, w->rules, r->api->options.schema, batch);
+    struct api_rules *rules = api_rules_current(r->api);
+    batch->label_rules = &rules->labels;
+    series_gather_init(&gather, rules->series, &rules->schema, batch);
     set_bounds(r->api, &gather);
     const enum fw_status status = r->kind->gather(r, &gather, &err);
     if (status == FW_OK) {
-        take_gathered(r, &gather, batch); /* takes the batch; `r` is gone with the answer */
+        take_gathered(r, rules, &gather, batch); /* takes the batch; `r` is gone with the answer */
     } else {
         batch_free(batch);
         refuse_body(r, status, &err);
     }
     series_gather_fini(&gather);
+    api_rules_release(rules);
 }
 
 void api_series_request(struct api_series_request *r)

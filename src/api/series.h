@@ -30,6 +30,11 @@ struct api_series_request {
     bool deferred, pays; /* private; pays: the batch holds owed rows */
 };
 
+/* While the meaning of series is exchanged nobody is between the book and the journal. `forget`:
+ * what the book knows was put there by other rules. */
+void api_series_hold(struct api_series *series);
+void api_series_resume(struct api_series *series, bool forget);
+
 /* Takes the request over: small bodies where they arrive, large ones on the ingest workers. */
 void api_series_request(struct api_series_request *r);
 

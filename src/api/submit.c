@@ -1,6 +1,7 @@
 #include "api/submit.h"
 
 #include "api/api_internal.h"
+#include "api/rules.h"
 #include "base/alloc.h"
 #include "base/log.h"
 
@@ -9,6 +10,7 @@
 struct submission {
     struct api *api;
     enum api_protocol protocol;
+    struct api_rules *rules; /* the batch points into them */
     struct sample_batch *batch;
     api_submitted_fn done;
     void *ctx;
@@ -64,6 +66,7 @@ static void finish(struct submission *s, enum fw_status status)
     count_result(s);
     s->done(s->ctx, &s->result);
     batch_free(s->batch);
+    api_rules_release(s->rules);
     fw_free(s);
 }
 
@@ -99,8 +102,8 @@ static enum fw_status append(struct submission *s)
     return status;
 }
 
-void api_submit(struct api *api, enum api_protocol protocol, struct sample_batch *batch,
-                api_submitted_fn done, void *ctx)
+void api_submit(struct api *api, enum api_protocol protocol, struct api_rules *rules,
+                struct sample_batch *batch, api_submitted_fn done, void *ctx)
 {
     struct submission *s = fw_calloc(1, sizeof *s);
     if (s == NULL) {
@@ -110,8 +113,12 @@ void api_submit(struct api *api, enum api_protocol protocol, struct sample_batch
         batch_free(batch);
         return;
     }
-    *s = (struct submission){
-        .api = api, .protocol = protocol, .batch = batch, .done = done, .ctx = ctx};
+    *s = (struct submission){.api = api,
+                             .protocol = protocol,
+                             .rules = api_rules_retain(rules),
+                             .batch = batch,
+                             .done = done,
+                             .ctx = ctx};
     enum fw_status status = fleet_admit(api->parts.fleet, batch);
     if (status == FW_OK && batch->row_count > 0)
         status = append(s); /* FW_OK: `s` belongs to the journal now */

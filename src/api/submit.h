@@ -8,6 +8,7 @@
 #include "fleet/fleet.h"
 
 struct api;
+struct api_rules;
 
 enum api_protocol { API_FEED, API_REMOTE_WRITE, API_INFLUX, API_OTLP, API_PROTOCOLS };
 /* "feed", "remote_write", "influx", "otlp": the label of the counters. */
@@ -27,8 +28,9 @@ struct api_submitted {
 /* Called exactly once, on the journal's thread or the caller's. Must be quick. */
 typedef void (*api_submitted_fn)(void *ctx, const struct api_submitted *result);
 
-/* Takes over the batch, which is freed after `done`. Any thread. */
-void api_submit(struct api *api, enum api_protocol protocol, struct sample_batch *batch,
-                api_submitted_fn done, void *ctx);
+/* Takes over the batch, which is freed after `done`; `rules`, by which it was decoded, are retained
+ * as long. Any thread. */
+void api_submit(struct api *api, enum api_protocol protocol, struct api_rules *rules,
+                struct sample_batch *batch, api_submitted_fn done, void *ctx);
 
 #endif

@@ -14,7 +14,6 @@ enum { BUCKET_BYTES = 16384, BUCKETS_MIN = 64, BUCKETS_MAX = 16384 };
 
 struct series_book {
     struct series_book_options options;
-    const struct schema *schema;
     pthread_mutex_t lock;
     size_t buckets; /* a power of two */
     struct series_target **targets;
@@ -35,13 +34,11 @@ struct row {
     size_t count;
 };
 
-struct series_book *series_book_new(const struct schema *schema,
-                                    const struct series_book_options *options)
+struct series_book *series_book_new(const struct series_book_options *options)
 {
     struct series_book *book = fw_calloc(1, sizeof *book);
     if (book == NULL)
         return NULL;
-    book->schema = schema;
     book->options = *options;
     if (book->options.bytes_max == 0)
         book->options.bytes_max = (size_t)256 << 20;
@@ -109,12 +106,19 @@ static void drop_target(struct series_book *book, struct series_target *target)
     fw_free(target);
 }
 
+void series_book_forget(struct series_book *book)
+{
+    pthread_mutex_lock(&book->lock);
+    while (book->oldest != NULL)
+        drop_target(book, book->oldest);
+    pthread_mutex_unlock(&book->lock);
+}
+
 void series_book_free(struct series_book *book)
 {
     if (book == NULL)
         return;
-    while (book->oldest != NULL)
-        drop_target(book, book->oldest);
+    series_book_forget(book);
     pthread_mutex_destroy(&book->lock);
     fw_free(book->targets);
     fw_free(book->servers);
@@ -344,7 +348,7 @@ static bool take_target(struct series_book *book, const struct series_sample *sa
 static enum fw_status take_all(struct series_book *book, struct series_gather *gather,
                                int64_t now_ns, struct sample_batch *batch)
 {
-    struct row row = {.schema = book->schema, .batch = batch};
+    struct row row = {.schema = gather->schema, .batch = batch};
     const struct series_sample *samples = gather->samples;
     for (size_t i = 0, n; i < gather->sample_count; i += n) {
         for (n = 1; i + n < gather->sample_count && samples[i + n].target == samples[i].target;)

@@ -36,10 +36,13 @@ struct series_book_options { /* zero means the default in brackets */
     int64_t forget_ms;       /* and goes after so long in any case [2 h] */
 };
 
-/* `schema` outlives the book. NULL when out of memory. */
-struct series_book *series_book_new(const struct schema *schema,
-                                    const struct series_book_options *options);
+/* NULL when out of memory. */
+struct series_book *series_book_new(const struct series_book_options *options);
 void series_book_free(struct series_book *book);
+
+/* Forgets every target, as a restart does: for samples that mean something else from now on. Counts
+ * go on. */
+void series_book_forget(struct series_book *book);
 
 /* Takes what a request brought (and sorts it) and adds the rows that became whole to the batch, one
  * record each. `now_ns`: the monotonic clock. FW_ENOMEM: the batch is not to be used, and what the

@@ -22,6 +22,7 @@ struct slot {
 
 struct series_rules {
     const struct schema *schema;
+    uint64_t digest;
     char *texts[2]; /* the user's and the built-in one, cut into words in place */
     struct series_rule *rules;
     size_t count, cap;
@@ -368,6 +369,7 @@ enum fw_status series_rules_parse(const struct schema *schema, const char *text,
     if (rules == NULL)
         return fw_fail(err, FW_ENOMEM, "out of memory");
     rules->schema = schema;
+    rules->digest = fw_hash_stable(text, len);
     rules->texts[0] = copy(text, len);
     rules->texts[1] = copy_builtin();
     enum fw_status status = rules->texts[0] != NULL && rules->texts[1] != NULL && make_slots(rules)
@@ -386,6 +388,11 @@ enum fw_status series_rules_parse(const struct schema *schema, const char *text,
     }
     series_rules_free(rules);
     return status;
+}
+
+uint64_t series_rules_digest(const struct series_rules *rules)
+{
+    return rules->digest;
 }
 
 struct series_rules *series_rules_new(const struct schema *schema)

@@ -95,6 +95,8 @@ FW_MUST_CHECK enum fw_status series_rules_parse(const struct schema *schema, con
 FW_MUST_CHECK enum fw_status series_rules_read(const struct schema *schema, const char *path,
                                                struct series_rules **out, struct fw_error *err);
 void series_rules_free(struct series_rules *rules);
+/* A hash of the user's text: rules of other texts may mean something else by the same series. */
+uint64_t series_rules_digest(const struct series_rules *rules);
 
 /* False: the name means nothing here. A rule's name whose rules all do not fit is SERIES_IGNORED.
  */

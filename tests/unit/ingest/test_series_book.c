@@ -21,7 +21,7 @@ static void stage_open(struct stage *s, const struct series_book_options *option
     memset(s, 0, sizeof *s);
     schema_default(&s->schema);
     s->rules = series_rules_new(&s->schema);
-    s->book = series_book_new(&s->schema, options);
+    s->book = series_book_new(options);
     s->batch = batch_new();
     assert_true(s->rules != NULL && s->book != NULL && s->batch != NULL);
     fw_buf_init(&s->request, 8 << 20);

@@ -21,7 +21,7 @@ static void stage_open(struct stage *s, const char *mapping)
     schema_default(&s->schema);
     assert_int_equal(series_rules_parse(&s->schema, mapping, strlen(mapping), &s->rules, &err),
                      FW_OK);
-    s->book = series_book_new(&s->schema, &(struct series_book_options){0});
+    s->book = series_book_new(&(struct series_book_options){0});
     s->batch = batch_new();
     assert_true(s->book != NULL && s->batch != NULL);
     series_gather_init(&s->gather, s->rules, &s->schema, s->batch);
