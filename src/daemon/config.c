@@ -359,25 +359,61 @@ static bool same(const struct setting *s, const struct config *a, const struct c
     return s->kind == TEXT || s->kind == LABELS ? strcmp(x, y) == 0 : memcmp(x, y, s->size) == 0;
 }
 
-static bool reloadable(const struct setting *s)
+static bool reloadable(const struct setting *s, const struct config *running,
+                       const struct config *fresh)
 {
-    return strcmp(s->section, "log") == 0 || strcmp(s->key, "api_key_file") == 0;
+    static const char *const sections[] = {"log", "alerts", "ingest"};
+    static const struct {
+        const char *section, *key;
+    } single[] = {
+        {"server",   "api_key_file"},
+        {"server",   "rate_limit"  },
+        {"forecast", "risk"        },
+    };
+    if (strcmp(s->key, "unusual_per_month") == 0) /* who looks for it is there or is not */
+        return (running->unusual_per_month == 0) == (fresh->unusual_per_month == 0);
+    for (size_t i = 0; i < COUNT(sections); i++)
+        if (strcmp(s->section, sections[i]) == 0)
+            return true;
+    for (size_t i = 0; i < COUNT(single); i++)
+        if (strcmp(s->section, single[i].section) == 0 && strcmp(s->key, single[i].key) == 0)
+            return true;
+    return false;
+}
+
+struct names {
+    char *text;
+    size_t len, size, count;
+};
+
+static void put_name(struct names *names, const char *section, const char *key)
+{
+    names->count++;
+    if (names->len < names->size)
+        names->len += (size_t)snprintf(names->text + names->len, names->size - names->len,
+                                       "%s%s.%s", names->len > 0 ? " " : "", section, key);
+}
+
+static void put_missing(struct names *names, const struct schema *from, const struct schema *in)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        const char *name = from->metrics[i].name;
+        if (schema_find(in, name, strlen(name)) < 0)
+            put_name(names, "metric", name);
+    }
 }
 
 size_t config_restart_wanted(const struct config *running, const struct config *fresh, char *names,
                              size_t size)
 {
-    size_t count = 0, len = 0;
+    struct names wanted = {.text = names, .size = size};
     names[0] = '\0';
-    for (size_t i = 0; i < COUNT(settings); i++) {
-        if (reloadable(&settings[i]) || same(&settings[i], running, fresh))
-            continue;
-        count++;
-        if (len < size)
-            len += (size_t)snprintf(names + len, size - len, "%s%s.%s", len > 0 ? " " : "",
-                                    settings[i].section, settings[i].key);
-    }
-    return count;
+    for (size_t i = 0; i < COUNT(settings); i++)
+        if (!same(&settings[i], running, fresh) && !reloadable(&settings[i], running, fresh))
+            put_name(&wanted, settings[i].section, settings[i].key);
+    put_missing(&wanted, &fresh->schema, &running->schema);
+    put_missing(&wanted, &running->schema, &fresh->schema);
+    return wanted.count;
 }
 
 struct file_reading {

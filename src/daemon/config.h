@@ -107,8 +107,8 @@ FW_MUST_CHECK enum fw_status config_set(struct config *config, const char *secti
  * [receiver], [metric] and [profiles]. False behind the last. */
 bool config_setting(size_t index, const char **section, const char **key);
 
-/* The settings above that differ and that a running daemon cannot take over, "fleet.step
- * server.body"; cut where `size` ends. Their number. */
+/* What differs and a running daemon cannot take over: settings, and metrics that only one of the
+ * two has, "fleet.step server.body metric.queue_depth"; cut where `size` ends. Their number. */
 size_t config_restart_wanted(const struct config *running, const struct config *fresh, char *names,
                              size_t size);
 

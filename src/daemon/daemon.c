@@ -9,65 +9,6 @@
 
 enum { STOP_GRACE_MS = 1500, HOSTS_MAX = 64 };
 
-/* ---- keys ---- */
-
-/* The configured keys into an empty set. */
-static enum fw_status read_keys(const struct config *config, struct http_keys *keys,
-                                struct fw_error *err)
-{
-    enum fw_status status = FW_OK;
-    if (config->environment_key[0] != '\0')
-        status = http_keys_add_plain(keys, "environment", HTTP_ADMIN, config->environment_key, err);
-    if (status == FW_OK && config->api_key_file[0] != '\0')
-        status = http_keys_add_file(keys, config->api_key_file, err);
-    if (status == FW_OK && config->api_key_file[0] != '\0' && http_keys_count(keys) == 0)
-        status = fw_fail(err, FW_EINVAL, "key file %s holds no key", config->api_key_file);
-    return status;
-}
-
-static void configure_log(const struct config *config)
-{
-    const struct fw_log_options log = {.level = config->log_level,
-                                       .json = config->log_json,
-                                       .lines_per_minute = config->log_lines_per_minute};
-    fw_log_configure(&log);
-}
-
-/* The address is the one listened on, whatever the fresh configuration has. */
-static enum fw_status fresh_keys(const struct daemon *daemon, const struct config *fresh,
-                                 struct http_keys *keys, struct fw_error *err)
-{
-    const enum fw_status status = read_keys(fresh, keys, err);
-    if (status == FW_OK && http_keys_count(keys) == 0 && !config_loopback(daemon->config) &&
-        !daemon->config->allow_open)
-        return fw_fail(err, FW_EINVAL, "listening on %s needs an API key",
-                       daemon->config->listen_host);
-    return status;
-}
-
-void daemon_reload(struct daemon *daemon, const struct config *fresh)
-{
-    struct fw_error err = {0};
-    char names[256];
-    struct http_keys *keys = http_keys_new();
-    if (keys == NULL) {
-        FW_LOG_ERROR("daemon", "reload failed, nothing changes reason=\"out of memory\"");
-        return;
-    }
-    if (fresh_keys(daemon, fresh, keys, &err) == FW_OK &&
-        notifier_reload(daemon->notifier, &fresh->notify, &err) == FW_OK) {
-        alert_control_inhibit(daemon->control, fresh->notify.inhibit);
-        http_keys_replace(daemon->keys, keys);
-        configure_log(fresh);
-        FW_LOG_INFO("daemon", "reloaded keys=%zu", http_keys_count(daemon->keys));
-        if (config_restart_wanted(daemon->config, fresh, names, sizeof names) > 0)
-            FW_LOG_WARN("daemon", "changed settings wait for a restart names=\"%s\"", names);
-    } else {
-        FW_LOG_ERROR("daemon", "reload failed, nothing changes reason=\"%s\"", err.text);
-    }
-    http_keys_free(keys);
-}
-
 /* ---- the HTTP front ---- */
 
 /* Cuts a comma list in place into at most `max` trimmed items. */
@@ -231,10 +172,9 @@ static void attach_api(struct daemon *daemon)
 /* Unusual behaviour, where the operator wants to hear of it. */
 static enum fw_status watch_unusual(struct daemon *daemon, struct fw_error *err)
 {
-    enum { MONTH_DAYS = 30 };
     const struct surprise_options options = {
         .step_s = daemon->config->step_s,
-        .alarms_per_server_day = (double)daemon->config->unusual_per_month / MONTH_DAYS,
+        .alarms_per_server_day = daemon_unusual_rate(daemon->config),
     };
     if (daemon->config->unusual_per_month == 0)
         return FW_OK;
@@ -288,7 +228,7 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
         .on_transition_ctx = daemon,
     };
     risk_options_default(&runner.risk, &config->schema);
-    runner.risk.scorer = config->risk == CONFIG_RISK_ARGUS ? RISK_ARGUS : RISK_FOREWARN;
+    runner.risk.scorer = daemon_scorer(config);
     attach_api(daemon); /* listens on the board, which is possible only while nobody publishes */
     daemon_past_load(daemon);
     struct outlook_runner *started = NULL;
@@ -342,7 +282,7 @@ static enum fw_status prepare(struct daemon *daemon, struct fw_error *err)
     daemon->board = outlook_board_new();
     if (daemon->keys == NULL || daemon->board == NULL)
         return fw_fail(err, FW_ENOMEM, "start: out of memory");
-    enum fw_status status = read_keys(daemon->config, daemon->keys, err);
+    enum fw_status status = daemon_read_keys(daemon->config, daemon->keys, err);
     if (status == FW_OK)
         status = store_directory_init(&daemon->directory, daemon->config->data_dir, NULL,
                                       STORE_DIRECTORY_CREATE, err);
@@ -389,7 +329,8 @@ enum fw_status daemon_start(const struct daemon_options *options, struct daemon 
     daemon->clock = options->clock != NULL ? options->clock : fw_clock_system();
     daemon->directory.lock_fd = -1;
     pthread_mutex_init(&daemon->models.lock, NULL);
-    configure_log(options->config);
+    daemon->models.schema = options->config->schema;
+    daemon_configure_log(options->config);
     const enum fw_status status = start(daemon, options, err);
     if (status != FW_OK) {
         daemon_stop(daemon);

@@ -29,10 +29,11 @@ FW_MUST_CHECK enum fw_status daemon_start(const struct daemon_options *options, 
  * all. NULL is fine. */
 void daemon_stop(struct daemon *daemon);
 
-/* Takes over keys, [log], [notify] and receivers from a configuration that was read again (SIGHUP),
- * and tells which other settings wait for a restart. All or nothing: when the keys are wrong, or
- * none are left to a daemon that listens beyond loopback, the log says so and nothing changes.
- * `fresh` is not kept. */
+/* Takes over from a configuration that was read again (SIGHUP) what docs/configuration.md lists,
+ * and tells which changed settings wait for a restart, metrics that were added or removed among
+ * them. All or nothing: when the keys or the mapping are wrong, or no key is left to a daemon that
+ * listens beyond loopback, the log says so and nothing changes. Requests and forecast runs that
+ * have begun end by the old rules. One call at a time; `fresh` is not kept. */
 void daemon_reload(struct daemon *daemon, const struct config *fresh);
 
 uint16_t daemon_port(const struct daemon *daemon);

@@ -1,6 +1,6 @@
 /* The daemon's parts, shared by its files: daemon.c (order of start and stop), recover.c (data
  * directory -> windows), housekeeping.c (snapshots, expiry, watchdog), history.c (the long
- * history), learned.c (what was learned), models.c (the registry). */
+ * history), learned.c (what was learned), models.c (the registry), reload.c (SIGHUP). */
 #ifndef FW_DAEMON_DAEMON_INTERNAL_H
 #define FW_DAEMON_DAEMON_INTERNAL_H
 
@@ -39,7 +39,8 @@ struct daemon {
     struct outlook_runner *_Atomic runner; /* feeds may come before it runs */
 
     struct daemon_models {
-        pthread_mutex_t lock; /* over `current` and `trouble` */
+        pthread_mutex_t lock; /* over `current`, `trouble` and `schema` */
+        struct schema schema; /* as it is now: a model is tried against its bounds */
         char directory[STORE_PATH_MAX];
         struct api_model current;
         bool loaded;
@@ -78,6 +79,16 @@ FW_MUST_CHECK enum fw_status daemon_snapshot(struct daemon *daemon, struct fw_er
 /* daemon.c: a database of the data directory; damage is told in the log. */
 FW_MUST_CHECK enum fw_status daemon_open_database(struct daemon *daemon, const char *path,
                                                   struct store_state **out, struct fw_error *err);
+
+/* reload.c */
+/* The configured keys into an empty set. */
+FW_MUST_CHECK enum fw_status daemon_read_keys(const struct config *config, struct http_keys *keys,
+                                              struct fw_error *err);
+void daemon_configure_log(const struct config *config);
+/* What the configuration wants of unusual behaviour; 0: it is not looked for. */
+double daemon_unusual_rate(const struct config *config);
+/* How risks are scored. */
+enum risk_scorer daemon_scorer(const struct config *config);
 
 /* learned.c: what forecasters have learned, and what is unusual, from and to the data directory. */
 /* Before the first run, windows being whole. A failure is told, and learning begins anew. */

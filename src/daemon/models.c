@@ -224,8 +224,10 @@ static enum fw_status open_registered(struct daemon *daemon, const char *name,
         tft_model_open_beneath(daemon->models.directory, name, NULL, &network, err);
     if (status != FW_OK)
         return status;
-    return forecast_model_adopt(network, name, &daemon->config->schema, daemon->config->step_s, out,
-                                err);
+    pthread_mutex_lock(&daemon->models.lock);
+    struct schema schema = daemon->models.schema;
+    pthread_mutex_unlock(&daemon->models.lock);
+    return forecast_model_adopt(network, name, &schema, daemon->config->step_s, out, err);
 }
 
 static enum api_reload reload(void *ctx, const char *name, struct api_model *model,

@@ -1,13 +1,15 @@
-"""SIGHUP: keys and the log's level follow the file, what cannot is named, and a wrong file changes nothing."""
+"""SIGHUP: keys, the log's level and the rules that servers are judged by follow the file, what cannot is named, and a wrong
+file changes nothing."""
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 
-from daemon import Daemon, wait_for
+from daemon import Daemon, Feeder, wait_for
 
 PROGRAM = sys.argv[1]
 FIRST, SECOND = 'first-key-0123456789abcdef', 'second-key-0123456789abcdef'
@@ -36,6 +38,82 @@ def reload(daemon, line):
     wait_for(line, lambda: daemon.log_text().count(line) > before)
 
 
+def thresholds(daemon):
+    """Of the fullest file system: what requests are told."""
+    metrics = {m['name']: m for m in daemon.request('GET', '/api/v1/schema')[1]['metrics']}
+    return metrics['disk_usage_pct']['warning'], metrics['disk_usage_pct']['critical'], set(metrics)
+
+
+def server(daemon):
+    answer = daemon.request('GET', '/api/v1/servers/ora-1')[1]
+    return answer['profile'], answer.get('labels', {})
+
+
+def write_line(daemon, text):
+    request = urllib.request.Request(f'http://127.0.0.1:{daemon.port}/write', text.encode(), headers={'Content-Type': 'text/plain'})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.status
+
+
+def load(daemon):
+    window = daemon.request('GET', '/api/v1/servers/ora-2/window')
+    values = window[1]['metrics'].get('load_average', {}).get('values', []) if window[0] == 200 else []
+    return ([v for v in values if v is not None] or [None])[-1]
+
+
+def rules_follow(directory):
+    """Thresholds, profiles, labels, mapping, alerts: all of one file, or nothing."""
+    mapping = os.path.join(directory, 'mapping')
+    write(mapping, 'my_load -> load_average\n')
+    daemon = Daemon(PROGRAM, directory, '[ingest]\nlabels = dc\n')
+    base = open(daemon.config, encoding='utf-8').read().replace('labels = dc\n', '')
+    feeder = Feeder(daemon, ora_1={'disk_usage_pct': 90.0, 'labels': {'dc': 'fra', 'rack': 'r1'}})
+    wait_for('the alert', lambda: any(a['state'] == 'firing' for a in daemon.alerts()))
+    assert server(daemon) == ('generic', {'dc': 'fra'}), server(daemon)
+    assert write_line(daemon, f'forewarn,host=ora-2 my_load=3 {time.time_ns()}\n') == 204 and load(daemon) is None
+
+    text = f'labels = rack\nmapping = {mapping}\n[metric disk_usage_pct]\nwarning = 95\ncritical = 98\n[profiles]\nora-* = database\n'
+    write(daemon.config, base + text + '[alerts]\nclear_runs = 1\n')
+    reload(daemon, 'reloaded keys=0')
+    assert 'restart needed' not in daemon.log_text(), daemon.log_text()
+    assert thresholds(daemon)[:2] == (95, 98)
+    wait_for('the end of the alert', lambda: [a['state'] for a in daemon.alerts()] == ['resolved'])
+    wait_for('profile and labels', lambda: server(daemon) == ('database', {'rack': 'r1'}))
+    write_line(daemon, f'forewarn,host=ora-2 my_load=4 {time.time_ns()}\n')
+    assert load(daemon) == 4
+    write(mapping, 'my_load -> load_average * 2\n')  # the file's own text counts
+    reload(daemon, 'reloaded keys=0')
+    time.sleep(1.1)
+    write_line(daemon, f'forewarn,host=ora-2 my_load=4 {time.time_ns()}\n')
+    assert load(daemon) == 8
+
+    # A new column waits for a restart, named; what stands beside it does not wait.
+    write(daemon.config, base + text.replace('95', '94') + '[metric fresh_one]\nunit = s\n')
+    reload(daemon, 'restart needed for changed settings')
+    assert 'names="metric.fresh_one"' in daemon.log_text().splitlines()[-1], daemon.log_text()
+    assert thresholds(daemon)[:2] == (94, 98) and 'fresh_one' not in thresholds(daemon)[2]
+
+    # Wrong files: the line is named, and what stands before it changes nothing.
+    before = len((base + text.replace('95', '70')).splitlines())
+    for tail, rules, says in (('[alerts]\nfor_runs = many\n', 'my_load -> load_average\n', f'forewarn.conf:{before + 2}: '),
+                              ('', '# fine\nmy_load -> nonsense\n', 'mapping:2: '),
+                              ('[metric fresh_one]\nunit = s\n', 'x -> fresh_one\n', 'restart needed for metrics that are new')):
+        write(mapping, rules)
+        write(daemon.config, base + text.replace('95', '70') + tail)
+        reload(daemon, 'reload failed, nothing changes')
+        assert says in daemon.log_text().splitlines()[-1], daemon.log_text().splitlines()[-1]
+        assert thresholds(daemon)[:2] == (94, 98)
+        time.sleep(1.1)
+        write_line(daemon, f'forewarn,host=ora-2 my_load=5 {time.time_ns()}\n')
+        assert load(daemon) == 10
+    feeder.stop()
+    daemon.stop()
+    write(mapping, 'x -> fresh_one\n')
+    daemon.start()
+    assert 'fresh_one' in thresholds(daemon)[2]
+    daemon.stop()
+
+
 with tempfile.TemporaryDirectory() as directory:
     keys = os.path.join(directory, 'keys')
     write(keys, f'ops:admin:{FIRST}\n')
@@ -48,7 +126,7 @@ with tempfile.TemporaryDirectory() as directory:
 
     # What cannot be taken over is named, what can be is taken over beside it.
     write(daemon.config, first_config + 'records = 5\n[log]\njson = on\n')
-    reload(daemon, 'changed settings wait for a restart')
+    reload(daemon, 'restart needed for changed settings')
     line = daemon.log_text().splitlines()[-1]
     assert line.startswith('{') and 'server.records' in line and 'fleet' not in line, line
 
@@ -76,4 +154,6 @@ with tempfile.TemporaryDirectory() as directory:
     reload(daemon, 'listening on 0.0.0.0 needs an API key')
     assert (status(daemon), status(daemon, SECOND)) == (401, 200)
     daemon.stop()
+with tempfile.TemporaryDirectory() as place:
+    rules_follow(place)
 print('reloads take over what they can and nothing else')

@@ -258,6 +258,13 @@ static void test_restart_wanted(void **state)
     struct fw_error err;
     assert_int_equal(config_set(changed, "log", "level", "debug", &err), FW_OK);
     assert_int_equal(config_set(changed, "server", "api_key_file", "keys", &err), FW_OK);
+    assert_int_equal(config_set(changed, "server", "rate_limit", "off", &err), FW_OK);
+    assert_int_equal(config_set(changed, "ingest", "labels", "dc", &err), FW_OK);
+    assert_int_equal(config_set(changed, "forecast", "risk", "argus", &err), FW_OK);
+    assert_int_equal(config_set(changed, "alerts", "for_runs", "7", &err), FW_OK);
+    assert_int_equal(config_set(changed, "alerts", "unusual_per_month", "9", &err), FW_OK);
+    assert_int_equal(config_set(changed, "metric mem_used_pct", "warning", "50", &err), FW_OK);
+    assert_int_equal(config_set(changed, "profiles", "a*", "database", &err), FW_OK);
     assert_int_equal(config_restart_wanted(running, changed, names, sizeof names), 0);
     assert_string_equal(names, "");
     assert_int_equal(config_set(changed, "server", "listen", ":1", &err), FW_OK);
@@ -268,6 +275,14 @@ static void test_restart_wanted(void **state)
     assert_string_equal(names, "server.listen server.host_names fleet.step store.history_days");
     assert_int_equal(config_restart_wanted(running, changed, names, 16), 4);
     assert_string_equal(names, "server.listen s");
+    fw_free(changed);
+    /* A column cannot come or go, and who looks for unusual behaviour cannot either. */
+    changed = fresh();
+    assert_int_equal(config_set(changed, "metric fresh", "unit", "s", &err), FW_OK);
+    assert_int_equal(config_set(running, "metric old", "unit", "s", &err), FW_OK);
+    assert_int_equal(config_set(changed, "alerts", "unusual_per_month", "0", &err), FW_OK);
+    assert_int_equal(config_restart_wanted(running, changed, names, sizeof names), 3);
+    assert_string_equal(names, "alerts.unusual_per_month metric.fresh metric.old");
     fw_free(changed);
     fw_free(running);
 }
