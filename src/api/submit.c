@@ -44,7 +44,6 @@ static void count_result(const struct submission *s)
         count_refusal(counts, r->status);
         return;
     }
-    counts->labels_dropped += fleet_labels_take(s->api->parts.fleet, s->batch);
     counts->batches[s->protocol]++;
     counts->records[s->protocol] += r->accepted;
     counts->samples[s->protocol] += s->batch->value_count;
@@ -78,6 +77,7 @@ static void journalled(void *ctx, enum fw_status status, uint64_t seq)
     s->result.seq = seq;
     if (status == FW_OK) {
         /* Durable, so acknowledged whatever memory says: a restart replays what misses here. */
+        api->counts.labels_dropped += fleet_labels_apply(api->parts.fleet, s->batch);
         const enum fw_status applied =
             fleet_apply(api->parts.fleet, s->batch, seq, &s->result.applied);
         if (applied != FW_OK)
@@ -120,7 +120,9 @@ void api_submit(struct api *api, enum api_protocol protocol, struct api_rules *r
                              .done = done,
                              .ctx = ctx};
     enum fw_status status = fleet_admit(api->parts.fleet, batch);
-    if (status == FW_OK && batch->row_count > 0)
+    if (status == FW_OK)
+        api->counts.labels_dropped += fleet_labels_weigh(api->parts.fleet, batch);
+    if (status == FW_OK && batch->row_count + batch_label_changes(batch) > 0)
         status = append(s); /* FW_OK: `s` belongs to the journal now */
     else if (status == FW_OK) {
         finish(s, FW_OK);

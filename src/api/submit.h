@@ -15,7 +15,7 @@ enum api_protocol { API_FEED, API_REMOTE_WRITE, API_INFLUX, API_OTLP, API_PROTOC
 const char *api_protocol_name(enum api_protocol protocol);
 
 struct api_submitted {
-    /* FW_OK: the `accepted` rows are durable and in the windows (0 accepted: nothing was written).
+    /* FW_OK: the `accepted` rows are durable and in the windows, and so are labels that changed.
      * FW_ENOSPC: the disk is full; FW_EIO: the journal has failed; FW_ELIMIT: it is behind;
      * FW_ENOMEM. Then nothing was applied, and the client should try again. */
     enum fw_status status;

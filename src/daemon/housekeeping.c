@@ -18,9 +18,10 @@ enum fw_status daemon_snapshot(struct daemon *daemon, struct fw_error *err)
     uint64_t seq, batches;
     fleet_position(daemon->fleet, &seq, &batches);
     if (seq == keeper->snapshot_seq)
-        return FW_OK; /* nothing new since the last one */
-    enum fw_status status =
-        fleet_snapshot_write(daemon->fleet, daemon->directory.snap, NULL, &written, err);
+        return FW_OK;           /* nothing new since the last one */
+    daemon_labels_save(daemon); /* the journal before the snapshot may have the only copy of some */
+    enum fw_status status = fleet_snapshot_write_at(daemon->fleet, seq, batches,
+                                                    daemon->directory.snap, NULL, &written, err);
     if (status != FW_OK)
         return status;
     keeper->snapshot_seq = written.sequence;

@@ -1,6 +1,6 @@
 /* Labels of servers outlive the process as blobs of the state store: key the server's name, value a
- * JSON object. They are written seconds after they changed, not before the samples that brought
- * them are acknowledged: after a crash the next samples bring them again. */
+ * JSON object. They are written seconds after they changed, and before a snapshot of the windows; a
+ * change that is younger is in the journal, beside the samples that brought it. */
 #include "daemon/daemon_internal.h"
 
 #include "base/alloc.h"
@@ -61,6 +61,7 @@ void daemon_labels_load(struct daemon *daemon)
     struct loading loading = {.daemon = daemon, .parser = fw_json_parser_new(BLOB_MAX, JSON_DEPTH)};
     struct fw_error err = {0};
     uint64_t damaged = 0;
+    const bool replayed = fleet_labels_count(daemon->fleet) > 0;
     const enum fw_status status = loading.parser == NULL
                                       ? fw_fail(&err, FW_ENOMEM, "out of memory")
                                       : store_state_each(daemon->state, labels_namespace,
@@ -74,7 +75,9 @@ void daemon_labels_load(struct daemon *daemon)
                     loading.unreadable, (unsigned long long)damaged);
     if (loading.servers > 0)
         FW_LOG_DEBUG("fleet", "read labels servers=%zu", loading.servers);
-    daemon->housekeeping.labels_revision = fleet_labels_revision(daemon->fleet);
+    fleet_labels_keep(daemon->fleet, &daemon->config->labels);
+    /* What the journal brought is still to be written, which is rare: then all are. */
+    daemon->housekeeping.labels_revision = replayed ? 0 : fleet_labels_revision(daemon->fleet);
     atomic_store(&daemon->housekeeping.forgot, true); /* servers may be gone since */
 }
 

@@ -23,6 +23,8 @@ static enum fw_status replay(void *ctx, uint64_t seq, const void *payload, size_
     if (status == FW_OK)
         status = fleet_readmit(fleet, replaying->batch);
     if (status == FW_OK)
+        (void)fleet_labels_apply(fleet, replaying->batch);
+    if (status == FW_OK)
         status = fleet_apply(fleet, replaying->batch, seq, &applied);
     return status;
 }

@@ -289,7 +289,8 @@ void batch_compact(struct sample_batch *batch)
 
 /* ---- the journal's body; docs/formats/batch.md has the bytes ---- */
 
-enum { BODY_VERSION = 1 };
+/* What has no label changes is written as version 1: nothing about it has changed. */
+enum { BODY_VERSION = 1, BODY_VERSION_LABELS = 2 };
 
 static void put_row(const struct sample_batch *batch, const struct sample_row *row,
                     int64_t *last_ms, struct fw_buf *out)
@@ -317,7 +318,8 @@ static void put_row(const struct sample_batch *batch, const struct sample_row *r
 
 void batch_encode(const struct sample_batch *batch, const struct schema *schema, struct fw_buf *out)
 {
-    fw_buf_putc(out, BODY_VERSION);
+    const bool labels = batch_label_changes(batch) > 0;
+    fw_buf_putc(out, labels ? BODY_VERSION_LABELS : BODY_VERSION);
     fw_buf_put_varint(out, fw_zigzag(batch->received_ms));
     fw_buf_put_varint(out, schema->count);
     for (size_t i = 0; i < schema->count; i++) {
@@ -334,6 +336,8 @@ void batch_encode(const struct sample_batch *batch, const struct schema *schema,
     int64_t last_ms = 0;
     for (size_t i = 0; i < batch->row_count; i++)
         put_row(batch, &batch->rows[i], &last_ms, out);
+    if (labels)
+        batch_label_changes_encode(batch, out);
 }
 
 /* The writer's metric numbers to ours; -1 where we have no such metric. */
@@ -419,9 +423,9 @@ enum fw_status batch_decode(const void *data, size_t len, const struct schema *s
     struct fw_bytes r = fw_bytes_of(data, len);
     int map[SCHEMA_METRICS_MAX];
     const unsigned char *version = fw_bytes_take(&r, 1);
-    if (version != NULL && *version != BODY_VERSION)
-        return fw_fail(err, FW_EVERSION, "batch of version %d, this program knows %d", *version,
-                       BODY_VERSION);
+    if (version != NULL && *version != BODY_VERSION && *version != BODY_VERSION_LABELS)
+        return fw_fail(err, FW_EVERSION, "batch of version %d, this program knows %d and %d",
+                       *version, BODY_VERSION, BODY_VERSION_LABELS);
     batch->received_ms = fw_unzigzag(fw_bytes_varint(&r));
     if (batch->received_ms < 0 || batch->received_ms >= BATCH_TIME_END_MS)
         return fw_fail_at(err, FW_ECORRUPT, 1, "batch: received at an impossible time");
@@ -435,11 +439,13 @@ enum fw_status batch_decode(const void *data, size_t len, const struct schema *s
     int64_t last_ms = 0;
     for (uint64_t i = 0; i < rows && status == FW_OK; i++)
         status = r.bad ? FW_ECORRUPT : get_row(&r, schema, map, &last_ms, batch);
+    if (status == FW_OK && *version == BODY_VERSION_LABELS)
+        status = batch_label_changes_decode(&r, batch);
     if (status == FW_OK && (r.bad || r.at != r.end))
         status = FW_ECORRUPT;
     if (status != FW_OK)
         return fw_fail_at(err, status, (uint64_t)(r.at - (const unsigned char *)data),
-                          "batch: bad row");
+                          "batch: bad row or label");
     batch->records = batch->row_count;
     return FW_OK;
 }

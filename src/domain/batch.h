@@ -80,7 +80,8 @@ struct sample_batch {
     size_t name_table_size;
     const struct label_rules *label_rules; /* which labels are kept; NULL: none. Survives a reset */
     size_t labels_dropped; /* that were to be kept: an impossible value, or no room for it */
-    struct batch_label_bytes *label_bytes; /* private */
+    struct batch_label_bytes *label_bytes;     /* private */
+    struct batch_label_changes *label_changes; /* private; NULL: none */
 };
 
 /* An empty batch. NULL when out of memory. */
@@ -110,7 +111,8 @@ void batch_row_drop(struct sample_batch *batch);
 
 /* ---- labels ----
  *
- * What a sender says of a server, beside its samples; neither journalled nor part of a row. What is
+ * What a sender says of a server, beside its samples; no part of a row, and journalled as far as it
+ * changes what is known (label changes, below). What is
  * not on the list of batch->label_rules is passed over, and what cannot be kept is counted: labels
  * never cost a sample. The same said twice in a row is kept once. */
 enum { BATCH_LABELS_BYTES_MAX = 8 << 20, BATCH_LABELS_KEEP = 64 << 10 };
@@ -122,6 +124,21 @@ void batch_labels_end(struct sample_batch *batch);
 /* One server after the other, as they came; *at begins as 0. `server` is not terminated. */
 bool batch_labels_next(const struct sample_batch *batch, size_t *at, const char **server,
                        size_t *len, struct label_set *set);
+/* What of that is news: the labels of a server that are to be set. Written to the journal with the
+ * rows. False: no memory, or no room among BATCH_LABELS_BYTES_MAX. */
+bool batch_label_change(struct sample_batch *batch, const char *server, size_t len,
+                        const struct label_set *set);
+/* As batch_labels_next(). */
+bool batch_label_changes_next(const struct sample_batch *batch, size_t *at, const char **server,
+                              size_t *len, struct label_set *set);
+/* How many servers' labels change. */
+size_t batch_label_changes(const struct sample_batch *batch);
+/* Used by batch_encode() and batch_decode(): the changes as docs/formats/batch.md has them. */
+struct fw_buf;
+struct fw_bytes;
+void batch_label_changes_encode(const struct sample_batch *batch, struct fw_buf *out);
+FW_MUST_CHECK enum fw_status batch_label_changes_decode(struct fw_bytes *in,
+                                                        struct sample_batch *batch);
 /* Used by batch_reset() and batch_free(). */
 void batch_labels_reset(struct sample_batch *batch, bool keep);
 
@@ -138,7 +155,6 @@ void batch_compact(struct sample_batch *batch);
 
 /* The journal's body of a batch (docs/formats/batch.md): metric names are written, so that a
  * journal outlives a changed schema. Appends to *out; check out->failed. */
-struct fw_buf;
 void batch_encode(const struct sample_batch *batch, const struct schema *schema,
                   struct fw_buf *out);
 /* The way back: metrics that the schema no longer has are left out. FW_ECORRUPT: not such a body;

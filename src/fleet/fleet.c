@@ -239,6 +239,14 @@ enum fw_status fleet_place_for(struct fleet *fleet, const char *name, size_t len
     return status;
 }
 
+struct fleet_place *fleet_place_of(const struct fleet *fleet, const char *name, size_t len)
+{
+    uint32_t slot;
+    return find_place(fleet, name, len, fw_hash_keyed(name, len), &slot)
+               ? fleet_place_at(fleet, slot)
+               : NULL;
+}
+
 int64_t fleet_find(const struct fleet *fleet, const char *name, size_t len)
 {
     if (len == 0 || len > SERVER_NAME_MAX)

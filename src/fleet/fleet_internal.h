@@ -71,6 +71,8 @@ struct fleet {
 
 /* NULL when no server has ever been there. */
 struct fleet_place *fleet_place_at(const struct fleet *fleet, size_t slot);
+/* The place that a name has, with a sample or without, or NULL. */
+struct fleet_place *fleet_place_of(const struct fleet *fleet, const char *name, size_t len);
 /* Finds or makes the place of a name. FW_ELIMIT: the fleet is full; FW_ENOMEM. Any thread. */
 enum fw_status fleet_place_for(struct fleet *fleet, const char *name, size_t len,
                                int64_t first_seen_ms, uint32_t *slot);

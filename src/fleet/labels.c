@@ -75,49 +75,79 @@ static int64_t heard_of(const struct fleet_labels *have, const char *label)
     return INT64_MIN / 2;
 }
 
-/* What the labels become; returns how many found no room. */
+static bool forgotten(const struct fleet_labels *have, const char *label, int64_t now)
+{
+    return now - heard_of(have, label) > FLEET_LABEL_FORGET_MS;
+}
+
+/* What the labels become; returns how many found no room. `anyway`: no value is held against a new
+ * one. */
 static size_t merge(const struct fleet_labels *have, const struct label_set *said, int64_t now,
-                    struct label_set *next)
+                    bool anyway, struct label_set *next)
 {
     const char *name, *value;
     size_t dropped = 0;
     label_set_clear(next);
     for (size_t at = 0; have != NULL && label_set_next(&have->set, &at, &name, &value);)
-        if (now - heard_of(have, name) <= FLEET_LABEL_FORGET_MS)
+        if (!forgotten(have, name, now))
             (void)label_set_put(next, name, strlen(name), value, strlen(value));
     for (size_t at = 0; label_set_next(said, &at, &name, &value);)
-        if (now - heard_of(have, name) >= FLEET_LABEL_HOLD_MS || label_set_get(next, name) == NULL)
+        if (anyway || now - heard_of(have, name) >= FLEET_LABEL_HOLD_MS ||
+            label_set_get(next, name) == NULL)
             dropped += !label_set_put(next, name, strlen(name), value, strlen(value));
     return dropped;
 }
 
-/* Under the place's lock. */
-static size_t take_one(struct fleet *fleet, struct fleet_place *place, const struct label_set *said)
+/* Times of `next`, which comes from `have` and `said`. */
+static void hear_next(const struct fleet_labels *have, const struct label_set *said,
+                      const struct label_set *next, int64_t now, int64_t heard_ms[LABELS_MAX])
+{
+    const char *name, *value;
+    size_t at = 0;
+    for (size_t i = 0; label_set_next(next, &at, &name, &value); i++) {
+        const char *other = label_set_get(said, name);
+        const bool same = other != NULL && strcmp(other, value) == 0;
+        heard_ms[i] = same ? now : heard_of(have, name);
+    }
+}
+
+/* What of `next` is not so in `have`. */
+static void find_news(const struct fleet_labels *have, const struct label_set *next,
+                      struct label_set *news)
+{
+    const char *name, *value;
+    label_set_clear(news);
+    for (size_t at = 0; label_set_next(next, &at, &name, &value);) {
+        const char *known = have != NULL ? label_set_get(&have->set, name) : NULL;
+        if (known == NULL || strcmp(known, value) != 0)
+            (void)label_set_put(news, name, strlen(name), value, strlen(value));
+    }
+}
+
+/* Under the place's lock. Labels that only go need no journal: nobody was told of it, and they go
+ * again. */
+static size_t weigh_one(struct fleet *fleet, struct fleet_place *place,
+                        const struct label_set *said, struct label_set *news)
 {
     const int64_t now = now_ms(fleet);
     struct fleet_labels *have = place->labels;
     struct label_set next;
     int64_t heard_ms[LABELS_MAX] = {0};
-    const char *name, *value;
-    size_t at = 0;
+    label_set_clear(news);
     if (have != NULL && hear_again(have, said, now))
         return 0;
-    const size_t dropped = merge(have, said, now, &next);
-    if (have != NULL && label_set_equal(&have->set, &next))
+    const size_t dropped = merge(have, said, now, false, &next);
+    find_news(have, &next, news);
+    if (news->count > 0 || have == NULL || label_set_equal(&have->set, &next))
         return dropped;
-    for (size_t i = 0; label_set_next(&next, &at, &name, &value); i++) {
-        const char *other = label_set_get(said, name);
-        const bool same = other != NULL && strcmp(other, value) == 0;
-        heard_ms[i] = same ? now : heard_of(have, name);
-    }
+    hear_next(have, said, &next, now, heard_ms);
     return replace(fleet, place, &next, heard_ms) ? dropped : dropped + said->count;
 }
 
-/* The place of a server with samples, its lock held. */
+/* The place of a server, its lock held. */
 static struct fleet_place *lock_server(const struct fleet *fleet, const char *name, size_t len)
 {
-    const int64_t slot = fleet_find(fleet, name, len);
-    struct fleet_place *place = slot < 0 ? NULL : fleet_place_at(fleet, (size_t)slot);
+    struct fleet_place *place = fleet_place_of(fleet, name, len);
     if (place == NULL)
         return NULL;
     pthread_mutex_lock(&place->lock);
@@ -127,16 +157,44 @@ static struct fleet_place *lock_server(const struct fleet *fleet, const char *na
     return NULL;
 }
 
-size_t fleet_labels_take(struct fleet *fleet, const struct sample_batch *batch)
+size_t fleet_labels_weigh(struct fleet *fleet, struct sample_batch *batch)
 {
     size_t at = 0, len, dropped = batch->labels_dropped;
     const char *server;
-    struct label_set said;
+    struct label_set said, news;
     while (batch_labels_next(batch, &at, &server, &len, &said)) {
         struct fleet_place *place = lock_server(fleet, server, len);
         if (place == NULL)
             continue;
-        dropped += take_one(fleet, place, &said);
+        dropped += weigh_one(fleet, place, &said, &news);
+        pthread_mutex_unlock(&place->lock);
+        if (news.count > 0 && !batch_label_change(batch, server, len, &news))
+            dropped += news.count;
+    }
+    return dropped;
+}
+
+/* Under the place's lock. */
+static size_t set_one(struct fleet *fleet, struct fleet_place *place, const struct label_set *news)
+{
+    const int64_t now = now_ms(fleet);
+    struct label_set next;
+    int64_t heard_ms[LABELS_MAX] = {0};
+    const size_t dropped = merge(place->labels, news, now, true, &next);
+    hear_next(place->labels, news, &next, now, heard_ms);
+    return replace(fleet, place, &next, heard_ms) ? dropped : news->count;
+}
+
+size_t fleet_labels_apply(struct fleet *fleet, const struct sample_batch *batch)
+{
+    size_t at = 0, len, dropped = 0;
+    const char *server;
+    struct label_set news;
+    while (batch_label_changes_next(batch, &at, &server, &len, &news)) {
+        struct fleet_place *place = lock_server(fleet, server, len);
+        if (place == NULL)
+            continue;
+        dropped += set_one(fleet, place, &news);
         pthread_mutex_unlock(&place->lock);
     }
     return dropped;
@@ -146,12 +204,18 @@ bool fleet_labels_put(struct fleet *fleet, const char *name, size_t len,
                       const struct label_set *set)
 {
     struct fleet_place *place = lock_server(fleet, name, len);
+    struct label_set all;
     int64_t heard_ms[LABELS_MAX];
+    const char *label, *value;
     for (size_t i = 0; i < LABELS_MAX; i++)
         heard_ms[i] = now_ms(fleet);
     if (place == NULL)
         return false;
-    const bool good = replace(fleet, place, set, heard_ms);
+    label_set_copy(&all, set);
+    for (size_t at = 0;
+         place->labels != NULL && label_set_next(&place->labels->set, &at, &label, &value);)
+        (void)label_set_put(&all, label, strlen(label), value, strlen(value));
+    const bool good = replace(fleet, place, &all, heard_ms);
     pthread_mutex_unlock(&place->lock);
     return good;
 }

@@ -15,10 +15,18 @@
 #define FLEET_LABEL_HOLD_MS (INT64_C(15) * 60 * 1000)
 #define FLEET_LABEL_FORGET_MS (INT64_C(24) * 3600 * 1000)
 
-/* Takes what a batch says of servers that the fleet has; others are passed over. Returns how many
- * labels found no room or no memory. */
-size_t fleet_labels_take(struct fleet *fleet, const struct sample_batch *batch);
-/* Sets all labels of a server, as read from the store. False: no such server, or no memory. */
+/* Compares what a batch says of servers with what is known: what is known already is marked as
+ * heard, and what is to change becomes the batch's label changes, to be journalled with it. Servers
+ * that the fleet does not have are passed over. After fleet_admit(), before the journal. Returns
+ * how many labels found no room or no memory. */
+size_t fleet_labels_weigh(struct fleet *fleet, struct sample_batch *batch);
+/* Puts a batch's label changes in place, whatever stands there by now, so that a replay gives what
+ * was there. Once they are durable and before fleet_apply(), so that a snapshot's position never
+ * stands before labels that are only in the journal. Returns how many found no room or no memory.
+ * Applier thread only. */
+size_t fleet_labels_apply(struct fleet *fleet, const struct sample_batch *batch);
+/* Labels of a server as read from the store, beneath those that the journal brought already. False:
+ * no such server, or no memory. */
 bool fleet_labels_put(struct fleet *fleet, const char *name, size_t len,
                       const struct label_set *set);
 

@@ -325,18 +325,25 @@ enum fw_status fleet_snapshot_write(const struct fleet *fleet, const char *dir,
                                     const struct store_io *io,
                                     struct fleet_snapshot_written *written, struct fw_error *err)
 {
+    uint64_t seq, batches;
+    fleet_position(fleet, &seq, &batches);
+    return fleet_snapshot_write_at(fleet, seq, batches, dir, io, written, err);
+}
+
+enum fw_status fleet_snapshot_write_at(const struct fleet *fleet, uint64_t seq, uint64_t batches,
+                                       const char *dir, const struct store_io *io,
+                                       struct fleet_snapshot_written *written, struct fw_error *err)
+{
     struct fleet_snapshot_written unused;
     struct store_snapshot_writer *writer = NULL;
     struct fw_buf metadata;
-    uint64_t batches;
     const struct fw_clock *clock = fleet->options.clock;
     const int64_t start_ns = fw_clock_mono_ns(clock);
     if (written == NULL)
         written = &unused;
-    *written = (struct fleet_snapshot_written){0};
-    /* The position first: whatever is applied from here on is in some servers already, and is
-     * replayed over them. */
-    fleet_position(fleet, &written->sequence, &batches);
+    /* Whatever was applied since that position is in some servers already, and is replayed over
+     * them. */
+    *written = (struct fleet_snapshot_written){.sequence = seq};
     fw_buf_init(&metadata, STORE_SNAPSHOT_METADATA_MAX);
     fleet_snapshot_put_metadata(fleet, batches, &metadata);
     enum fw_status status = metadata.failed

@@ -26,6 +26,14 @@ FW_MUST_CHECK enum fw_status fleet_snapshot_write(const struct fleet *fleet, con
                                                   struct fleet_snapshot_written *written,
                                                   struct fw_error *err);
 
+/* The same as of a position that fleet_position() gave before: what was written elsewhere in
+ * between has everything up to it. */
+FW_MUST_CHECK enum fw_status fleet_snapshot_write_at(const struct fleet *fleet, uint64_t seq,
+                                                     uint64_t batches, const char *dir,
+                                                     const struct store_io *io,
+                                                     struct fleet_snapshot_written *written,
+                                                     struct fw_error *err);
+
 /* Loads the newest snapshot in `dir` into a fleet that has just been made; report->sequence is
  * where the replay of the journal begins. `threads` 0 or 1: the caller's alone. Without a snapshot
  * the fleet stays empty and FW_OK is returned. FW_EINVAL: it was written with another step length;

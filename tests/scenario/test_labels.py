@@ -113,20 +113,27 @@ def test_protocols_and_restarts(directory):
     daemon.stop()  # the end writes them
     daemon.start()
     assert servers(daemon) == EXPECTED, servers(daemon)
-    # A change is on disk within seconds, and survives a kill then.
-    now = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())
-    records = [{'server_name': 'js-2', 'timestamp': now, 'load_average': 1, 'labels': {'rack': 'new'}}]
-    assert daemon.request('POST', '/feed/data', {'records': records})[0] == 200
-    time.sleep(7)  # twice the interval would be longer than it takes
+    # A change survives a kill from its acknowledgement on, of a server that is known and of one that is not; and so does what
+    # was there before it, whatever of the two is in the store by then.
+    for turn, (name, label) in enumerate((('js-2', {'rack': 'new'}), ('js-3', {'dc': 'ber'}), ('js-2', {'dc': 'ber'}))):
+        now = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())
+        records = [{'server_name': name, 'timestamp': now, 'load_average': 1, 'labels': label}]
+        assert daemon.request('POST', '/feed/data', {'records': records})[0] == 200
+        daemon.kill()
+        daemon.start()
+        expected = [{**EXPECTED, 'js-2': {'rack': 'new'}}, {**EXPECTED, 'js-2': {'rack': 'new'}, 'js-3': {'dc': 'ber'}},
+                    {**EXPECTED, 'js-2': {'rack': 'new', 'dc': 'ber'}, 'js-3': {'dc': 'ber'}}][turn]
+        assert servers(daemon) == expected, (turn, servers(daemon))
+    time.sleep(7)  # now they are in the store as well, and the journal has its say on top
     daemon.kill()
     daemon.start()
-    assert servers(daemon) == {**EXPECTED, 'js-2': {'rack': 'new'}}, servers(daemon)
+    assert servers(daemon) == expected, servers(daemon)
     # Another list: what is no longer on it goes with the next start.
     daemon.stop()
     with open(daemon.config, 'a', encoding='utf-8') as file:
         file.write('[ingest]\nlabels = rack\n')
     daemon.start()
-    assert servers(daemon) == {'rw-1': {}, 'in-1': {'rack': 'r 7'}, 'ot-1': {}, 'js-1': {'rack': 'r"1\\'}, 'js-2': {'rack': 'new'}}
+    assert servers(daemon) == {'rw-1': {}, 'in-1': {'rack': 'r 7'}, 'ot-1': {}, 'js-1': {'rack': 'r"1\\'}, 'js-2': {'rack': 'new'}, 'js-3': {}}
     daemon.stop()
 
 

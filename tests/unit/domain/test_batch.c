@@ -109,6 +109,16 @@ static void test_refusals(void **state)
     batch_free(batch);
 }
 
+static void change_labels(struct sample_batch *batch)
+{
+    struct label_set set;
+    label_set_clear(&set);
+    assert_true(label_set_put(&set, "dc", 2, "fra", 3));
+    assert_true(batch_label_change(batch, "s1", 2, &set));
+    assert_true(label_set_put(&set, "rack", 4, "r\xc3\xa4", 3));
+    assert_true(batch_label_change(batch, "elsewhere", 9, &set));
+}
+
 static struct sample_batch *random_batch(struct fw_rng *rng, size_t rows)
 {
     struct sample_batch *batch = batch_new();
@@ -131,6 +141,8 @@ static struct sample_batch *random_batch(struct fw_rng *rng, size_t rows)
         assert_int_equal(batch_name(batch, name, strlen(name), &head.name), FW_OK);
         assert_int_equal(batch_row_put(batch, &head, values, n), FW_OK);
     }
+    if (rows % 2 == 0)
+        change_labels(batch);
     return batch;
 }
 
@@ -154,6 +166,20 @@ static void assert_same(const struct sample_batch *a, const struct sample_batch 
     }
 }
 
+static void assert_same_labels(const struct sample_batch *a, const struct sample_batch *b)
+{
+    size_t x = 0, y = 0, x_len, y_len;
+    const char *x_server, *y_server;
+    struct label_set x_set, y_set;
+    assert_int_equal(batch_label_changes(a), batch_label_changes(b));
+    while (batch_label_changes_next(a, &x, &x_server, &x_len, &x_set)) {
+        assert_true(batch_label_changes_next(b, &y, &y_server, &y_len, &y_set));
+        assert_true(x_len == y_len && memcmp(x_server, y_server, x_len) == 0);
+        assert_true(x_set.count > 0 && label_set_equal(&x_set, &y_set));
+    }
+    assert_false(batch_label_changes_next(b, &y, &y_server, &y_len, &y_set));
+}
+
 static void test_there_and_back(void **state)
 {
     (void)state;
@@ -167,7 +193,9 @@ static void test_there_and_back(void **state)
         assert_false(bytes.failed);
         assert_int_equal(batch_decode(bytes.data, bytes.len, &schema, back, NULL), FW_OK);
         assert_same(batch, back);
+        assert_same_labels(batch, back);
         assert_int_equal(back->records, rows);
+        assert_int_equal(bytes.data[0], rows % 2 == 0 ? 2 : 1); /* the old form where it will do */
         fw_buf_fini(&bytes);
         batch_free(batch);
         batch_free(back);
@@ -241,7 +269,7 @@ static void test_cuts_and_flips(void **state)
         }
         batch_free(back);
     }
-    bytes.data[0] = 2;
+    bytes.data[0] = 3;
     struct sample_batch *back = batch_new();
     struct fw_error err;
     assert_int_equal(batch_decode(bytes.data, bytes.len, &schema, back, &err), FW_EVERSION);

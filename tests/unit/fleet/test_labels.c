@@ -2,6 +2,7 @@
 #include "fleet_fixture.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "fleet/labels.h"
 
 static struct label_rules rules;
@@ -15,12 +16,19 @@ static void begin(struct fixture *f)
     flush(f);
 }
 
+/* As a request does: weighed, then applied. */
+static size_t take(struct fixture *f)
+{
+    const size_t dropped = fleet_labels_weigh(f->fleet, f->batch);
+    return dropped + fleet_labels_apply(f->fleet, f->batch);
+}
+
 static size_t say(struct fixture *f, const char *server, const char *name, const char *value)
 {
     assert_true(batch_labels_begin(f->batch, server, strlen(server)));
     batch_label(f->batch, name, strlen(name), value, strlen(value));
     batch_labels_end(f->batch);
-    const size_t dropped = fleet_labels_take(f->fleet, f->batch);
+    const size_t dropped = take(f);
     batch_reset(f->batch);
     return dropped;
 }
@@ -142,17 +150,76 @@ static void test_put_and_bounds(void **state)
     assert_true(batch_labels_begin(f.batch, "db1", 3));
     batch_label(f.batch, "dc", 2, value, LABEL_VALUE_MAX);
     batch_labels_end(f.batch);
-    assert_int_equal(fleet_labels_take(f.fleet, f.batch), 1); /* no room: counted */
+    assert_int_equal(take(&f), 1); /* no room: counted */
     batch_reset(f.batch);
     CHECK_STR("left out", value_of(&f, "db1", "dc"), "");
     assert_true(batch_labels_begin(f.batch, "db1", 3));
     batch_label(f.batch, "dc", 2, "f", 1);
     batch_labels_end(f.batch);
     fw_alloc_fail_at(1);
-    assert_int_equal(fleet_labels_take(f.fleet, f.batch), 1); /* no memory: likewise */
+    assert_int_equal(take(&f), 1); /* no memory: likewise */
     fw_alloc_fail_at(0);
     CHECK_STR("as before", value_of(&f, "db1", "l3"), value);
     fixture_fini(&f);
+}
+
+/* One said of a server into the batch, and not taken yet. */
+static void put_said(struct fixture *f, const char *server, const char *name, const char *value)
+{
+    assert_true(batch_labels_begin(f->batch, server, strlen(server)));
+    batch_label(f->batch, name, strlen(name), value, strlen(value));
+    batch_labels_end(f->batch);
+}
+
+/* Only news is to be journalled, and what was journalled gives the labels back, over what the store
+ * has and in any company. */
+static void test_news_and_replay(void **state)
+{
+    (void)state;
+    struct fixture f, again;
+    struct fw_buf record;
+    struct label_set stored;
+    begin(&f);
+    (void)say(&f, "db1", "job", "node");
+    put_said(&f, "db1", "job", "node");
+    put_said(&f, "stranger", "dc", "fra");
+    assert_int_equal(fleet_labels_weigh(f.fleet, f.batch), 0);
+    CHECK_EQ("nothing new", batch_label_changes(f.batch), 0);
+    batch_reset(f.batch);
+
+    add(&f, "db2", T0, METRIC_CPU_USER, 1.0f); /* it comes with its labels */
+    put_said(&f, "db2", "dc", "ams");
+    put_said(&f, "db1", "job", "java"); /* held off */
+    put_said(&f, "db1", "rack", "r1");
+    assert_int_equal(fleet_admit(f.fleet, f.batch), FW_OK);
+    assert_int_equal(fleet_labels_weigh(f.fleet, f.batch), 0);
+    CHECK_EQ("of two servers", batch_label_changes(f.batch), 2);
+    CHECK_STR("not before it is durable", value_of(&f, "db1", "rack"), "");
+    fw_buf_init(&record, 1 << 20);
+    batch_encode(f.batch, &f.schema, &record);
+    assert_int_equal(fleet_labels_apply(f.fleet, f.batch), 0);
+    assert_int_equal(fleet_apply(f.fleet, f.batch, ++f.seq, &f.applied), FW_OK);
+    batch_reset(f.batch);
+    CHECK_STR("applied", value_of(&f, "db1", "rack"), "r1");
+    CHECK_STR("held off", value_of(&f, "db1", "job"), "node");
+    CHECK_STR("of the new one", value_of(&f, "db2", "dc"), "ams");
+
+    begin(&again);
+    assert_int_equal(batch_decode(record.data, record.len, &again.schema, again.batch, NULL),
+                     FW_OK);
+    assert_int_equal(fleet_readmit(again.fleet, again.batch), FW_OK);
+    assert_int_equal(fleet_labels_apply(again.fleet, again.batch), 0);
+    assert_int_equal(fleet_apply(again.fleet, again.batch, 2, &again.applied), FW_OK);
+    CHECK_STR("replayed", value_of(&again, "db2", "dc"), "ams");
+    label_set_clear(&stored);
+    assert_true(label_set_put(&stored, "rack", 4, "older", 5));
+    assert_true(label_set_put(&stored, "job", 3, "node", 4));
+    assert_true(fleet_labels_put(again.fleet, "db1", 3, &stored));
+    CHECK_STR("the journal is newer", value_of(&again, "db1", "rack"), "r1");
+    CHECK_STR("the store has the rest", value_of(&again, "db1", "job"), "node");
+    fw_buf_fini(&record);
+    fixture_fini(&f);
+    fixture_fini(&again);
 }
 
 static void test_fewer_names_kept(void **state)
@@ -184,9 +251,13 @@ static void test_fewer_names_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taken),          cmocka_unit_test(test_who_wins),
-        cmocka_unit_test(test_forgotten),      cmocka_unit_test(test_server_goes),
-        cmocka_unit_test(test_put_and_bounds), cmocka_unit_test(test_fewer_names_kept),
+        cmocka_unit_test(test_taken),
+        cmocka_unit_test(test_who_wins),
+        cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_server_goes),
+        cmocka_unit_test(test_put_and_bounds),
+        cmocka_unit_test(test_news_and_replay),
+        cmocka_unit_test(test_fewer_names_kept),
     };
     return cmocka_run_group_tests_name("fleet labels", tests, NULL, NULL);
 }
