@@ -148,30 +148,34 @@ static bool plain(unsigned char c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
 }
 
+/* Where what may stand in a string as it is ends. */
+static size_t plain_run(const char *text, size_t i, size_t len)
+{
+    while (i < len) {
+        const unsigned char c = (unsigned char)text[i];
+        const size_t size = c < 0x80 ? plain(c) : fw_utf8_length(text + i, len - i);
+        if (size == 0)
+            break;
+        i += size;
+    }
+    return i;
+}
+
 void fw_buf_json_string(struct fw_buf *buf, const char *text, size_t len)
 {
     fw_buf_putc(buf, '"');
     size_t i = 0;
-    while (i < len) {
-        size_t run = i;
-        while (run < len && plain((unsigned char)text[run]))
-            run++;
+    for (;;) {
+        const size_t run = plain_run(text, i, len);
         fw_buf_put(buf, text + i, run - i);
         i = run;
         if (i == len)
             break;
-        if ((unsigned char)text[i] < 0x80) {
-            put_escaped(buf, (unsigned char)text[i++]);
-            continue;
-        }
-        const size_t size = fw_utf8_length(text + i, len - i);
-        if (size == 0) {
-            fw_buf_put(buf, "\xef\xbf\xbd", 3);
-            i++;
-        } else {
-            fw_buf_put(buf, text + i, size);
-            i += size;
-        }
+        const unsigned char c = (unsigned char)text[i++];
+        if (c < 0x80)
+            put_escaped(buf, c);
+        else
+            fw_buf_put(buf, "\xef\xbf\xbd", 3); /* no UTF-8 */
     }
     fw_buf_putc(buf, '"');
 }

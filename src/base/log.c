@@ -80,15 +80,24 @@ unsigned long fw_log_suppressed(void)
 static void put_clean(struct fw_buf *line, const char *text)
 {
     static const char hex[] = "0123456789abcdef";
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0';) {
-        const size_t size = fw_utf8_length((const char *)c, strlen((const char *)c));
-        if (size == 0 || *c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0)) {
-            const char escaped[4] = {'\\', 'x', hex[*c >> 4], hex[*c & 15]};
+    const char *at = text, *end = text + strlen(text);
+    while (at < end) {
+        const char *run = at; /* nearly always all of it */
+        while (run < end && *run >= 0x20 && *run < 0x7f)
+            run++;
+        fw_buf_put(line, at, (size_t)(run - at));
+        at = run;
+        if (at == end)
+            return;
+        const unsigned char c = (unsigned char)at[0];
+        const size_t size = fw_utf8_length(at, (size_t)(end - at));
+        if (size <= 1 || (c == 0xc2 && (unsigned char)at[1] < 0xa0)) {
+            const char escaped[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
             fw_buf_put(line, escaped, sizeof escaped);
-            c++;
+            at++;
         } else {
-            fw_buf_put(line, c, size);
-            c += size;
+            fw_buf_put(line, at, size);
+            at += size;
         }
     }
 }
@@ -114,10 +123,11 @@ static void put_line(struct fw_buf *line, enum fw_log_level level, const char *a
     }
 }
 
+/* Under `lock`; the line's memory is kept for the next. */
 static void emit(enum fw_log_level level, const char *area, const char *text)
 {
-    struct fw_buf line;
-    fw_buf_init(&line, LINE_MAX_BYTES * 2);
+    static struct fw_buf line = {.max = LINE_MAX_BYTES * 2};
+    fw_buf_reset(&line);
     put_line(&line, level, area, text);
     if (line.data != NULL) {
         if (line.failed)
@@ -127,7 +137,6 @@ static void emit(enum fw_log_level level, const char *area, const char *text)
         else if (write(STDERR_FILENO, line.data, line.len) < 0)
             atomic_fetch_add(&suppressed_total, 1); /* nobody can be told */
     }
-    fw_buf_fini(&line);
 }
 
 /* True when the line may pass. A new minute first tells what the last one swallowed. */

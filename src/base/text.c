@@ -40,6 +40,10 @@ size_t fw_utf8_length(const char *text, size_t len)
 bool fw_utf8_valid(const char *text, size_t len)
 {
     for (size_t i = 0; i < len;) {
+        if ((unsigned char)text[i] < 0x80) { /* nearly always */
+            i++;
+            continue;
+        }
         const size_t size = fw_utf8_length(text + i, len - i);
         if (size == 0)
             return false;
