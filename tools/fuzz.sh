@@ -18,7 +18,9 @@ for target in "$build"/fuzz/fuzz_*; do
         tail -n 40 "$work.log"
         failed=1
     fi
-    if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$work/finding-" \
+    options=fuzz/$name.options # as OSS-Fuzz reads them; only max_len is used
+    length=$(sed -n 's/^max_len *= *//p' "$options" 2>/dev/null || true)
+    if "$target" ${length:+-max_len="$length"} -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$work/finding-" \
         -print_final_stats=1 "${corpora[@]}" >"$work.log" 2>&1; then
         printf '%-40s %s runs\n' "$name" "$(sed -n 's/.*stat::number_of_executed_units: *//p' "$work.log")"
     else
