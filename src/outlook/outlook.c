@@ -93,7 +93,8 @@ static void score_all(const struct outlook_runner_options *options, const struct
                       const struct outlook *previous, struct risk *risks)
 {
     static const struct forecast_set nobody;
-    static const struct outlook nothing = {.set = &nobody};
+    static const struct risk none;
+    static const struct outlook nothing = {.set = &nobody, .risks = &none};
     if (previous == NULL)
         previous = &nothing;
     struct scoring scoring = {&options->risk, set, previous,
