@@ -35,9 +35,16 @@ static void forecast(const struct tft_model *m, uint64_t seed)
         reals[i] = (float)(4.0 * fw_rng_normal(&rng));
     for (size_t i = 0; i < COUNT(scale); i++)
         scale[i] = 1.0f + (float)i;
-    const struct tft_input in = {
-        1,  e,  d,    codes, codes + e * net->n_categoricals, reals, reals + e * net->n_reals,
-        &e, &d, scale};
+    const struct tft_input in = {.n = 1,
+                                 .history_steps = e,
+                                 .horizon_steps = d,
+                                 .history_codes = codes,
+                                 .horizon_codes = codes + e * net->n_categoricals,
+                                 .history_reals = reals,
+                                 .horizon_reals = reals + e * net->n_reals,
+                                 .history_lengths = &e,
+                                 .horizon_lengths = &d,
+                                 .output_scale = scale};
     const struct tft_output to = {.prediction = out};
     tft_forward(m, &in, &to, arena_over(scratch, bytes));
     for (size_t i = 0; i < d * net->output.n_out; i++) {

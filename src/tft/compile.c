@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define PLAN_BYTES_MAX ((size_t)256 << 20)
@@ -57,6 +58,12 @@ void tft_plan_free(struct tft_plan *plan)
         fw_free(plan->blocks[i]);
     fw_free(plan->blocks);
     fw_free(plan);
+}
+
+static uint64_t new_serial(void)
+{
+    static atomic_uint_fast64_t last;
+    return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
 }
 
 /* ---- layouts ---- */
@@ -164,6 +171,7 @@ enum fw_status tft_compile_with(const struct tft_model *model, const struct tft_
     struct tft_plan *plan = fw_calloc(1, sizeof *plan);
     if (plan == NULL)
         return fw_fail(err, FW_ENOMEM, "compile a model: no memory");
+    plan->serial = new_serial();
     plan->model = model;
     plan->tiles = tiles;
     plan->width = (net->hidden + tiles->units - 1) / tiles->units * tiles->units;
@@ -228,16 +236,15 @@ static double compare_window(const struct check *c, const struct tft_plan *plan)
         .history_reals = c->reals,
         .horizon_reals = c->reals + c->history * net->n_reals,
     };
-    const struct tft_input in = {1,
-                                 c->history,
-                                 c->horizon,
-                                 plain.history_codes,
-                                 plain.horizon_codes,
-                                 plain.history_reals,
-                                 plain.horizon_reals,
-                                 &c->history,
-                                 &c->horizon,
-                                 NULL};
+    const struct tft_input in = {.n = 1,
+                                 .history_steps = c->history,
+                                 .horizon_steps = c->horizon,
+                                 .history_codes = plain.history_codes,
+                                 .horizon_codes = plain.horizon_codes,
+                                 .history_reals = plain.history_reals,
+                                 .horizon_reals = plain.horizon_reals,
+                                 .history_lengths = &c->history,
+                                 .horizon_lengths = &c->horizon};
     struct arena arena = arena_over(c->scratch, c->scratch_bytes);
     struct tft_carver carver = {&arena, 0, false};
     struct tft_acts acts;

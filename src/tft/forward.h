@@ -9,6 +9,14 @@
 #include <stdint.h>
 
 struct tft_model;
+struct tft_reuse; /* reuse.h */
+
+/* What a plan may keep of a series from one run to the next. */
+struct tft_kept {
+    struct tft_reuse *reuse; /* NULL: nothing. In one series of a batch only */
+    int64_t first_step; /* of the history, as its memory counts steps: one more for every step that
+                           the history moved on. A wrong one costs time, not bits */
+};
 
 /* A batch of n series in arrays padded to the same lengths: history steps come first in each,
  * unused steps at its end; what stands in unused steps is not read. E = history_steps, D =
@@ -22,6 +30,7 @@ struct tft_input {
     const size_t *history_lengths; /* (n): 1 to E */
     const size_t *horizon_lengths; /* (n): 1 to D */
     const float *output_scale;     /* (n, targets, 2): center, scale */
+    const struct tft_kept *kept;   /* (n), or NULL; read by tft_plan_run() alone */
 };
 
 /* Arrays to fill; what lies beyond a series' own lengths becomes 0. A NULL is not computed. */

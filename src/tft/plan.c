@@ -2,6 +2,7 @@
 
 #include "tft/model_internal.h"
 #include "tft/plan_internal.h"
+#include "tft/reuse_internal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -36,6 +37,15 @@ static void carve_tile(struct tft_carver *carver, const struct tft_plan *plan,
     acts->selected_tile = tft_carve_raw(carver, plan->width * TFT_TILE);
 }
 
+/* For series with a memory. */
+static void carve_changed(struct tft_carver *carver, const struct tft_plan *plan, size_t steps,
+                          struct tft_plan_acts *acts)
+{
+    _Static_assert(sizeof *acts->changed == sizeof(float), "carved as floats");
+    acts->changed = (uint32_t *)(void *)tft_carve_raw(carver, steps);
+    acts->fresh = tft_carve_raw(carver, TFT_SELECTED_TOGETHER * TFT_TILE * plan->width);
+}
+
 static void carve_pack(struct tft_carver *carver, const struct tft_plan *plan, size_t padded,
                        struct tft_plan_pack *pack)
 {
@@ -62,6 +72,7 @@ void tft_plan_carve(struct tft_carver *carver, const struct tft_plan *plan, size
     acts->static_tile = tft_carve_raw(carver, hidden * TFT_TILE);
     acts->context_tile = tft_carve_raw(carver, hidden * TFT_TILE);
     carve_tile(carver, plan, acts);
+    carve_changed(carver, plan, padded, acts);
     acts->h = tft_carve_raw(carver, plan->group * net->layers * plan->width);
     acts->c = tft_carve_raw(carver, plan->group * net->layers * plan->width);
     acts->gated = tft_carve_raw(carver, padded * hidden);
@@ -104,6 +115,13 @@ static void fill_series(const struct tft_plan *plan, const struct tft_input *in,
     s->reals[TFT_DECODER] = in->horizon_reals + i * d * net->n_reals;
     for (size_t c = 0; c < TFT_CONTEXTS; c++)
         s->context[c] = contexts + c * net->hidden;
+    const struct tft_kept *kept = in->kept == NULL ? NULL : &in->kept[i];
+    s->reuse = NULL;
+    if (kept == NULL || kept->reuse == NULL || !tft_reuse_is_for(kept->reuse, plan))
+        return;
+    s->reuse = kept->reuse;
+    s->first_step[TFT_ENCODER] = kept->first_step;
+    s->first_step[TFT_DECODER] = kept->first_step + (int64_t)s->steps[TFT_ENCODER];
 }
 
 static void fill_pack(struct tft_plan_series *series, size_t n, struct tft_plan_pack *pack)

@@ -26,6 +26,7 @@ static inline size_t tft_plan_category_stride(size_t outputs)
 }
 
 struct tft_plan {
+    uint64_t serial; /* unique in the process */
     const struct tft_model *model;
     const struct tft_tiles *tiles;
     size_t width;  /* hidden, rounded up to whole groups of units */
@@ -56,6 +57,8 @@ struct tft_plan_series {
     const int32_t *codes[TFT_SIDES];
     const float *reals[TFT_SIDES];
     const float *context[TFT_CONTEXTS]; /* (hidden) */
+    struct tft_reuse *reuse;            /* NULL: none, or of another plan */
+    int64_t first_step[TFT_SIDES];      /* as its memory counts them */
 };
 
 /* Series whose steps share tiles: one long series, or a whole group of short ones, so that their
@@ -80,7 +83,9 @@ struct tft_plan_acts {
     float *static_rows, *static_tile, *context_tile; /* (TILE, width), (hidden, TILE) twice */
     float *numbers, *weights;                        /* of some tiles: (tiles, variables, TILE) */
     float *flat_in, *work;                           /* of one */
-    float *first; /* (pack, first_stride): a first layer's constant, series by series */
+    uint32_t *changed; /* places of a side's steps that no memory of their series has */
+    float *fresh;      /* (SELECTED_TOGETHER * TILE, width): what some of them become */
+    float *first;      /* (pack, first_stride): a first layer's constant, series by series */
     size_t first_stride;
     float *h, *c; /* (group, layers, width) */
     float *recurrent_tile, *selected_tile;

@@ -42,6 +42,7 @@ static void one_share(const struct job *job, size_t i, struct arena scratch)
         .history_lengths = in->history_lengths + i,
         .horizon_lengths = in->horizon_lengths + i,
         .output_scale = in->output_scale + i * 2 * net->n_targets,
+        .kept = in->kept == NULL ? NULL : in->kept + i,
     };
     tft_plan_run(job->plan, &part, job->prediction + i * d * net->output.n_out, scratch);
 }

@@ -2,6 +2,7 @@
  * makes of its inputs. */
 #include "tft/model_internal.h"
 #include "tft/plan_internal.h"
+#include "tft/reuse_internal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -147,43 +148,128 @@ static void first_of(const struct tft_plan *plan, const struct tft_plan_selectio
                        m->packed + g->context.weight, sel->flat_first, first);
 }
 
+/* The rows of a tile of n steps: those at `from` and following, or those listed. */
 static void find_rows(const struct tft_plan *plan, const struct tft_plan_acts *acts,
                       const struct tft_plan_pack *pack, enum tft_side side, size_t from,
-                      struct rows *rows)
+                      const uint32_t *listed, size_t n, struct rows *rows)
 {
     const struct tft_net *net = plan->model->net;
-    const struct tft_plan_series *lane[TFT_TILE];
-    const size_t n = tft_plan_lanes(pack, side, from, lane);
-    for (size_t t = 0; t < TFT_TILE; t++) {
-        const size_t step = from + (t < n ? t : 0) - lane[t]->at[side];
-        rows->codes[t] = lane[t]->codes[side] + step * net->n_categoricals;
-        rows->reals[t] = lane[t]->reals[side] + step * net->n_reals;
-        rows->first[t] = acts->first + (size_t)(lane[t] - pack->series) * acts->first_stride;
+    const struct tft_plan_series *s = pack->series;
+    for (size_t t = 0; t < n; t++) {
+        const size_t place = listed == NULL ? from + t : listed[t];
+        while (place >= s->at[side] + s->steps[side])
+            s++;
+        const size_t step = place - s->at[side];
+        rows->codes[t] = s->codes[side] + step * net->n_categoricals;
+        rows->reals[t] = s->reals[side] + step * net->n_reals;
+        rows->first[t] = acts->first + (size_t)(s - pack->series) * acts->first_stride;
     }
+    for (size_t t = n; t < TFT_TILE; t++) {
+        rows->codes[t] = rows->codes[0];
+        rows->reals[t] = rows->reals[0];
+        rows->first[t] = rows->first[0];
+    }
+}
+
+enum { BLOCK = TFT_SELECTED_TOGETHER * TFT_TILE }; /* steps selected together */
+
+/* y (n, width) += the selected vectors of a block of n steps: as find_rows() has them. */
+static void select_block(const struct tft_plan *plan, struct tft_plan_acts *acts,
+                         const struct tft_plan_pack *pack, enum tft_side side, size_t from,
+                         const uint32_t *listed, size_t n, float *y)
+{
+    const struct tft_plan_selection *sel = &plan->side[side];
+    const size_t tile = sel->vsn->n * TFT_TILE;
+    for (size_t t = 0, here; t < n; t += here) {
+        const size_t at = t / TFT_TILE * tile;
+        struct rows rows;
+        here = n - t < TFT_TILE ? n - t : TFT_TILE;
+        find_rows(plan, acts, pack, side, from + t, listed == NULL ? NULL : listed + t, here,
+                  &rows);
+        weigh_tile(plan, sel, &rows, acts, acts->numbers + at, acts->weights + at);
+    }
+    add_curves(plan, sel, n, acts, y);
+}
+
+static void select_all(const struct tft_plan *plan, struct tft_plan_acts *acts,
+                       const struct tft_plan_pack *pack, enum tft_side side, float *y)
+{
+    const size_t steps = pack->steps[side], width = plan->width;
+    memset(y, 0, tft_plan_tiles(steps) * TFT_TILE * width * sizeof *y);
+    for (size_t from = 0; plan->side[side].vsn->n > 0 && from < steps; from += BLOCK) {
+        const size_t n = steps - from < BLOCK ? steps - from : BLOCK;
+        select_block(plan, acts, pack, side, from, NULL, n, y + from * width);
+    }
+}
+
+static bool kept(const struct tft_plan_series *s, enum tft_side side)
+{
+    return s->reuse != NULL && tft_reuse_keeps(s->reuse, side);
+}
+
+/* Takes what series' memories have, and lists the other steps in acts->changed. */
+static size_t list_changed(const struct tft_plan *plan, struct tft_plan_acts *acts,
+                           const struct tft_plan_pack *pack, enum tft_side side, float *y)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < pack->n; i++) {
+        const struct tft_plan_series *s = &pack->series[i];
+        if (kept(s, side))
+            n += tft_reuse_take(s->reuse, plan, s, side, y + s->at[side] * plan->width,
+                                acts->changed + n);
+        else
+            for (size_t step = 0; step < s->steps[side]; step++)
+                acts->changed[n++] = (uint32_t)(s->at[side] + step);
+    }
+    return n;
+}
+
+/* From acts->fresh to where the listed steps belong, and to the memories of their series. */
+static void scatter(const struct tft_plan *plan, const struct tft_plan_acts *acts,
+                    const struct tft_plan_pack *pack, enum tft_side side, const uint32_t *listed,
+                    size_t n, float *y)
+{
+    const struct tft_plan_series *s = pack->series;
+    for (size_t t = 0; t < n; t++) {
+        const float *from = acts->fresh + t * plan->width;
+        memcpy(y + listed[t] * plan->width, from, plan->width * sizeof *y);
+        while (listed[t] >= s->at[side] + s->steps[side])
+            s++;
+        if (kept(s, side))
+            tft_reuse_put(s->reuse, plan, s, side, listed[t] - s->at[side], from);
+    }
+}
+
+static void select_changed(const struct tft_plan *plan, struct tft_plan_acts *acts,
+                           const struct tft_plan_pack *pack, enum tft_side side, float *y)
+{
+    const size_t steps = pack->steps[side], width = plan->width;
+    const size_t changed = list_changed(plan, acts, pack, side, y);
+    for (size_t from = 0; from < changed; from += BLOCK) {
+        const size_t n = changed - from < BLOCK ? changed - from : BLOCK;
+        memset(acts->fresh, 0, n * width * sizeof *y);
+        select_block(plan, acts, pack, side, 0, acts->changed + from, n, acts->fresh);
+        scatter(plan, acts, pack, side, acts->changed + from, n, y);
+    }
+    memset(y + steps * width, 0, (tft_plan_tiles(steps) * TFT_TILE - steps) * width * sizeof *y);
 }
 
 static void select_side(const struct tft_plan *plan, struct tft_plan_acts *acts,
                         const struct tft_plan_pack *pack, enum tft_side side)
 {
-    enum { BLOCK = TFT_SELECTED_TOGETHER * TFT_TILE };
     const struct tft_plan_selection *sel = &plan->side[side];
-    const size_t steps = pack->steps[side], tile = sel->vsn->n * TFT_TILE;
     float *y = pack->selected + pack->from[side] * plan->width;
-    memset(y, 0, tft_plan_tiles(steps) * TFT_TILE * plan->width * sizeof *y);
-    if (sel->vsn->n == 0)
-        return;
-    for (size_t i = 0; sel->vsn->n > 1 && i < pack->n; i++)
-        first_of(plan, sel, pack->series[i].context[TFT_SELECTION],
-                 acts->first + i * acts->first_stride);
-    for (size_t from = 0; from < steps; from += BLOCK) {
-        const size_t here = steps - from < BLOCK ? steps - from : BLOCK;
-        for (size_t t = 0; t < tft_plan_tiles(here); t++) {
-            struct rows rows;
-            find_rows(plan, acts, pack, side, from + t * TFT_TILE, &rows);
-            weigh_tile(plan, sel, &rows, acts, acts->numbers + t * tile, acts->weights + t * tile);
-        }
-        add_curves(plan, sel, here, acts, y + from * plan->width);
+    bool any_kept = false;
+    for (size_t i = 0; i < pack->n; i++) {
+        any_kept = any_kept || kept(&pack->series[i], side);
+        if (sel->vsn->n > 1)
+            first_of(plan, sel, pack->series[i].context[TFT_SELECTION],
+                     acts->first + i * acts->first_stride);
     }
+    if (any_kept)
+        select_changed(plan, acts, pack, side, y);
+    else
+        select_all(plan, acts, pack, side, y);
 }
 
 void tft_plan_select(const struct tft_plan *plan, struct tft_plan_acts *acts)

@@ -145,9 +145,16 @@ static void fill(struct batch *b)
 static struct tft_input input_of(const struct batch *b)
 {
     static const int32_t no_codes[1];
-    return (struct tft_input){
-        b->n,       LADDER_PAST, LADDER_AHEAD,       no_codes,           no_codes,
-        b->history, b->horizon,  b->history_lengths, b->horizon_lengths, b->scale};
+    return (struct tft_input){.n = b->n,
+                              .history_steps = LADDER_PAST,
+                              .horizon_steps = LADDER_AHEAD,
+                              .history_codes = no_codes,
+                              .horizon_codes = no_codes,
+                              .history_reals = b->history,
+                              .horizon_reals = b->horizon,
+                              .history_lengths = b->history_lengths,
+                              .horizon_lengths = b->horizon_lengths,
+                              .output_scale = b->scale};
 }
 
 static struct tft_model *open_shipped(void)

@@ -103,16 +103,16 @@ static void make(const struct tft_model *m, struct windows *w)
         w->scale[2 * i + 1] = (float)exp(3.0 * fw_rng_normal(&rng));
         w->scale[2 * i] = w->scale[2 * i + 1] * (float)fw_rng_normal(&rng);
     }
-    w->in = (struct tft_input){WINDOWS,
-                               e,
-                               d,
-                               w->codes,
-                               w->codes,
-                               w->history,
-                               w->horizon,
-                               w->history_lengths,
-                               w->horizon_lengths,
-                               w->scale};
+    w->in = (struct tft_input){.n = WINDOWS,
+                               .history_steps = e,
+                               .horizon_steps = d,
+                               .history_codes = w->codes,
+                               .horizon_codes = w->codes,
+                               .history_reals = w->history,
+                               .horizon_reals = w->horizon,
+                               .history_lengths = w->history_lengths,
+                               .horizon_lengths = w->horizon_lengths,
+                               .output_scale = w->scale};
 }
 
 static void drop(struct windows *w)

@@ -281,8 +281,8 @@ static void forecast_first(const struct tft_model *m, float *out, size_t n)
         reals[i] = (float)fw_rng_normal(&rng);
     assert_true(net->n_reals <= WIDTH && net->output.n_out <= 64 && net->n_targets == 1);
     assert_true(tft_forward_scratch_bytes(m, E, D) <= sizeof scratch);
-    const struct tft_input in = {1,  E,  D,    codes, codes, reals, reals + E * net->n_reals,
-                                 &e, &d, scale};
+    const struct tft_input in = {1,  E,  D,     codes, codes, reals, reals + E * net->n_reals,
+                                 &e, &d, scale, NULL};
     const struct tft_output to = {.prediction = prediction};
     tft_forward(m, &in, &to, arena_over(scratch, sizeof scratch));
     memcpy(out, prediction, n * sizeof *out);

@@ -440,7 +440,7 @@ static double compare(const struct config *c, const struct tft_model *m, struct 
     }
     for (size_t i = 0; i < COUNT_OF(scale); i++)
         scale[i] = (float)(0.5 + fw_rng_uniform(rng));
-    const struct tft_input in = {SERIES, e, d, hc, dc, hr, dr, lengths, horizons, scale};
+    const struct tft_input in = {SERIES, e, d, hc, dc, hr, dr, lengths, horizons, scale, NULL};
     const struct tft_output to = {.prediction = got};
     const size_t bytes = tft_forward_scratch_bytes(m, e, d);
     CHECK_TRUE(name, bytes <= sizeof scratch);
@@ -461,16 +461,16 @@ static double compare(const struct config *c, const struct tft_model *m, struct 
             worst = gap <= worst ? worst : gap;
         }
         /* Alone, without padding: the same bits. */
-        const struct tft_input one = {1,
-                                      lengths[i],
-                                      horizons[i],
-                                      hc + i * e * c->n_cats,
-                                      dc + i * d * c->n_cats,
-                                      hr + i * e * c->n_reals,
-                                      dr + i * d * c->n_reals,
-                                      &lengths[i],
-                                      &horizons[i],
-                                      scale + i * 2 * c->targets};
+        const struct tft_input one = {.n = 1,
+                                      .history_steps = lengths[i],
+                                      .horizon_steps = horizons[i],
+                                      .history_codes = hc + i * e * c->n_cats,
+                                      .horizon_codes = dc + i * d * c->n_cats,
+                                      .history_reals = hr + i * e * c->n_reals,
+                                      .horizon_reals = dr + i * d * c->n_reals,
+                                      .history_lengths = &lengths[i],
+                                      .horizon_lengths = &horizons[i],
+                                      .output_scale = scale + i * 2 * c->targets};
         const struct tft_output to_one = {.prediction = alone};
         tft_forward(m, &one, &to_one, arena_over(scratch, sizeof scratch));
         CHECK_EQ(name, memcmp(alone, got + i * d * wide, horizons[i] * wide * sizeof *alone), 0);
