@@ -398,6 +398,9 @@ static void put_forecast(struct exposition *w, struct api *api)
     exposition_gauge(w, "forewarn_forecast_servers_computed", "",
                      "Servers forecast anew in the newest run; the others had not changed.",
                      (double)outlook->set->computed);
+    exposition_gauge(w, "forewarn_forecast_reuse_bytes", "bytes",
+                     "Memory of what a model made of steps that do not change.",
+                     (double)outlook->set->reuse_bytes);
     exposition_family(w, "forewarn_servers_at_level", "gauge", "", "Servers by level of risk.");
     for (int level = 0; level < RISK_LEVEL_COUNT; level++) {
         char labels[48];

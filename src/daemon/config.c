@@ -65,6 +65,7 @@ void config_default(struct config *config)
     config->expire_hours = 168;
     config->min_interval_s = 10;
     config->past_bytes = (uint64_t)256 << 20;
+    config->reuse_bytes = (uint64_t)128 << 20;
     default_alerts(config);
     config->snapshot_journal_bytes = (uint64_t)64 << 20;
     config->snapshot_interval_s = 3600;
@@ -121,22 +122,23 @@ static const struct setting settings[] = {
     {"forecast",        "threads",       UNSIGNED,         FIELD(forecast_threads),           0,          1024,        NULL},
     {"forecast",        "min_interval",       UNSIGNED,    FIELD(min_interval_s),      0,            3600,               NULL                              },
     {"forecast",        "past",       BYTES,            FIELD(past_bytes),                 1 << 20,                   1ull << 40,     NULL},
-    {"alerts",        "unusual_per_month",         UNSIGNED, FIELD(unusual_per_month), 0,       300,               NULL                                                           },
-    {"alerts",        "horizon_steps",         UNSIGNED,     FIELD(alert_horizon_steps),     1,     96,         NULL},
-    {"alerts",        "near_probability",         REAL,  FIELD(alert_near_probability),      1,      100,         NULL                                                         },
-    {"alerts",        "min_probability",         REAL,   FIELD(alert_min_probability),       1,       100,         NULL},
-    {"alerts",        "for_runs",         UNSIGNED,          FIELD(alert_for_runs),          1,          288,         NULL                                                      },
-    {"alerts",        "clear_runs",         UNSIGNED,        FIELD(alert_clear_runs),        1,        288,         NULL},
-    {"alerts",        "hysteresis",         REAL,        FIELD(alert_hysteresis),            0,            50,         NULL                                                   },
-    {"alerts",        "silent_steps",         UNSIGNED,      FIELD(alert_silent_steps),      1,      288,         NULL},
-    {"alerts",        "keep_resolved",         UNSIGNED,     FIELD(alert_keep_resolved_s),     0,   604800,       NULL                                                 },
-    {"alerts",        "forget_hours",         UNSIGNED,      FIELD(alert_forget_hours),      1,      24 * 366,         NULL},
-    {"store",        "snapshot_journal",          BYTES,   FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL                                          },
-    {"store",        "snapshot_interval",          UNSIGNED,  FIELD(snapshot_interval_s), 10,    86400,           NULL},
-    {"store",        "history_days",          UNSIGNED,       FIELD(history_days),      0,           3660,              NULL                                       },
-    {"log",        "level",            LEVEL,                FIELD(log_level),                0,               0,        NULL},
-    {"log",        "json",            BOOL,                 FIELD(log_json),                  0,                 0,        NULL                                     },
-    {"log",        "lines_per_minute",            UNSIGNED,     FIELD(log_lines_per_minute),  0, 1000000,        NULL},
+    {"forecast",        "reuse",       BYTES,           FIELD(reuse_bytes),                0,                  1ull << 40,           NULL                                     },
+    {"alerts",        "unusual_per_month",         UNSIGNED, FIELD(unusual_per_month), 0,       300,               NULL},
+    {"alerts",        "horizon_steps",         UNSIGNED,     FIELD(alert_horizon_steps),     1,     96,         NULL                                  },
+    {"alerts",        "near_probability",         REAL,  FIELD(alert_near_probability),      1,      100,         NULL},
+    {"alerts",        "min_probability",         REAL,   FIELD(alert_min_probability),       1,       100,         NULL                                 },
+    {"alerts",        "for_runs",         UNSIGNED,          FIELD(alert_for_runs),          1,          288,         NULL},
+    {"alerts",        "clear_runs",         UNSIGNED,        FIELD(alert_clear_runs),        1,        288,         NULL                                   },
+    {"alerts",        "hysteresis",         REAL,        FIELD(alert_hysteresis),            0,            50,         NULL},
+    {"alerts",        "silent_steps",         UNSIGNED,      FIELD(alert_silent_steps),      1,      288,         NULL                                        },
+    {"alerts",        "keep_resolved",         UNSIGNED,     FIELD(alert_keep_resolved_s),     0,   604800,       NULL},
+    {"alerts",        "forget_hours",         UNSIGNED,      FIELD(alert_forget_hours),      1,      24 * 366,         NULL                                     },
+    {"store",        "snapshot_journal",          BYTES,   FIELD(snapshot_journal_bytes),     1 << 20,    1ull << 40,  NULL},
+    {"store",        "snapshot_interval",          UNSIGNED,  FIELD(snapshot_interval_s), 10,    86400,           NULL                                                   },
+    {"store",        "history_days",          UNSIGNED,       FIELD(history_days),      0,           3660,              NULL},
+    {"log",        "level",            LEVEL,                FIELD(log_level),                0,               0,        NULL                                            },
+    {"log",        "json",            BOOL,                 FIELD(log_json),                  0,                 0,        NULL},
+    {"log",        "lines_per_minute",            UNSIGNED,     FIELD(log_lines_per_minute),  0, 1000000,        NULL                                                      },
 };
 
 static bool parse_bool(const char *text, bool *out)

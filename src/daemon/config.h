@@ -56,7 +56,8 @@ struct config {
     enum config_risk risk;
     unsigned forecast_threads; /* 0: one per core */
     uint32_t min_interval_s;
-    uint64_t past_bytes; /* of what was forecast before, for charts */
+    uint64_t past_bytes;  /* of what was forecast before, for charts */
+    uint64_t reuse_bytes; /* of what runs leave for the next ones; 0: nothing */
 
     /* [alerts] */
     unsigned unusual_per_month; /* of unusual behaviour, wanted at most a server and 30 days; 0:

@@ -196,6 +196,7 @@ static enum fw_status start_forecasts(struct daemon *daemon, struct fw_error *er
         .threads = config->forecast_threads,
         .kind = config->forecaster == CONFIG_FORECASTER_ARGUS ? FORECASTER_ARGUS : FORECASTER_AUTO,
         .in_parts = true,
+        .reuse_bytes_max = (size_t)config->reuse_bytes,
     };
     enum fw_status status = forecaster_new(&forecaster, &daemon->forecaster, err);
     if (status == FW_OK)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "forecast/metric.h"
+#include "tft/reuse.h"
 
 #include <assert.h>
 #include <math.h>
@@ -19,7 +20,33 @@ void block_track_free(struct block_track *track)
         fw_free(track->studies[i]);
         fw_free(track->learned[i]);
     }
+    tft_reuse_free(track->reuse);
     fw_free(track);
+}
+
+/* A place whose tenant is gone. */
+static void empty_place(const struct block_job *job, size_t slot)
+{
+    struct block_track *track = job->tracks[slot];
+    if (track != NULL && track->reuse != NULL)
+        atomic_fetch_sub_explicit(job->reuse_used, job->reuse_bytes, memory_order_relaxed);
+    block_track_free(track);
+    job->tracks[slot] = NULL;
+}
+
+/* The budget is for those who come first; what they have they keep. Without memory for one a
+ * server is computed in full, as it is beyond the budget. */
+static struct tft_reuse *reuse_of(const struct block_job *job, struct block_track *track)
+{
+    const size_t bytes = job->reuse_bytes;
+    if (track->reuse != NULL || bytes == 0)
+        return track->reuse;
+    if (atomic_fetch_add_explicit(job->reuse_used, bytes, memory_order_relaxed) + bytes <=
+        job->reuse_max)
+        track->reuse = forecast_model_reuse_new(job->model);
+    if (track->reuse == NULL)
+        atomic_fetch_sub_explicit(job->reuse_used, bytes, memory_order_relaxed);
+    return track->reuse;
 }
 
 static enum fw_status fit(void **memory, size_t *have, size_t count, size_t size)
@@ -183,8 +210,8 @@ static enum fw_status track_of(const struct block_job *job, size_t slot,
     struct block_track *track = job->tracks[slot];
     if (track != NULL &&
         (track->name_hash != hash || track->first_seen_ms != server->first_seen_ms)) {
-        block_track_free(track); /* the place has a new tenant */
-        job->tracks[slot] = track = NULL;
+        empty_place(job, slot); /* it has a new tenant */
+        track = NULL;
     }
     if (track == NULL) {
         track = fw_calloc(1, sizeof *track);
@@ -245,6 +272,7 @@ static enum fw_status share_previous(const struct block_job *job, size_t slot, b
 struct members {
     size_t count, slot[BLOCK_SERVERS];
     struct fleet_view view[BLOCK_SERVERS];
+    struct block_track *track[BLOCK_SERVERS];
     size_t history[BLOCK_SERVERS];
     const float *predicted[BLOCK_SERVERS];
 };
@@ -255,7 +283,7 @@ static enum fw_status read_members(const struct block_job *job, struct block_ben
     for (size_t slot = first; slot < job->slots && slot < first + BLOCK_SERVERS; slot++) {
         bool shared = false;
         job->results[slot] = NULL;
-        const enum fw_status status = share_previous(job, slot, &shared);
+        enum fw_status status = share_previous(job, slot, &shared);
         if (status != FW_OK)
             return status;
         if (shared)
@@ -269,10 +297,12 @@ static enum fw_status read_members(const struct block_job *job, struct block_ben
         };
         if (!fleet_read_view(job->fleet, slot, &members->view[i]) ||
             members->view[i].server.newest_step < 0) {
-            block_track_free(job->tracks[slot]);
-            job->tracks[slot] = NULL;
+            empty_place(job, slot);
             continue;
         }
+        status = track_of(job, slot, &members->view[i].server, &members->track[i]);
+        if (status != FW_OK)
+            return status;
         members->slot[i] = slot;
         members->count++;
     }
@@ -299,6 +329,7 @@ static void predict_members(const struct block_job *job, struct block_bench *ben
         members->history[i] = forecast_model_history(job->model, &windows[n]);
         if (members->history[i] < info.history_min)
             continue;
+        windows[n].reuse = reuse_of(job, members->track[i]);
         members->predicted[i] = bench->predicted + n * info.target_count * 3 * FORECAST_HORIZON;
         n++;
     }
@@ -322,14 +353,13 @@ enum fw_status block_forecast(const struct block_job *job, struct block_bench *b
             .job = job,
             .scratch = arena_over(bench->scratch, bench->scratch_bytes),
             .view = &members.view[i],
+            .track = members.track[i],
             .model_history = members.history[i],
             .predicted = members.predicted[i],
             .bench = bench,
         };
         struct forecast *made;
-        status = track_of(job, members.slot[i], &members.view[i].server, &work.track);
-        if (status == FW_OK)
-            status = make_forecast(&work, members.slot[i], &made);
+        status = make_forecast(&work, members.slot[i], &made);
         if (status != FW_OK)
             return status;
         job->results[members.slot[i]] = made;

@@ -11,6 +11,8 @@
 #include "forecast/statistical.h"
 #include "forecast/track.h"
 
+#include <stdatomic.h>
+
 enum { BLOCK_SERVERS = 16, STUDY_PERIOD_STEPS = 12 };
 
 /* What is kept of a server between runs. Studies are a pure function of the window up to a step
@@ -22,6 +24,7 @@ struct block_track {
     int64_t first_seen_ms;
     struct block_study *studies[SCHEMA_METRICS_MAX]; /* NULL until needed */
     struct track *learned[SCHEMA_METRICS_MAX];       /* NULL until 576 steps are held */
+    struct tft_reuse *reuse; /* of the job's model; NULL: none, or beyond the budget */
 };
 struct block_study {
     int64_t step;  /* the last one it saw */
@@ -43,7 +46,9 @@ struct block_job {
     const struct forecast **previous; /* (slots) NULL: none */
     const bool *waits;                /* (slots) keep the forecast before; NULL: nobody does */
     struct block_track **tracks;      /* (slots) */
-    const struct forecast **results;  /* (slots) written: NULL where the slot is empty */
+    size_t reuse_bytes, reuse_max;    /* of one server; of all together */
+    atomic_size_t *reuse_used;
+    const struct forecast **results; /* (slots) written: NULL where the slot is empty */
 };
 
 struct block_bench {

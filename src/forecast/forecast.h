@@ -118,7 +118,8 @@ struct forecast_set {
     size_t waiting;                  /* servers whose window changed, left for another run */
     double seconds;                  /* the run's duration */
     double stage_s[FORECAST_STAGES]; /* processor time, of all workers */
-    uint64_t basis; /* of forecaster and model: only forecasts of the same basis are shared */
+    size_t reuse_bytes; /* held for the next run: what models make of steps that do not change */
+    uint64_t basis;     /* of forecaster and model: only forecasts of the same basis are shared */
     struct forecast_quality (*quality)[FORECAST_BLOCKS]; /* (schema's metrics) NULL: nothing is
                                                             measured yet */
     uint64_t roster; /* the same number: the same servers in the same places; 0: not known */

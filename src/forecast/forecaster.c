@@ -7,6 +7,7 @@
 #include "forecast/collect.h"
 #include "forecast/learned.h"
 #include "forecast/turns.h"
+#include "tft/reuse.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -54,6 +55,8 @@ struct forecaster {
     const struct forecast **previous, **results;
     struct block_track **tracks;
     struct turns turns;
+    atomic_size_t reuse_used;
+    uint64_t reuse_basis;      /* whose model it is of */
     uint64_t learned_sequence; /* of the snapshot written or loaded last */
     int64_t quality_step;      /* that the quality was summed up at */
     size_t quality_bytes;
@@ -276,6 +279,21 @@ static uint32_t lookback(const struct forecaster *f, const struct fleet *fleet,
     return steps < SERIES_STEPS_MAX ? steps : SERIES_STEPS_MAX;
 }
 
+/* What another model's runs have left is of no use to this one. */
+static void drop_reuse(struct forecaster *f, uint64_t basis)
+{
+    if (f->reuse_basis == basis)
+        return;
+    for (size_t i = 0; i < f->slots; i++) {
+        if (f->tracks[i] == NULL)
+            continue;
+        tft_reuse_free(f->tracks[i]->reuse);
+        f->tracks[i]->reuse = NULL;
+    }
+    atomic_store(&f->reuse_used, 0);
+    f->reuse_basis = basis;
+}
+
 /* Without a set before there is nothing for anybody to wait with. */
 static enum fw_status take_turns(struct forecaster *f)
 {
@@ -296,6 +314,7 @@ static enum fw_status prepare_job(struct forecaster *f, const struct fleet *flee
     enum fw_status status = fit_slots(f, slots);
     if (status != FW_OK)
         return status;
+    drop_reuse(f, basis);
     if (slots > 0) {
         memset((void *)f->previous, 0, slots * sizeof *f->previous);
         memset((void *)f->results, 0, slots * sizeof *f->results);
@@ -314,6 +333,9 @@ static enum fw_status prepare_job(struct forecaster *f, const struct fleet *flee
         .slots = slots,
         .previous = f->previous,
         .tracks = f->tracks,
+        .reuse_bytes = model == NULL ? 0 : forecast_model_reuse_bytes(model),
+        .reuse_max = f->options.reuse_bytes_max,
+        .reuse_used = &f->reuse_used,
         .results = f->results,
     };
     status = take_turns(f);
@@ -420,6 +442,7 @@ enum fw_status forecaster_run(struct forecaster *f, const struct fleet *fleet,
     }
     if (status == FW_OK) {
         count_work(f, set);
+        set->reuse_bytes = atomic_load(&f->reuse_used);
         set->made_ms = fw_clock_wall_ms(f->options.clock);
         status = attach_quality(f, set);
         if (status != FW_OK)

@@ -27,6 +27,8 @@ struct forecaster_options {
     enum forecaster_kind kind;
     bool in_parts; /* a run that has a set before it makes an eighth of the forecasts, and at least
                       64; the servers that it leaves are counted in its set */
+    size_t reuse_bytes_max; /* for what runs leave for the next ones, where the model has such a
+                               thing; servers beyond are computed in full. 0: nothing is kept */
 };
 
 FW_MUST_CHECK enum fw_status forecaster_new(const struct forecaster_options *options,

@@ -8,6 +8,7 @@
 #include "tft/forward.h"
 #include "tft/model.h"
 #include "tft/plan.h"
+#include "tft/reuse.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -172,6 +173,7 @@ struct batch {
     int32_t *history_codes, *horizon_codes;
     float *history_reals, *horizon_reals, *scale, *prediction;
     size_t *history_lengths, *horizon_lengths;
+    struct tft_kept *kept;
     /* of one series at a time */
     int64_t *step, *time_ms;
     double *calendar; /* (reals, history + horizon) */
@@ -213,6 +215,7 @@ static size_t lay_out(const struct tft_spec *s, size_t n, struct arena *arena, s
         carve(arena, &bytes, n * s->horizon * s->n_targets * s->n_quantiles, sizeof(float));
     b->history_lengths = carve(arena, &bytes, n, sizeof(size_t));
     b->horizon_lengths = carve(arena, &bytes, n, sizeof(size_t));
+    b->kept = carve(arena, &bytes, n, sizeof(struct tft_kept));
     b->step = carve(arena, &bytes, all, sizeof(int64_t));
     b->time_ms = carve(arena, &bytes, all, sizeof(int64_t));
     b->calendar = carve(arena, &bytes, r * all, sizeof(double));
@@ -356,6 +359,8 @@ static void assemble_one(const struct forecast_model *m, const struct forecast_w
     (void)status;
     b->history_lengths[i] = out.history_length;
     b->horizon_lengths[i] = s->horizon;
+    b->kept[i].reuse = w->reuse;
+    b->kept[i].first_step = w->newest_step + 1 - (int64_t)out.history_length;
 }
 
 /* Only finite numbers may pass; a target with any other is NaN as a whole. */
@@ -377,6 +382,16 @@ static void take_levels(const struct forecast_model *m, const float *prediction,
     }
     for (size_t i = 0; !finite && i < (size_t)3 * FORECAST_HORIZON; i++)
         out[i] = NAN;
+}
+
+size_t forecast_model_reuse_bytes(const struct forecast_model *model)
+{
+    return model->plan == NULL || model->by_metric ? 0 : tft_reuse_bytes(model->plan);
+}
+
+struct tft_reuse *forecast_model_reuse_new(const struct forecast_model *model)
+{
+    return forecast_model_reuse_bytes(model) == 0 ? NULL : tft_reuse_new(model->plan);
 }
 
 size_t forecast_model_scratch_bytes(const struct forecast_model *model, size_t n)
@@ -410,6 +425,7 @@ void forecast_model_run(const struct forecast_model *model, size_t n,
         .history_lengths = b.history_lengths,
         .horizon_lengths = b.horizon_lengths,
         .output_scale = b.scale,
+        .kept = b.kept,
     };
     const struct tft_output output = {.prediction = b.prediction};
     if (model->plan != NULL)

@@ -24,6 +24,7 @@
 struct forecast_model; /* reference-counted, immutable, shared by threads */
 struct tft_model;
 struct tft_report;
+struct tft_reuse; /* tft/reuse.h */
 
 enum {
     FORECAST_HISTORY_MIN = 12,
@@ -86,12 +87,18 @@ struct forecast_window {
     size_t steps;
     const float *values;     /* (schema count, steps), oldest first; NaN = missing */
     const uint8_t *statuses; /* (steps) enum server_status */
+    struct tft_reuse *reuse; /* what this server's last runs left, or NULL; changes no bit */
 };
 
 /* Steps from the first observed one (among the newest history_max) to the end: what the model would
  * be given. 0 when nothing is observed. */
 size_t forecast_model_history(const struct forecast_model *model,
                               const struct forecast_window *window);
+
+/* What a server's run may leave for its next one, so that a new step costs less (tft/reuse.h):
+ * bytes, 0 where the model has nothing to keep; and one, NULL without memory. */
+size_t forecast_model_reuse_bytes(const struct forecast_model *model);
+struct tft_reuse *forecast_model_reuse_new(const struct forecast_model *model);
 
 size_t forecast_model_scratch_bytes(const struct forecast_model *model, size_t n);
 
