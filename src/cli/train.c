@@ -34,6 +34,9 @@ static const char usage_text[] =
     "  --learning-rate X   (0.003) halved when the validation loss stops falling\n"
     "  --dropout X         (0.2)\n"
     "  --history N         of form fleet: steps of 5 minutes that the model sees (288)\n"
+    "  --scales window|fleet (window) of form fleet: a metric is scaled by its window's mean and\n"
+    "                      deviation, or by one pair for all servers; then the daemon need not\n"
+    "                      compute anew what past steps become\n"
     "  --horizon N         of form fleet: steps that it forecasts (96, which the daemon serves)\n"
     "  --max-minutes M     stop after that time\n";
 
@@ -163,6 +166,12 @@ static int set_option(struct train_options *o, const char *name, const char *val
         if (strcmp(value, "metric") != 0 && strcmp(value, "fleet") != 0)
             return refused(name, value);
         o->form = strcmp(value, "fleet") == 0 ? TRAIN_FLEET : TRAIN_METRIC;
+        return CLI_OK;
+    }
+    if (strcmp(name, "--scales") == 0) {
+        if (strcmp(value, "window") != 0 && strcmp(value, "fleet") != 0)
+            return refused(name, value);
+        o->pooled = strcmp(value, "fleet") == 0;
         return CLI_OK;
     }
     if (strcmp(name, "--seed") == 0) {

@@ -148,6 +148,21 @@ static void put_scalers(const struct train_form *f, struct fw_buf *b)
     fw_buf_putc(b, '}');
 }
 
+static void put_normalizer(const struct train_form *f, size_t i, struct fw_buf *b)
+{
+    if (f->pooled) {
+        fw_buf_printf(b,
+                      "{\"type\":\"TorchNormalizer\",\"norm\":{\"center\":%.17g,"
+                      "\"scale\":%.17g}}",
+                      f->pair[i].center, f->pair[i].scale);
+        return;
+    }
+    fw_buf_puts(b, "{\"type\":\"EncoderNormalizer\",\"method\":\"standard\"");
+    if (f->center_steps[i] != 0)
+        fw_buf_printf(b, ",\"center_steps\":%zu", f->center_steps[i]);
+    fw_buf_putc(b, '}');
+}
+
 void train_spec_write(const struct train_form *f, struct fw_buf *b)
 {
     fw_buf_puts(b, "{\"format_version\":1,\n \"name\":\"forewarn\"");
@@ -162,11 +177,8 @@ void train_spec_write(const struct train_form *f, struct fw_buf *b)
     fw_buf_puts(b, ",\n \"output_scale\":\"own\","
                    "\n \"target_normalizer\":{\"type\":\"MultiNormalizer\",\"normalizers\":[");
     for (size_t i = 0; i < f->n_targets; i++) {
-        fw_buf_puts(b, i == 0 ? "\n  {" : ",\n  {");
-        fw_buf_puts(b, "\"type\":\"EncoderNormalizer\",\"method\":\"standard\"");
-        if (f->center_steps[i] != 0)
-            fw_buf_printf(b, ",\"center_steps\":%zu", f->center_steps[i]);
-        fw_buf_putc(b, '}');
+        fw_buf_puts(b, i == 0 ? "\n  " : ",\n  ");
+        put_normalizer(f, i, b);
     }
     fw_buf_puts(b, "]}}\n");
 }

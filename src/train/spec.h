@@ -15,6 +15,10 @@ struct train_form {
     size_t center_steps[TFT_TARGETS_MAX]; /* 0: the whole history's mean */
     bool weekly; /* whether the days of the week are inputs: only where each was seen twice */
     bool status; /* whether the data tells the servers' status */
+    /* Whether every target has one pair for all servers and times, instead of its window's own. No
+     * level is then an input. */
+    bool pooled;
+    struct tft_pair pair[TFT_TARGETS_MAX];
     size_t history, history_min, horizon;
     /* Of the windows' own centers and scales, which are inputs where level[] says so. */
     struct tft_scaler center[TFT_TARGETS_MAX], scale[TFT_TARGETS_MAX];

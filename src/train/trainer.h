@@ -27,7 +27,9 @@ struct train_options {
     bool resume;
     size_t epochs, threads, batch;
     size_t history, horizon; /* of TRAIN_FLEET */
-    size_t samples;          /* of TRAIN_METRIC: in the pool, at most */
+    bool pooled;    /* of TRAIN_FLEET: a metric has one center and scale for all servers and
+                       times, instead of each window's own */
+    size_t samples; /* of TRAIN_METRIC: in the pool, at most */
     uint64_t seed;
     double rate, dropout;
     double max_minutes; /* 0: no limit */

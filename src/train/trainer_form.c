@@ -225,23 +225,42 @@ static enum fw_status fit_form(struct trainer *t, double *misses)
 
 /* A target that goes round its mean is centered on it; one whose level stays where it got to (a
  * disk that fills up) on its newest values: whichever lies closer to what came next. */
+static enum fw_status choose_centers(struct trainer *t, const double *of_mean)
+{
+    double of_newest[TFT_TARGETS_MAX], unused[TFT_TARGETS_MAX];
+    for (size_t k = 0; k < t->form.n_targets; k++)
+        t->form.center_steps[k] = CENTER_STEPS;
+    const enum fw_status status = fit_form(t, of_newest);
+    if (status != FW_OK)
+        return status;
+    for (size_t k = 0; k < t->form.n_targets; k++)
+        t->form.center_steps[k] = of_newest[k] < of_mean[k] ? CENTER_STEPS : 0;
+    return fit_form(t, unused);
+}
+
+/* What windows have in common: their centers' mean, and how far values lie from it. */
+static enum fw_status pool_scales(struct trainer *t)
+{
+    double unused[TFT_TARGETS_MAX];
+    t->form.pooled = true;
+    for (size_t k = 0; k < t->form.n_targets; k++) {
+        const struct tft_scaler *center = &t->form.center[k], *scale = &t->form.scale[k];
+        t->form.pair[k] = (struct tft_pair){center->mean, hypot(center->scale, scale->mean)};
+        t->form.level[k] = false;
+    }
+    return fit_form(t, unused);
+}
+
 static enum fw_status own_form(struct trainer *t)
 {
-    double of_mean[TFT_TARGETS_MAX], of_newest[TFT_TARGETS_MAX];
+    double of_mean[TFT_TARGETS_MAX];
     enum fw_status status = choose_targets(t);
     if (status == FW_OK)
         status = choose_lengths(t);
     if (status == FW_OK)
         status = fit_form(t, of_mean);
-    for (size_t k = 0; k < t->form.n_targets; k++)
-        t->form.center_steps[k] = CENTER_STEPS;
     if (status == FW_OK)
-        status = fit_form(t, of_newest);
-    for (size_t k = 0; k < t->form.n_targets && status == FW_OK; k++)
-        /* cppcheck-suppress uninitvar; FW_OK: both fits have filled their lists */
-        t->form.center_steps[k] = of_newest[k] < of_mean[k] ? CENTER_STEPS : 0;
-    if (status == FW_OK)
-        status = fit_form(t, of_mean);
+        status = t->o->pooled ? pool_scales(t) : choose_centers(t, of_mean);
     if (status == FW_OK)
         status = tft_learner_new(t->spec.data, t->spec.len, TFT_SPEC_NAME, &t->o->sizes, t->o->seed,
                                  t->o->threads, &t->learner, t->err);

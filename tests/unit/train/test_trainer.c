@@ -3,8 +3,10 @@
 #include "support.h"
 
 #include "base/alloc.h"
+#include "tft/compile.h"
 #include "tft/file.h"
 #include "tft/model.h"
+#include "tft/reuse.h"
 #include "train/checkpoint.h"
 #include "train/trainer.h"
 
@@ -152,6 +154,50 @@ static void test_learns(void **state)
     remove_model(out);
 }
 
+/* Bytes that the daemon would keep of a server between runs. */
+static size_t kept_bytes(const struct tft_model *model)
+{
+    struct tft_plan *plan;
+    assert_int_equal(tft_compile(model, &plan, NULL), FW_OK);
+    const size_t bytes = tft_reuse_bytes(plan);
+    tft_plan_free(plan);
+    return bytes;
+}
+
+/* With one scale for all servers and times, past steps' inputs stand; with each window's own they
+ * do not. */
+static void test_pooled_scales(void **state)
+{
+    (void)state;
+    for (int pooled = 0; pooled < 2; pooled++) {
+        const char *what = pooled ? "the fleet's scales" : "the windows' own";
+        char out[96];
+        struct train_options o = options_for(out, 2);
+        struct train_result result;
+        struct fw_error err = {0};
+        struct watch w = {0};
+        struct tft_model *model;
+        (void)snprintf(out, sizeof out, "%s/pooled", dir);
+        o.pooled = pooled;
+        o.epochs = pooled ? 30 : 1;
+        if (run(&o, &w, &result, &err) != FW_OK || tft_model_open(out, NULL, &model, &err) != FW_OK)
+            fail_msg("%s", err.text);
+        const struct tft_spec *spec = tft_model_spec(model);
+        const struct tft_normalizer *cpu = &spec->normalizers[0];
+        CHECK_STR(what, spec->targets[0], "cpu_user_pct");
+        CHECK_EQ(what, cpu->kind, pooled ? TFT_ONE_PAIR : TFT_PER_SAMPLE);
+        CHECK_EQ(what, kept_bytes(model) > 0, pooled);
+        if (pooled) { /* four servers around 40 to 70, waves of 8 */
+            print_message("  validation %.4f -> %.4f\n", w.first, w.last);
+            CHECK_TRUE("it learns", w.last < 0.7 * w.first);
+            CHECK_NEAR("center", cpu->missing.center, 55.0, 3.0);
+            CHECK_NEAR("scale", cpu->missing.scale, hypot(11.2, 5.7), 2.0);
+        }
+        tft_model_close(model);
+        remove_model(out);
+    }
+}
+
 static void test_threads_and_resume(void **state)
 {
     (void)state;
@@ -272,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_pooled_scales),
         cmocka_unit_test(test_threads_and_resume),
         cmocka_unit_test(test_cut_at_once_and_from),
         cmocka_unit_test(test_refusals),
