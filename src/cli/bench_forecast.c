@@ -262,7 +262,8 @@ static enum fw_status bench_outlook(const struct bench_options *options,
     const struct forecaster_options how = {.schema = &b.schema,
                                            .clock = fw_clock_system(),
                                            .step_s = STEP_S,
-                                           .threads = options->threads};
+                                           .threads = options->threads,
+                                           .reuse_bytes_max = FORECASTER_REUSE_BYTES};
     if (status == FW_OK)
         status = forecaster_new(&how, &b.forecaster, err);
     if (status == FW_OK)

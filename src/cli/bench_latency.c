@@ -378,7 +378,8 @@ static enum fw_status make_runs(struct latency *l, const char *name, struct runs
     const struct forecaster_options how = {.schema = &l->schema,
                                            .clock = fw_clock_system(),
                                            .step_s = STEP_S,
-                                           .threads = l->options->threads};
+                                           .threads = l->options->threads,
+                                           .reuse_bytes_max = FORECASTER_REUSE_BYTES};
     struct forecast_model *model = NULL;
     const struct forecast_set *first = NULL;
     *runs = (struct runs){.l = l};

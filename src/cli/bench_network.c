@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "cli/bench_peer.h"
+#include "cli/bench_reuse.h"
 #include "forecast/ladder.h"
 #include "forecast/shipped.h"
 #include "tft/compile.h"
@@ -217,6 +218,8 @@ enum fw_status bench_network(const struct bench_options *options, const char *na
         status = report_network(&n, name, &found, err);
     if (status == FW_OK && options->peer != NULL)
         report_peer(&n, name, &found);
+    if (status == FW_OK && n.plan != NULL && n.per_server == 1)
+        status = bench_reuse(options, name, n.model, n.plan, err);
     if (n.model != NULL && n.plan == NULL)
         fprintf(stderr, "forewarn bench: the plain path, because %s\n", n.refused.text);
     network_close(&n);

@@ -1,5 +1,6 @@
 #include "daemon/config.h"
 
+#include "forecast/forecaster.h"
 #include "ingest/series_rules.h"
 
 #include <arpa/inet.h>
@@ -65,7 +66,7 @@ void config_default(struct config *config)
     config->expire_hours = 168;
     config->min_interval_s = 10;
     config->past_bytes = (uint64_t)256 << 20;
-    config->reuse_bytes = (uint64_t)128 << 20;
+    config->reuse_bytes = FORECASTER_REUSE_BYTES;
     default_alerts(config);
     config->snapshot_journal_bytes = (uint64_t)64 << 20;
     config->snapshot_interval_s = 3600;

@@ -19,6 +19,8 @@ enum forecaster_kind {
     FORECASTER_ARGUS, /* the reference's straight line for everything */
 };
 
+#define FORECASTER_REUSE_BYTES ((size_t)128 << 20) /* unless somebody wants another budget */
+
 struct forecaster_options {
     const struct schema *schema; /* copied */
     const struct fw_clock *clock;

@@ -59,6 +59,48 @@ enum fw_status tft_input_make(const struct tft_model *m, size_t n, uint64_t seed
     return FW_OK;
 }
 
+/* n steps of one series and side, one row after the other. */
+static void move_on(const struct tft_net *net, size_t n, struct fw_rng *rng, int32_t *codes,
+                    float *reals)
+{
+    memmove(codes, codes + net->n_categoricals, (n - 1) * net->n_categoricals * sizeof *codes);
+    memmove(reals, reals + net->n_reals, (n - 1) * net->n_reals * sizeof *reals);
+    for (size_t i = 0; i < net->n_categoricals; i++)
+        codes[(n - 1) * net->n_categoricals + i] = (int32_t)fw_rng_below(rng, net->classes[i]);
+    for (size_t i = 0; i < net->n_reals; i++)
+        reals[(n - 1) * net->n_reals + i] = (float)fw_rng_normal(rng);
+}
+
+/* The first row says what is static. */
+static void keep_static(const struct tft_net *net, int32_t *codes, float *reals)
+{
+    for (size_t v = 0; v < net->stat.n; v++) {
+        const size_t column = net->stat.input[v].column;
+        if (net->stat.input[v].categorical)
+            codes[net->n_categoricals + column] = codes[column];
+        else
+            reals[net->n_reals + column] = reals[column];
+    }
+}
+
+void tft_input_advance(const struct tft_model *m, struct fw_rng *rng, struct tft_made_input *made)
+{
+    const struct tft_net *net = m->net;
+    const struct tft_input *in = &made->in;
+    const size_t e = in->history_steps, d = in->horizon_steps;
+    int32_t *codes = made->memory[0];
+    float *reals = made->memory[1];
+    for (size_t i = 0; i < in->n; i++) {
+        int32_t *history_codes = codes + i * e * net->n_categoricals;
+        float *history_reals = reals + i * e * net->n_reals;
+        if (e > 1)
+            keep_static(net, history_codes, history_reals);
+        move_on(net, e, rng, history_codes, history_reals);
+        move_on(net, d, rng, codes + (in->n * e + i * d) * net->n_categoricals,
+                reals + (in->n * e + i * d) * net->n_reals);
+    }
+}
+
 void tft_input_drop(struct tft_made_input *made)
 {
     for (size_t i = 0; i < COUNT(made->memory); i++)

@@ -20,6 +20,11 @@ struct tft_made_input {
 };
 FW_MUST_CHECK enum fw_status tft_input_make(const struct tft_model *model, size_t n, uint64_t seed,
                                             struct tft_made_input *out, struct fw_error *err);
+/* All windows move on by one step: the oldest falls away on both sides, a new one is drawn, static
+ * variables stand. */
+struct fw_rng;
+void tft_input_advance(const struct tft_model *model, struct fw_rng *rng,
+                       struct tft_made_input *made);
 void tft_input_drop(struct tft_made_input *made);
 
 enum { TFT_STAGES = 6 };

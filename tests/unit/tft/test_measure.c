@@ -1,5 +1,6 @@
 /* Operations against the figures that were counted by hand (docs/performance.md), and stages that
  * are all timed. */
+#include "base/rng.h"
 #include "golden_dir.h"
 #include "support.h"
 #include "tft/compile.h"
@@ -58,6 +59,42 @@ static void every_stage_is_timed(void **state)
     tft_model_close(m);
 }
 
+/* The next step's windows: rows move up by one, what is static stays. */
+static void windows_move_on(void **state)
+{
+    char path[GOLDEN_PATH_SIZE];
+    struct tft_model *m;
+    struct tft_made_input made, was;
+    struct fw_rng rng;
+    (void)state;
+    assert_int_equal(tft_model_open(golden_path(path, "tiny", "model.safetensors"), NULL, &m, NULL),
+                     FW_OK);
+    const struct tft_net *net = m->net;
+    const size_t r = net->n_reals, e = m->spec->history_max, d = m->spec->horizon;
+    assert_int_equal(tft_input_make(m, 3, 1, &made, NULL), FW_OK);
+    assert_int_equal(tft_input_make(m, 3, 1, &was, NULL), FW_OK);
+    fw_rng_init(&rng, 2);
+    tft_input_advance(m, &rng, &made);
+    for (size_t i = 0; i < 3; i++) {
+        const float *now = made.in.history_reals + i * e * r;
+        const float *before = was.in.history_reals + i * e * r;
+        CHECK_EQ("history", memcmp(now + r, before + 2 * r, (e - 2) * r * sizeof *now), 0);
+        CHECK_TRUE("a new step", now[(e - 1) * r] != before[(e - 1) * r]);
+        CHECK_EQ("ahead",
+                 memcmp(made.in.horizon_reals + i * d * r, was.in.horizon_reals + (i * d + 1) * r,
+                        (d - 1) * r * sizeof *now),
+                 0);
+        for (size_t v = 0; v < net->stat.n; v++) {
+            const size_t column = net->stat.input[v].column;
+            if (!net->stat.input[v].categorical)
+                CHECK_NEAR("static", now[column], before[column], 0.0);
+        }
+    }
+    tft_input_drop(&made);
+    tft_input_drop(&was);
+    tft_model_close(m);
+}
+
 static void memory_runs_out(void **state)
 {
     char path[GOLDEN_PATH_SIZE];
@@ -82,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(operations_of_the_reference_shape),
         cmocka_unit_test(every_stage_is_timed),
+        cmocka_unit_test(windows_move_on),
         cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
