@@ -262,8 +262,7 @@ static int memory_truncate(void *ctx, int fd, uint64_t size_bytes)
     const size_t before = node->seen.size;
     const size_t low = before < size_bytes ? before : (size_t)size_bytes;
     const size_t high = before < size_bytes ? (size_t)size_bytes : before;
-    if (!memory_node_mark(node, low, high) ||
-        !memory_image_resize(&node->seen, (size_t)size_bytes))
+    if (!memory_node_mark(node, low, high) || !memory_image_resize(&node->seen, (size_t)size_bytes))
         return leave(m, -ENOMEM);
     node->size_dirty = true;
     return leave(m, 0);

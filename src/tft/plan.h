@@ -20,7 +20,8 @@ size_t tft_plan_scratch_bytes(const struct tft_plan *plan, size_t history_steps,
 /* Forecasts every series of `in`:  prediction (n, D, targets, quantiles), as tft_forward() writes
  * it. Agrees with it to 1e-4 of each target's scale. Cannot fail: sizes are asserted, the scratch
  * among them. Allocates nothing. A series' bits do not depend on the others in the batch, on the
- * padding, on how the batch was cut, or on the number of threads. */
+ * padding, on how the batch was cut, on the number of threads, or on in->kept, whose memories it
+ * reads and fills (reuse.h). */
 void tft_plan_run(const struct tft_plan *plan, const struct tft_input *in, float *prediction,
                   struct arena scratch);
 

@@ -10,6 +10,8 @@
 #include "tft/reuse.h"
 #include "unit/fleet/fleet_fixture.h"
 
+#include <limits.h>
+
 enum { STEP_S = 300, WINDOW = 300, SERVERS = 40, HISTORY = 40, ROUNDS = 12 };
 #define STEP_MS ((int64_t)STEP_S * 1000)
 
@@ -208,6 +210,43 @@ static void it_goes_with_server_and_model(void **state)
     fixture_fini(&f);
 }
 
+/* The n-th allocation of a run fails: the run, or what would have been kept, never a bit. */
+static void memory_may_end_anywhere(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct fw_rng rng;
+    start_fleet(&f, &rng);
+    struct forecast_model *model = make_model(&f.schema, 1);
+    const size_t one = forecast_model_reuse_bytes(model);
+    struct runner anew = start(&f, model, 0, 1);
+    size_t refused = 0, without = 0;
+    run(&anew, &f);
+    for (long n = 1, asked = LONG_MAX; n <= asked; n += n < 40 ? 1 : 7) {
+        struct runner r = start(&f, model, SERVERS * one, 1);
+        fw_alloc_fail_at(n);
+        const enum fw_status status = forecaster_run(r.forecaster, f.fleet, NULL, &r.set, NULL);
+        asked = status == FW_OK ? fw_alloc_count() : asked;
+        fw_alloc_fail_at(0);
+        refused += status != FW_OK;
+        if (status != FW_OK)
+            CHECK_EQ("status", status, FW_ENOMEM);
+        else
+            without += r.set->reuse_bytes == (SERVERS - 1) * one;
+        forecast_set_release(r.set);
+        r.set = NULL; /* nothing is shared, all are computed again */
+        run(&r, &f);
+        CHECK_EQ("all in the end", r.set->reuse_bytes, SERVERS * one);
+        check_same("after a failure", &anew, &r);
+        stop(&r);
+    }
+    CHECK_TRUE("runs were refused", refused > 0);
+    CHECK_TRUE("servers did without", without > 0);
+    stop(&anew);
+    forecast_model_release(model);
+    fixture_fini(&f);
+}
+
 /* The model that comes with the program sees stretches of time that move with every step. */
 static void ladders_keep_nothing(void **state)
 {
@@ -226,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_kept_changes_no_bit),
         cmocka_unit_test(it_goes_with_server_and_model),
+        cmocka_unit_test(memory_may_end_anywhere),
         cmocka_unit_test(ladders_keep_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
