@@ -38,7 +38,7 @@ static struct forecast_model *make_model(const struct schema *schema, uint64_t s
     const struct tft_learner_sizes sizes = {.hidden = 12, .heads = 2, .layers = 1, .continuous = 4};
     struct tft_learner *learner;
     struct tft_model *network;
-    struct forecast_model *model;
+    struct forecast_model *model = NULL;
     struct fw_error err;
     struct fw_buf buf;
     fw_buf_init(&buf, 1 << 22);

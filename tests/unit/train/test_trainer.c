@@ -176,7 +176,7 @@ static void test_pooled_scales(void **state)
         struct train_result result;
         struct fw_error err = {0};
         struct watch w = {0};
-        struct tft_model *model;
+        struct tft_model *model = NULL;
         (void)snprintf(out, sizeof out, "%s/pooled", dir);
         o.pooled = pooled;
         o.epochs = pooled ? 30 : 1;
