@@ -92,19 +92,25 @@ void tft_plan_variable(const struct tft_run *run, const struct tft_vsn_input *in
     tft_grn_forward(run, &in->real_net, n, acts->values, in->size, NULL, &acts->variable, y);
 }
 
-/* Numbers that lie outside a variable's table: its network is computed. */
+/* Numbers that lie outside a variable's table: its network is computed, once for as many steps as
+ * show the same number one after the other. */
 static void add_outside(const struct tft_plan *plan, const struct tft_plan_selection *sel, size_t v,
                         size_t steps, struct tft_plan_acts *acts, float *y)
 {
     const struct tft_model *m = plan->model;
     const struct tft_run run = {m->kernels, m->net, m->packed};
     const struct tft_curve *curve = &sel->curves[v];
+    float last = 0.0f;
+    bool computed = false;
     for (size_t t = 0; t < steps; t++) {
         const size_t at = (t / TFT_TILE * sel->vsn->n + v) * TFT_TILE + t % TFT_TILE;
         const float x = acts->numbers[at];
         if (x >= curve->low && x <= curve->high)
             continue;
-        tft_plan_variable(&run, &sel->vsn->input[v], 1, &x, &acts->vsn, acts->vsn.out);
+        if (!computed || memcmp(&x, &last, sizeof x) != 0)
+            tft_plan_variable(&run, &sel->vsn->input[v], 1, &x, &acts->vsn, acts->vsn.out);
+        computed = true;
+        last = x;
         for (size_t j = 0; j < m->net->hidden; j++)
             y[t * plan->width + j] += acts->weights[at] * acts->vsn.out[j];
     }

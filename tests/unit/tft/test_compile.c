@@ -245,9 +245,12 @@ static void test_odd_inputs(void **state)
     for (size_t r = 0; r < COUNT_OF(rows); r++) {
         const struct tft_input in = make_windows(&m, &rng, &w);
         const struct tft_output out = {.prediction = plain};
-        /* In the first series only: the others must not notice. */
+        /* In the first series only: the others must not notice. Twice, and again after another. */
         const size_t column = m.spec.encoder.item[m.spec.encoder.n - 1].column;
         w.history_reals[9 * m.spec.n_reals + column] = rows[r].value;
+        w.history_reals[10 * m.spec.n_reals + column] = rows[r].value;
+        w.history_reals[11 * m.spec.n_reals + column] = -11.0f;
+        w.history_reals[13 * m.spec.n_reals + column] = rows[r].value;
         assert_int_equal(tft_forward_parallel(&m.model, &in, &out, 1, NULL), FW_OK);
         assert_int_equal(tft_plan_run_parallel(plan, &in, 1, compiled, NULL), FW_OK);
         for (size_t i = 0; i < stride; i++)
