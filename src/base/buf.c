@@ -161,6 +161,17 @@ static size_t plain_run(const char *text, size_t i, size_t len)
     return i;
 }
 
+void fw_buf_put_url(struct fw_buf *buf, const char *text, size_t len)
+{
+    static const char kept[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~";
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] != '\0' && strchr(kept, text[i]) != NULL)
+            fw_buf_putc(buf, text[i]);
+        else
+            fw_buf_printf(buf, "%%%02X", (unsigned)(unsigned char)text[i]);
+    }
+}
+
 void fw_buf_json_string(struct fw_buf *buf, const char *text, size_t len)
 {
     fw_buf_putc(buf, '"');

@@ -34,6 +34,9 @@ void fw_buf_printf(struct fw_buf *buf, const char *format, ...) FW_PRINTF(2, 3);
 void fw_buf_put_i64(struct fw_buf *buf, int64_t value);
 void fw_buf_put_varint(struct fw_buf *buf, uint64_t value); /* base/bytes.h */
 
+/* As a part of a URL: every byte that could mean something there becomes %XX (RFC 3986, 2.1). */
+void fw_buf_put_url(struct fw_buf *buf, const char *text, size_t len);
+
 /* JSON. A string with its quotes, escaped so that no control byte, quote, '<', '>' or '&' stands
  * raw (bodies may end up inside a page); invalid UTF-8 becomes U+FFFD. */
 void fw_buf_json_string(struct fw_buf *buf, const char *text, size_t len);

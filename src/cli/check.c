@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "cli/client.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,13 +128,7 @@ static int judge(const struct check *check, struct fw_json_value root)
 static void put_path(struct fw_buf *path, const char *server)
 {
     fw_buf_puts(path, "/api/v1/servers/");
-    for (size_t i = 0; server[i] != '\0'; i++) {
-        const unsigned char c = (unsigned char)server[i];
-        if (isalnum(c) || c == '-' || c == '_' || c == '.' || c == '~')
-            fw_buf_putc(path, (char)c);
-        else
-            fw_buf_printf(path, "%%%02X", (unsigned)c);
-    }
+    fw_buf_put_url(path, server, strlen(server));
     fw_buf_putc(path, '\0');
 }
 

@@ -193,10 +193,24 @@ static void test_strings_read_back(void **state)
     fw_json_parser_free(parser);
 }
 
+static void test_part_of_a_url(void **state)
+{
+    (void)state;
+    static const char text[] = "a-Z_0.~ /?&=%+\"\xc3\xa9\0b";
+    static const char expected[] = "a-Z_0.~%20%2F%3F%26%3D%25%2B%22%C3%A9%00b";
+    struct fw_buf part;
+    fw_buf_init(&part, 1024);
+    fw_buf_put_url(&part, text, sizeof text - 1);
+    assert_int_equal(part.len, sizeof expected - 1);
+    assert_memory_equal(part.data, expected, part.len);
+    fw_buf_fini(&part);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_growth_and_ceiling),
+        cmocka_unit_test(test_part_of_a_url),
         cmocka_unit_test(test_memory_runs_out),
         cmocka_unit_test(test_numbers_in_rows),
         cmocka_unit_test(test_numbers_read_back),
