@@ -17,6 +17,7 @@ struct agent_client {
     char url[URL_MAX];
     bool (*interrupted)(void *ctx);
     void *ctx;
+    struct fw_buf *whole;        /* or NULL */
     struct agent_answer *answer; /* of the request under way */
     size_t text_len;
 };
@@ -30,7 +31,7 @@ static void start_curl(void)
 }
 
 /* Keeps the body's beginning; the rest is read and let go, so that the connection can be used
- * again. */
+ * again, unless somebody wants it whole. */
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
     struct agent_client *client = ctx;
@@ -39,7 +40,10 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
     memcpy(client->answer->text + client->text_len, data, take);
     client->text_len += take;
     client->answer->text[client->text_len] = '\0';
-    return len;
+    if (client->whole == NULL)
+        return len;
+    fw_buf_put(client->whole, data, len);
+    return client->whole->failed ? 0 : len;
 }
 
 static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -78,17 +82,24 @@ static bool add_header(struct agent_client *client, const char *text)
     return true;
 }
 
-static bool add_headers(struct agent_client *client, const char *api_key)
+/* "<name><value>"; nothing when the value is NULL. */
+static bool add_field(struct agent_client *client, const char *name, const char *value)
 {
-    char key[1024];
+    char text[2048];
+    if (value == NULL)
+        return true;
+    const int len = snprintf(text, sizeof text, "%s%s", name, value);
+    return len > 0 && (size_t)len < sizeof text && add_header(client, text);
+}
+
+static bool add_headers(struct agent_client *client, const struct agent_client_options *options)
+{
+    const char *type = options->content_type;
     /* "Expect:" empty: a daemon must not wait a second for a 100 Continue that old proxies never
      * send. */
-    if (!add_header(client, "Content-Type: application/json") || !add_header(client, "Expect:"))
-        return false;
-    if (api_key == NULL)
-        return true;
-    const int len = snprintf(key, sizeof key, "X-API-Key: %s", api_key);
-    return len > 0 && (size_t)len < sizeof key && add_header(client, key);
+    return add_field(client, "Content-Type: ", type != NULL ? type : "application/json") &&
+           add_header(client, "Expect:") && add_field(client, "X-API-Key: ", options->api_key) &&
+           add_field(client, "Authorization: Bearer ", options->bearer);
 }
 
 static void set_options(struct agent_client *client, const struct agent_client_options *options)
@@ -100,6 +111,10 @@ static void set_options(struct agent_client *client, const struct agent_client_o
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "forewarn/" FW_VERSION);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
+    if (options->basic != NULL) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(curl, CURLOPT_USERPWD, options->basic);
+    }
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(options->connect_ms == 0 ? 3000 : options->connect_ms));
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
@@ -132,8 +147,9 @@ enum fw_status agent_client_new(const struct agent_client_options *options,
     memcpy(client->url, options->url, len);
     client->interrupted = options->interrupted;
     client->ctx = options->ctx;
+    client->whole = options->whole;
     client->curl = curl_easy_init();
-    if (client->curl == NULL || !add_headers(client, options->api_key)) {
+    if (client->curl == NULL || !add_headers(client, options)) {
         agent_client_free(client);
         return fw_fail(err, FW_ENOMEM, "client: out of memory, or the key is too long");
     }
@@ -154,10 +170,16 @@ void agent_client_free(struct agent_client *client)
 void agent_client_request(struct agent_client *client, const char *path, const char *body,
                           size_t len, struct agent_answer *answer)
 {
-    char url[URL_MAX + 256], why[CURL_ERROR_SIZE] = "";
+    char url[URL_MAX + AGENT_PATH_MAX], why[CURL_ERROR_SIZE] = "";
     *answer = (struct agent_answer){.retry_after_s = -1};
     client->answer = answer;
     client->text_len = 0;
+    if (client->whole != NULL)
+        fw_buf_reset(client->whole);
+    if (strlen(path) >= AGENT_PATH_MAX) {
+        snprintf(answer->text, sizeof answer->text, "the address is too long");
+        return;
+    }
     snprintf(url, sizeof url, "%s%s", client->url, path);
     curl_easy_setopt(client->curl, CURLOPT_URL, url);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, why);

@@ -1,8 +1,9 @@
-/* Posts bodies to a daemon over HTTP or HTTPS: one kept-alive connection, deadlines on everything,
- * redirects refused. One thread per client. */
+/* Requests to a daemon, or another server of metrics, over HTTP or HTTPS: one kept-alive connection,
+ * deadlines on everything, redirects refused. One thread per client. */
 #ifndef FW_AGENT_CLIENT_H
 #define FW_AGENT_CLIENT_H
 
+#include "base/buf.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -14,12 +15,18 @@ struct agent_client;
 struct agent_client_options {
     const char *url;     /* of the daemon: http(s)://host[:port][/prefix] */
     const char *api_key; /* sent as X-API-Key; NULL: none */
+    const char *bearer;  /* a token, sent as Authorization; NULL: none */
+    const char *basic;   /* user:password, likewise */
+    const char *content_type;  /* of bodies; NULL: application/json */
     unsigned connect_ms; /* 0: 3000 */
     unsigned total_ms;   /* 0: 10000; one whole request */
     /* Asked about every second, and more often while bytes move, during a request; true ends it.
      * May be NULL. */
     bool (*interrupted)(void *ctx);
     void *ctx;
+    /* Takes each answer's body whole, emptied first; NULL: its beginning is kept only. A body that
+     * is longer than the buffer may be ends the request: code 0, and whole->failed. */
+    struct fw_buf *whole;
 };
 
 enum { AGENT_ANSWER_TEXT_MAX = 1023 };
@@ -35,7 +42,9 @@ FW_MUST_CHECK enum fw_status agent_client_new(const struct agent_client_options 
                                               struct agent_client **out, struct fw_error *err);
 void agent_client_free(struct agent_client *client);
 
-/* POST <url><path> with a JSON body, or GET when body is NULL. What happened is in *answer. */
+enum { AGENT_PATH_MAX = 16384 };
+/* POST <url><path> with a body, or GET when body is NULL. What happened is in *answer. A path of
+ * AGENT_PATH_MAX bytes or more is not asked for: code 0. */
 void agent_client_request(struct agent_client *client, const char *path, const char *body,
                           size_t len, struct agent_answer *answer);
 

@@ -174,6 +174,46 @@ static void test_silence_ends(void **state)
     }
 }
 
+static void test_a_whole_answer(void **state)
+{
+    (void)state;
+    static char text[2200];
+    const size_t head =
+        (size_t)snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n");
+    memset(text + head, 'x', 2000);
+    struct peer peer;
+    struct agent_client *client;
+    struct agent_answer answer;
+    struct fw_buf whole;
+    fw_buf_init(&whole, 2000);
+    peer_begin(&peer, text);
+    const struct agent_client_options options = {.url = peer.url,
+                                                 .bearer = "of.news",
+                                                 .content_type = "application/x-www-form-urlencoded",
+                                                 .whole = &whole};
+    assert_int_equal(agent_client_new(&options, &client, NULL), FW_OK);
+    for (int i = 0; i < 2; i++) { /* not one behind the other */
+        agent_client_request(client, "/q", "a=b", 3, &answer);
+        CHECK_EQ("code", answer.code, 200);
+        CHECK_EQ("all of it", whole.len, 2000);
+    }
+    CHECK_TRUE("authorization", strstr(peer.seen, "Authorization: Bearer of.news\r\n") != NULL);
+    CHECK_TRUE("type", strstr(peer.seen, "Content-Type: application/x-www-form-urlencoded\r\n") != NULL);
+    CHECK_TRUE("no key", strstr(peer.seen, "X-API-Key") == NULL);
+    whole.max = 1999;
+    agent_client_request(client, "/q", NULL, 0, &answer);
+    CHECK_EQ("more than there is room for", answer.code, 0);
+    CHECK_TRUE("is told", whole.failed);
+    static char path[AGENT_PATH_MAX + 1];
+    memset(path, '/', sizeof path - 1);
+    agent_client_request(client, path, NULL, 0, &answer);
+    CHECK_STR("an address", answer.text, "the address is too long");
+    CHECK_TRUE("is no long answer", !whole.failed);
+    agent_client_free(client);
+    peer_end(&peer);
+    fw_buf_fini(&whole);
+}
+
 static void test_urls(void **state)
 {
     (void)state;
@@ -236,7 +276,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),      cmocka_unit_test(test_nobody_there),
-        cmocka_unit_test(test_silence_ends), cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_silence_ends), cmocka_unit_test(test_a_whole_answer),
+        cmocka_unit_test(test_urls),
         cmocka_unit_test(test_key_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
