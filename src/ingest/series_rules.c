@@ -520,3 +520,24 @@ bool series_rules_find(const struct series_rules *rules, const struct raw_series
     }
     return true;
 }
+
+/* Whether any rule of the name does more than ignore. */
+static bool means_something(const struct series_rules *rules, const struct slot *slot)
+{
+    if (slot->metric >= 0)
+        return true;
+    for (int32_t i = slot->first; i >= 0; i = rules->rules[i].next)
+        if (rules->rules[i].role != SERIES_IGNORED)
+            return true;
+    return false;
+}
+
+const char *series_rules_name(const struct series_rules *rules, size_t *at)
+{
+    while (*at <= rules->slot_mask) {
+        const struct slot *slot = &rules->slots[(*at)++];
+        if (slot->name != NULL && means_something(rules, slot))
+            return slot->name;
+    }
+    return NULL;
+}

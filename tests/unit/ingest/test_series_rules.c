@@ -381,6 +381,34 @@ static void test_unknown_names(void **state)
     stage_close(&s);
 }
 
+/* Every name once that may mean something; what is only ignored is none. */
+static void test_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t times;
+    } rows[] = {
+        {"node_load1", 1},       {"node_cpu_seconds_total", 1}, {"cpu.usage_user", 1},
+        {"mine", 1},             {"both", 1},                   {"cpu_user_pct", 1},
+        {"node_time_seconds", 0}, {"never", 0},
+    };
+    struct stage s;
+    stage_open(&s, "mine -> load_average\n"
+                   "both a is b -> ignore\n"
+                   "both -> load_average\n"
+                   "never -> ignore\n"
+                   "node_time_seconds -> ignore\n");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t times = 0;
+        const char *name;
+        for (size_t at = 0; (name = series_rules_name(s.rules, &at)) != NULL;)
+            times += strcmp(name, rows[i].name) == 0;
+        CHECK_EQ(rows[i].name, times, rows[i].times);
+    }
+    stage_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,7 +416,7 @@ int main(void)
         cmocka_unit_test(test_user),          cmocka_unit_test(test_telegraf),
         cmocka_unit_test(test_loose_times),   cmocka_unit_test(test_hostmetrics),
         cmocka_unit_test(test_levels),        cmocka_unit_test(test_too_many_sums),
-        cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
