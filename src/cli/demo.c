@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/feeder.h"
+#include "cli/poster.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "forecast/shipped.h"
@@ -406,7 +407,7 @@ static enum fw_status wait_for_forecasts(struct demo *demo, struct fw_error *err
         if (fw_clock_wall_ms(fw_clock_system()) > deadline_ms)
             return fw_fail(err, FW_EIO, "no forecasts for all %u servers within %d s",
                            demo->servers, READY_WAIT_MS / 1000);
-        if (!cli_feeder_wait(demo->feeder, WAIT_MS))
+        if (!cli_poster_wait(WAIT_MS))
             return FW_ETIMEOUT;
     }
     return FW_OK;
@@ -442,7 +443,7 @@ static enum fw_status run(struct demo *demo, struct fw_error *err)
         follow_story(demo);
         status = cli_feeder_live(demo->feeder, err);
         tell_alerts(demo);
-    } while (cli_feeder_wait(demo->feeder, WAIT_MS));
+    } while (cli_poster_wait(WAIT_MS));
     return status == FW_ETIMEOUT ? FW_OK : status; /* Ctrl-C is how this ends */
 }
 
@@ -504,7 +505,7 @@ int cli_demo(int argc, char **argv)
     const struct fw_log_options log = {.level = fw_log_level_from_environment(FW_WARN),
                                        .lines_per_minute = 600};
     fw_log_configure(&log);
-    cli_feeder_block_signals();
+    cli_poster_block_signals();
     struct fw_error err = {0};
     const enum fw_status status = run(&demo, &err);
     clean_up(&demo);

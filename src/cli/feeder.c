@@ -1,65 +1,33 @@
 #include "cli/feeder.h"
 
-#include "agent/client.h"
 #include "agent/feed.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "cli/poster.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     RECORDS_PER_POST = 5000,
     BODY_MAX = 48 << 20,
-    RETRY_MIN_MS = 250,
-    RETRY_MAX_MS = 10000,
-    RETRY_AFTER_MAX_S = 60,
-    POST_MS = 60000
 };
 
 struct cli_feeder {
     struct simulate_fleet *fleet;
     const struct fw_clock *clock;
     double speed;
-    struct agent_client *client;
+    struct cli_poster *poster;
     struct sample_batch *batch; /* emptied after each post */
     struct schema schema;
     struct fw_buf body;
-    sigset_t signals;
     bool live;
     int64_t live_wall_ms, live_time_ms; /* the clock and the simulated time when it began */
-    bool away_told, rejected_told;
+    bool rejected_told;
     struct cli_feeder_counts counts;
 };
-
-static void stop_signals(sigset_t *signals)
-{
-    sigemptyset(signals);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGTERM);
-}
-
-void cli_feeder_block_signals(void)
-{
-    sigset_t signals;
-    stop_signals(&signals);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-}
-
-static bool interrupted(void *ctx)
-{
-    (void)ctx;
-    sigset_t pending;
-    return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
-}
 
 enum fw_status cli_feeder_new(const struct cli_feeder_options *options, struct cli_feeder **out,
                               struct fw_error *err)
@@ -72,15 +40,11 @@ enum fw_status cli_feeder_new(const struct cli_feeder_options *options, struct c
     feeder->fleet = options->fleet;
     feeder->clock = options->clock == NULL ? fw_clock_system() : options->clock;
     feeder->speed = options->speed;
-    stop_signals(&feeder->signals);
     schema_default(&feeder->schema);
     fw_buf_init(&feeder->body, BODY_MAX);
     feeder->batch = batch_new();
-    const struct agent_client_options client = {.url = options->url,
-                                                .api_key = options->api_key,
-                                                .total_ms = POST_MS,
-                                                .interrupted = interrupted};
-    enum fw_status status = agent_client_new(&client, &feeder->client, err);
+    enum fw_status status =
+        cli_poster_new("feeder", options->url, options->api_key, &feeder->poster, err);
     if (status == FW_OK && feeder->batch == NULL)
         status = fw_fail(err, FW_ENOMEM, "feeder: out of memory");
     if (status != FW_OK) {
@@ -95,21 +59,10 @@ void cli_feeder_free(struct cli_feeder *feeder)
 {
     if (feeder == NULL)
         return;
-    agent_client_free(feeder->client);
+    cli_poster_free(feeder->poster);
     batch_free(feeder->batch);
     fw_buf_fini(&feeder->body);
     fw_free(feeder);
-}
-
-bool cli_feeder_wait(struct cli_feeder *feeder, int64_t real_ms)
-{
-    const struct timespec wait = {.tv_sec = real_ms / 1000, .tv_nsec = real_ms % 1000 * 1000000};
-    for (;;) {
-        if (sigtimedwait(&feeder->signals, NULL, &wait) > 0)
-            return false;
-        if (errno == EAGAIN)
-            return true;
-    }
 }
 
 /* The number behind "records_rejected" in an answer; 0 when there is none. */
@@ -131,43 +84,13 @@ static void note_rejected(struct cli_feeder *feeder, const struct agent_answer *
     feeder->rejected_told = rejected > 0;
 }
 
-static bool worth_repeating(long code)
-{
-    return code == 0 || code >= 500 || code == 429 || code == 408;
-}
-
-/* Posts the body until it is taken. */
 static enum fw_status post(struct cli_feeder *feeder, struct fw_error *err)
 {
-    int64_t pause_ms = RETRY_MIN_MS;
-    for (;;) {
-        struct agent_answer answer;
-        agent_client_request(feeder->client, "/feed/data", feeder->body.data, feeder->body.len,
-                             &answer);
-        feeder->counts.posts++;
-        if (answer.code >= 200 && answer.code < 300) {
-            if (feeder->away_told)
-                FW_LOG_INFO("feeder", "the daemon takes samples again");
-            feeder->away_told = false;
-            note_rejected(feeder, &answer);
-            return FW_OK;
-        }
-        if (!worth_repeating(answer.code))
-            return fw_fail(err, FW_EINVAL, "the daemon answered %ld: %.180s", answer.code,
-                           answer.text);
-        if (!feeder->away_told && !interrupted(NULL))
-            FW_LOG_WARN("feeder", "the daemon takes no samples, waiting code=%ld reason=\"%.200s\"",
-                        answer.code, answer.text);
-        feeder->away_told = true;
-        feeder->counts.retries++;
-        int64_t wait_ms = pause_ms;
-        if (answer.retry_after_s >= 0)
-            wait_ms = 1000 * (answer.retry_after_s < RETRY_AFTER_MAX_S ? answer.retry_after_s
-                                                                       : RETRY_AFTER_MAX_S);
-        if (!cli_feeder_wait(feeder, wait_ms))
-            return fw_fail(err, FW_ETIMEOUT, "stopped");
-        pause_ms = pause_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : pause_ms * 2;
-    }
+    struct agent_answer answer;
+    const enum fw_status status = cli_poster_post(feeder->poster, &feeder->body, &answer, err);
+    if (status == FW_OK)
+        note_rejected(feeder, &answer);
+    return status;
 }
 
 /* A batch is of whole steps, so its row i is of server i modulo their number; each is labelled once
@@ -240,5 +163,9 @@ enum fw_status cli_feeder_live(struct cli_feeder *feeder, struct fw_error *err)
 
 void cli_feeder_counts(const struct cli_feeder *feeder, struct cli_feeder_counts *counts)
 {
+    struct cli_poster_counts posted;
+    cli_poster_counts(feeder->poster, &posted);
     *counts = feeder->counts;
+    counts->posts = posted.posts;
+    counts->retries = posted.retries;
 }

@@ -1,6 +1,6 @@
 /* Feeds a simulated fleet to a daemon: history at once, then step by step as time passes. Used by
  * `simulate` and `demo`. One thread; SIGINT and SIGTERM must be blocked in it
- * (cli_feeder_block_signals), and end a wait or a post. */
+ * (cli_poster_block_signals), and end a wait or a post. */
 #ifndef FW_CLI_FEEDER_H
 #define FW_CLI_FEEDER_H
 
@@ -22,8 +22,6 @@ struct cli_feeder_options {
     double speed;
 };
 
-void cli_feeder_block_signals(void);
-
 FW_MUST_CHECK enum fw_status cli_feeder_new(const struct cli_feeder_options *options,
                                             struct cli_feeder **out, struct fw_error *err);
 void cli_feeder_free(struct cli_feeder *feeder);
@@ -36,9 +34,6 @@ FW_MUST_CHECK enum fw_status cli_feeder_history(struct cli_feeder *feeder, int64
 
 /* Posts the steps that are due now; as above. The first call begins the live time. */
 FW_MUST_CHECK enum fw_status cli_feeder_live(struct cli_feeder *feeder, struct fw_error *err);
-
-/* Waits in real time; false when a signal asked to stop. */
-bool cli_feeder_wait(struct cli_feeder *feeder, int64_t real_ms);
 
 struct cli_feeder_counts {
     uint64_t records, posts, retries,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/feeder.h"
+#include "cli/poster.h"
 #include "simulate/control.h"
 #include "simulate/csv.h"
 #include "simulate/fleet.h"
@@ -236,7 +237,7 @@ static enum fw_status run_feeder(const struct arguments *args, struct simulate_f
     do
         if (status == FW_OK)
             status = cli_feeder_live(feeder, err);
-    while (status == FW_OK && cli_feeder_wait(feeder, LIVE_WAIT_MS));
+    while (status == FW_OK && cli_poster_wait(LIVE_WAIT_MS));
     cli_feeder_counts(feeder, &counts);
     FW_LOG_INFO("simulate", "stopped records=%llu rejected=%llu",
                 (unsigned long long)counts.records, (unsigned long long)counts.rejected);
@@ -256,7 +257,7 @@ static enum fw_status feed(const struct arguments *args, struct fw_error *err)
     options.start_ms = live_ms - (int64_t)(args->days * DAY_MS) / step_ms * step_ms;
     options.scenario = SIMULATE_HEALTHY; /* until live */
     const char *api_key = getenv("FOREWARN_API_KEY");
-    cli_feeder_block_signals();
+    cli_poster_block_signals();
     if (args->key_file != NULL) {
         const enum fw_status read = agent_client_read_key(args->key_file, key, sizeof key, err);
         if (read != FW_OK)
