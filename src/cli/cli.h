@@ -12,6 +12,7 @@ int cli_serve(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 int cli_agent(int argc, char **argv);
 int cli_simulate(int argc, char **argv);
+int cli_import(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_forecast(int argc, char **argv);
 int cli_evaluate(int argc, char **argv);

@@ -12,6 +12,7 @@ static const struct {
     {"demo",         cli_demo,         "a simulated fleet that gets into trouble, in a temporary directory"},
     {"agent",        cli_agent,        "send this host's own metrics to a daemon"                          },
     {"simulate",     cli_simulate,     "make a believable fleet: CSV, or a feeder"                         },
+    {"import",       cli_import,       "fill a daemon's windows from a Prometheus"                         },
     {"train",        cli_train,        "train a model from CSV history"                                    },
     {"forecast",     cli_forecast,     "forecast from CSV history, or replay it"                           },
     {"evaluate",     cli_evaluate,     "measure forecasts of CSV history against plain ones"               },

@@ -1,7 +1,6 @@
 """Labels of servers from every protocol: in the API, in both metrics' texts, in Grafana's queries, in what receivers are told;
 silences that choose by them; kept over an end and a kill; bounded by the configuration's list."""
 import json
-import struct
 import sys
 import tempfile
 import time
@@ -9,6 +8,7 @@ import urllib.parse
 import urllib.request
 
 from daemon import Daemon, Feeder, Receiver, wait_for
+from harness import WRITE_HEADERS, write_request
 
 PROGRAM = sys.argv[1]
 FULL = {'disk_usage_pct': 99.0}
@@ -21,30 +21,10 @@ def post(daemon, path, body, kind):
         return answer.status
 
 
-def varint(n):
-    out = b''
-    while n >= 0x80:
-        out, n = out + bytes([n & 0x7f | 0x80]), n >> 7
-    return out + bytes([n])
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
 def remote_write(daemon, series):
-    """[(labels, value)] now, as one block of snappy that is all literals."""
+    """[(labels, value)] now"""
     now = int(time.time() * 1000)
-    body = b''
-    for labels, value in series:
-        text = b''.join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
-        body += field(1, text + field(2, b'\x09' + struct.pack('<d', value) + b'\x10' + varint(now)))
-    packed = varint(len(body))
-    for at in range(0, len(body), 60):
-        piece = body[at:at + 60]
-        packed += bytes([(len(piece) - 1) << 2]) + piece
-    return post(daemon, '/api/v1/write', packed, {
-        'Content-Encoding': 'snappy', 'Content-Type': 'application/x-protobuf', 'X-Prometheus-Remote-Write-Version': '0.1.0'})
+    return post(daemon, '/api/v1/write', write_request([(labels, [(now, value)]) for labels, value in series]), WRITE_HEADERS)
 
 
 def otlp(daemon):
