@@ -1,5 +1,5 @@
-/* Requests to a daemon, or another server of metrics, over HTTP or HTTPS: one kept-alive connection,
- * deadlines on everything, redirects refused. One thread per client. */
+/* Requests to a daemon, or another server of metrics, over HTTP or HTTPS: one kept-alive
+ * connection, deadlines on everything, redirects refused. One thread per client. */
 #ifndef FW_AGENT_CLIENT_H
 #define FW_AGENT_CLIENT_H
 
@@ -13,13 +13,13 @@
 struct agent_client;
 
 struct agent_client_options {
-    const char *url;     /* of the daemon: http(s)://host[:port][/prefix] */
-    const char *api_key; /* sent as X-API-Key; NULL: none */
-    const char *bearer;  /* a token, sent as Authorization; NULL: none */
-    const char *basic;   /* user:password, likewise */
-    const char *content_type;  /* of bodies; NULL: application/json */
-    unsigned connect_ms; /* 0: 3000 */
-    unsigned total_ms;   /* 0: 10000; one whole request */
+    const char *url;          /* of the daemon: http(s)://host[:port][/prefix] */
+    const char *api_key;      /* sent as X-API-Key; NULL: none */
+    const char *bearer;       /* a token, sent as Authorization; NULL: none */
+    const char *basic;        /* user:password, likewise */
+    const char *content_type; /* of bodies; NULL: application/json */
+    unsigned connect_ms;      /* 0: 3000 */
+    unsigned total_ms;        /* 0: 10000; one whole request */
     /* Asked about every second, and more often while bytes move, during a request; true ends it.
      * May be NULL. */
     bool (*interrupted)(void *ctx);

@@ -67,7 +67,12 @@ static enum fw_status read_data(struct backfill_reader *reader, const struct fw_
 
 /* ---- a series, as protobuf ---- */
 
-enum { TAG_BYTES_1 = 1 << 3 | 2, TAG_BYTES_2 = 2 << 3 | 2, TAG_DOUBLE_1 = 1 << 3 | 1, TAG_INT_2 = 2 << 3 };
+enum {
+    TAG_BYTES_1 = 1 << 3 | 2,
+    TAG_BYTES_2 = 2 << 3 | 2,
+    TAG_DOUBLE_1 = 1 << 3 | 1,
+    TAG_INT_2 = 2 << 3
+};
 
 static size_t varint_size(uint64_t value)
 {
@@ -88,7 +93,8 @@ static void put_label(struct fw_buf *out, const char *name, size_t name_len, con
                       size_t value_len)
 {
     fw_buf_putc(out, TAG_BYTES_1);
-    fw_buf_put_varint(out, 2 + varint_size(name_len) + name_len + varint_size(value_len) + value_len);
+    fw_buf_put_varint(out,
+                      2 + varint_size(name_len) + name_len + varint_size(value_len) + value_len);
     put_bytes(out, TAG_BYTES_1, name, name_len);
     put_bytes(out, TAG_BYTES_2, value, value_len);
 }
@@ -149,8 +155,8 @@ static enum fw_status put_labels(struct backfill_reader *reader, struct fw_json_
     while (fw_json_next_member(&iter, &key, &key_len, &value)) {
         const char *text = fw_json_string(value, &len);
         if (text == NULL)
-            return fw_fail(err, FW_EINVAL, "data.result[%zu].metric: the label %.60s is not a string",
-                           at, key);
+            return fw_fail(err, FW_EINVAL,
+                           "data.result[%zu].metric: the label %.60s is not a string", at, key);
         if (key_len != 8 || memcmp(key, "__name__", 8) != 0)
             put_label(&reader->series, key, key_len, text, len);
     }
@@ -168,8 +174,8 @@ static enum fw_status put_points(struct backfill_reader *reader, struct fw_json_
         return fw_fail(err, FW_EINVAL, "data.result[%zu].values is not an array", at);
     for (size_t i = 0; fw_json_next(&iter, &point); i++) {
         if (!read_point(point, &value, &time_ms))
-            return fw_fail(err, FW_EINVAL, "data.result[%zu].values[%zu] is not [time, \"value\"]", at,
-                           i);
+            return fw_fail(err, FW_EINVAL, "data.result[%zu].values[%zu] is not [time, \"value\"]",
+                           at, i);
         put_sample(&reader->series, value, time_ms);
         ++*samples;
     }

@@ -102,8 +102,8 @@ static void set_span(struct run *run)
     const int64_t now_ms = fw_clock_wall_ms(run->clock), align = run->options->align_ms;
     const int64_t begin_ms = (now_ms - run->options->span_ms + align - 1) / align * align;
     run->begin_s = begin_ms / 1000;
-    run->first_s = begin_ms / (BACKFILL_STEP_S * 1000) * BACKFILL_STEP_S -
-                   WARM_UP_POINTS * BACKFILL_STEP_S;
+    run->first_s =
+        begin_ms / (BACKFILL_STEP_S * 1000) * BACKFILL_STEP_S - WARM_UP_POINTS * BACKFILL_STEP_S;
     run->end_s = now_ms / (BACKFILL_STEP_S * 1000) * BACKFILL_STEP_S;
 }
 
@@ -115,14 +115,14 @@ static enum fw_status no_series(const struct run *run, struct fw_error *err)
         const char *name = run->names.items[i];
         if (strncmp(name, "node_", 5) != 0 || len + strlen(name) + 2 >= sizeof first)
             continue;
-        len += (size_t)snprintf(first + len, sizeof first - len, "%s%s", told++ > 0 ? ", " : "",
-                                name);
+        len +=
+            (size_t)snprintf(first + len, sizeof first - len, "%s%s", told++ > 0 ? ", " : "", name);
     }
-    return fw_fail(err, FW_ENOTFOUND, "it has none of the %zu series that mean something%s%s%s%.*s%s",
-                   run->counts->names_known, len > 0 ? ", as " : "", first,
-                   run->match_len > 0 ? ", with {" : "",
-                   (int)(run->match_len < 60 ? run->match_len : 60), run->match,
-                   run->match_len > 0 ? "}" : "");
+    return fw_fail(
+        err, FW_ENOTFOUND, "it has none of the %zu series that mean something%s%s%s%.*s%s",
+        run->counts->names_known, len > 0 ? ", as " : "", first,
+        run->match_len > 0 ? ", with {" : "", (int)(run->match_len < 60 ? run->match_len : 60),
+        run->match, run->match_len > 0 ? "}" : "");
 }
 
 static int by_name(const void *key, const void *item)
@@ -135,7 +135,8 @@ static void keep_known(const struct backfill_texts *known, struct backfill_texts
 {
     size_t kept = 0;
     for (size_t i = 0; i < found->count; i++) {
-        if (bsearch(found->items[i], known->items, known->count, sizeof *known->items, by_name) != NULL)
+        if (bsearch(found->items[i], known->items, known->count, sizeof *known->items, by_name) !=
+            NULL)
             found->items[kept++] = found->items[i];
         else
             fw_free(found->items[i]);
@@ -205,15 +206,14 @@ static enum fw_status fetch(struct run *run, const struct group *group, int64_t 
             backfill_put_is(&run->selector, group->hosts->without, "");
         }
         fw_buf_putc(&run->selector, ',');
-        backfill_put_one_of(&run->selector, group->hosts->label, &group->hosts->names,
-                            group->first, group->count);
+        backfill_put_one_of(&run->selector, group->hosts->label, &group->hosts->names, group->first,
+                            group->count);
         end_selector(run);
         if (run->selector.failed)
             return fw_fail(err, FW_EINVAL, "the names of %zu hosts are too long", group->count);
-        const struct backfill_range range = {name, &run->selector, begin_s, end_s,
-                                             BACKFILL_STEP_S};
-        status = backfill_source_range(run->options->source, &range, &run->request,
-                                       &run->series, &run->samples, err);
+        const struct backfill_range range = {name, &run->selector, begin_s, end_s, BACKFILL_STEP_S};
+        status = backfill_source_range(run->options->source, &range, &run->request, &run->series,
+                                       &run->samples, err);
     }
     return status;
 }

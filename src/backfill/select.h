@@ -25,8 +25,8 @@ enum { BACKFILL_MATCH_MAX = 1024 };
 FW_MUST_CHECK enum fw_status backfill_match(const char *text, const char **inner, size_t *len,
                                             struct fw_error *err);
 
-/* label=~"a|b", with what means something in a regular expression escaped, for items [first, first +
- * count). */
+/* label=~"a|b", with what means something in a regular expression escaped, for items [first, first
+ * + count). */
 void backfill_put_one_of(struct fw_buf *out, const char *label, const struct backfill_texts *list,
                          size_t first, size_t count);
 /* label="text" */

@@ -33,12 +33,11 @@ void backfill_source_free(struct backfill_source *source);
  *   FW_ENOMEM */
 
 /* Every value of a label in series that match the selector, between two times. */
-FW_MUST_CHECK enum fw_status backfill_source_values(struct backfill_source *source,
-                                                    const char *label, const struct fw_buf *selector,
-                                                    int64_t begin_s, int64_t end_s,
-                                                    bool (*take)(void *ctx, const char *text,
-                                                                 size_t len),
-                                                    void *ctx, struct fw_error *err);
+FW_MUST_CHECK enum fw_status
+backfill_source_values(struct backfill_source *source, const char *label,
+                       const struct fw_buf *selector, int64_t begin_s, int64_t end_s,
+                       bool (*take)(void *ctx, const char *text, size_t len), void *ctx,
+                       struct fw_error *err);
 
 /* The last sample of every step, for points begin_s, begin_s + step_s, ..., end_s: a step in which
  * there is none has none, so that a gap stays a gap. Onto *request, as backfill_read_matrix(). */

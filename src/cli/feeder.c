@@ -43,8 +43,7 @@ enum fw_status cli_feeder_new(const struct cli_feeder_options *options, struct c
     schema_default(&feeder->schema);
     fw_buf_init(&feeder->body, BODY_MAX);
     feeder->batch = batch_new();
-    enum fw_status status =
-        cli_poster_new("feeder", options->url, options->api_key, &feeder->poster, err);
+    enum fw_status status = cli_poster_new(options->url, options->api_key, &feeder->poster, err);
     if (status == FW_OK && feeder->batch == NULL)
         status = fw_fail(err, FW_ENOMEM, "feeder: out of memory");
     if (status != FW_OK) {

@@ -1,14 +1,12 @@
 /* forewarn import prometheus: a fleet's last days from a Prometheus into a running daemon. */
 #include "cli/cli.h"
 
-#include "backfill/backfill.h"
 #include "backfill/select.h"
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "cli/client.h"
-#include "cli/delivery.h"
+#include "cli/import.h"
 #include "daemon/config.h"
 
 #include <getopt.h>
@@ -115,8 +113,9 @@ static int take(int argc, char **argv, int option, void *arguments)
         return CLI_OK;
     case OPT_CONFIG:
         a->has_config = true;
-        return config_file(a->config, optarg, &err) == FW_OK ? CLI_OK
-                                                             : cli_failure("import", "%s", err.text);
+        return config_file(a->config, optarg, &err) == FW_OK
+                   ? CLI_OK
+                   : cli_failure("import", "%s", err.text);
     case OPT_KEY:
         a->key_file = optarg;
         return CLI_OK;
@@ -206,7 +205,7 @@ static enum fw_status read_secrets(struct import *a, struct fw_error *err)
 
 static enum fw_status read_rules(struct import *a, struct fw_error *err)
 {
-    const char *mapping = a->mapping != NULL             ? a->mapping
+    const char *mapping = a->mapping != NULL              ? a->mapping
                           : a->config->mapping[0] != '\0' ? a->config->mapping
                                                           : NULL;
     if (mapping != NULL)
@@ -239,8 +238,8 @@ static enum fw_status read_window(struct import *a, struct fw_error *err)
 static enum fw_status ask_daemon(struct import *a, struct fw_error *err)
 {
     struct agent_answer answer;
-    enum fw_status status = cli_poster_new("import", a->url, a->key[0] != '\0' ? a->key : NULL,
-                                           &a->poster, err);
+    enum fw_status status =
+        cli_poster_new(a->url, a->key[0] != '\0' ? a->key : NULL, &a->poster, err);
     if (status != FW_OK)
         return status;
     cli_poster_get(a->poster, "/api/v1/status", &answer);
@@ -249,7 +248,8 @@ static enum fw_status ask_daemon(struct import *a, struct fw_error *err)
     if (answer.code == 0)
         return fw_fail(err, FW_EIO, "the daemon does not answer: %.200s", answer.text);
     if (answer.code == 401 || answer.code == 403)
-        return fw_fail(err, FW_EIO, "%s: the daemon wants a key of the role write (--api-key-file): %.120s",
+        return fw_fail(err, FW_EIO,
+                       "%s: the daemon wants a key of the role write (--api-key-file): %.120s",
                        a->url, answer.text);
     return answer.code == 503 ? FW_OK /* it starts; posts wait for it */
                               : fw_fail(err, FW_EINVAL, "%s: it answers %ld, not as a forewarn",
@@ -271,7 +271,8 @@ static enum fw_status set_up(struct import *a, struct fw_error *err)
     if (a->delivery == NULL)
         return fw_fail(err, FW_ENOMEM, "out of memory");
     const struct backfill_source_options source = {.url = a->from,
-                                                   .bearer = a->bearer_file != NULL ? a->bearer : NULL,
+                                                   .bearer =
+                                                       a->bearer_file != NULL ? a->bearer : NULL,
                                                    .basic = a->basic_file != NULL ? a->basic : NULL,
                                                    .interrupted = cli_poster_interrupted};
     return backfill_source_new(&source, &a->source, err);
@@ -286,71 +287,24 @@ static void tear_down(struct import *a)
     fw_free(a->config);
 }
 
-/* ---- the summary ---- */
-
-static void print_rejections(const struct cli_delivery_counts *d)
-{
-    const char *between = " (";
-    for (int i = BATCH_OK + 1; i < BATCH_REASON_COUNT; i++) {
-        if (d->rejected_by[i] == 0)
-            continue;
-        printf("%s%s %" PRIu64, between, batch_reason_name((enum batch_reason)i), d->rejected_by[i]);
-        between = ", ";
-    }
-    printf("%s\n", between[0] == ',' ? ")" : "");
-    if (d->first_rejection[0] != '\0')
-        printf("  the first refusal: %s\n", d->first_rejection);
-}
-
-static void print_left_out(const struct backfill_counts *c)
-{
-    if (c->no_server + c->not_finite + c->full + c->refused == 0)
-        return;
-    printf("  left out: samples without a server %" PRIu64 ", not finite %" PRIu64
-           ", of too many counters %" PRIu64 ", series refused %" PRIu64 "%s%s\n",
-           c->no_server, c->not_finite, c->full, c->refused,
-           c->first_refusal[0] != '\0' ? ", the first: " : "", c->first_refusal);
-}
-
-static void print_summary(struct import *a)
-{
-    char first[FW_TIME_SIZE], last[FW_TIME_SIZE];
-    const struct backfill_counts *c = &a->counts;
-    struct cli_delivery_counts d;
-    struct backfill_source_counts s;
-    cli_delivery_counts(a->delivery, &d);
-    backfill_source_counts(a->source, &s);
-    printf("servers %zu, of %zu hosts; %zu of %zu known series; %" PRIu64 " samples, %" PRIu64
-           " requests, %" PRIu64 " MiB\n",
-           d.servers, c->hosts, c->names_found, c->names_known, c->samples, s.requests,
-           s.bytes >> 20);
-    if (c->first_ms > 0) {
-        fw_time_format_z(c->first_ms, first);
-        fw_time_format_z(c->last_ms, last);
-        printf("  from %s to %s\n", first, last);
-    }
-    print_left_out(c);
-    if (a->dry_run) {
-        printf("  records %" PRIu64 ", none sent\n", d.records);
-        return;
-    }
-    printf("  records %" PRIu64 ", accepted %" PRIu64 ", refused %" PRIu64, d.records, d.accepted,
-           d.rejected);
-    print_rejections(&d);
-    printf("  values new %" PRIu64 ", there before %" PRIu64 ", of closed steps %" PRIu64 "\n",
-           d.stored, d.duplicates, d.refused);
-    if (d.accepted > 0)
-        printf("next: forewarn check --server %s --url %s\n", d.a_server, a->url);
-}
-
 /* ---- the run ---- */
+
+static void summarise(const struct import *a)
+{
+    struct import_summary summary = {.read = &a->counts, .url = a->url, .dry_run = a->dry_run};
+    cli_delivery_counts(a->delivery, &summary.delivered);
+    backfill_source_counts(a->source, &summary.asked);
+    cli_import_summary(&summary);
+}
 
 static enum fw_status run(struct import *a, struct fw_error *err)
 {
     const int64_t wanted_ms = a->days > 0 ? (int64_t)(a->days * DAY_MS) : a->window_ms;
     if (wanted_ms > a->window_ms && !a->dry_run)
-        (void)fprintf(stderr, "forewarn import: the daemon's windows reach back %.3g days; no more is asked for\n",
-                      (double)a->window_ms / DAY_MS);
+        (void)fprintf(
+            stderr,
+            "forewarn import: the daemon's windows reach back %.3g days; no more is asked for\n",
+            (double)a->window_ms / DAY_MS);
     const struct backfill_options options = {
         .source = a->source,
         .match = a->match,
@@ -373,7 +327,8 @@ static enum fw_status run(struct import *a, struct fw_error *err)
 static int tell_failure(const struct import *a, enum fw_status status, const struct fw_error *err)
 {
     if (status == FW_ETIMEOUT)
-        return cli_failure("import", "stopped; the same command goes on, and repeats nothing wrongly");
+        return cli_failure("import",
+                           "stopped; the same command goes on, and repeats nothing wrongly");
     if (status == FW_ENOTFOUND)
         return cli_failure("import",
                            "%s: %s (forewarn mapping lists the series, --mapping FILE adds your "
@@ -405,7 +360,7 @@ int cli_import(int argc, char **argv)
     if (status == FW_OK) {
         status = run(&a, &err);
         if (status == FW_OK || a.counts.rows > 0)
-            print_summary(&a);
+            summarise(&a);
     }
     struct cli_delivery_counts d = {0};
     if (status == FW_OK && !a.dry_run)

@@ -19,7 +19,6 @@ enum {
 };
 
 struct cli_poster {
-    const char *subsystem;
     struct agent_client *client;
     struct fw_buf answer;
     bool away_told;
@@ -63,14 +62,13 @@ bool cli_poster_wait(int64_t real_ms)
     }
 }
 
-enum fw_status cli_poster_new(const char *subsystem, const char *url, const char *api_key,
-                              struct cli_poster **out, struct fw_error *err)
+enum fw_status cli_poster_new(const char *url, const char *api_key, struct cli_poster **out,
+                              struct fw_error *err)
 {
     *out = NULL;
     struct cli_poster *poster = fw_calloc(1, sizeof *poster);
     if (poster == NULL)
         return fw_fail(err, FW_ENOMEM, "out of memory");
-    poster->subsystem = subsystem;
     fw_buf_init(&poster->answer, ANSWER_MAX);
     const struct agent_client_options client = {.url = url,
                                                 .api_key = api_key,
@@ -108,9 +106,8 @@ static bool worth_repeating(long code)
 static void tell_away(struct cli_poster *poster, const struct agent_answer *answer)
 {
     if (!poster->away_told && !cli_poster_interrupted(NULL))
-        FW_LOG_WARN(poster->subsystem,
-                    "the daemon takes no samples, waiting code=%ld reason=\"%.200s\"", answer->code,
-                    answer->text);
+        FW_LOG_WARN("feeder", "the daemon takes no samples, waiting code=%ld reason=\"%.200s\"",
+                    answer->code, answer->text);
     poster->away_told = true;
 }
 
@@ -123,7 +120,7 @@ enum fw_status cli_poster_post(struct cli_poster *poster, const struct fw_buf *b
         poster->counts.posts++;
         if (answer->code >= 200 && answer->code < 300) {
             if (poster->away_told)
-                FW_LOG_INFO(poster->subsystem, "the daemon takes samples again");
+                FW_LOG_INFO("feeder", "the daemon takes samples again");
             poster->away_told = false;
             return FW_OK;
         }

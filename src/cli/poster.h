@@ -14,15 +14,13 @@ bool cli_poster_interrupted(void *ctx);
 /* Waits in real time; false when a signal asked to stop. */
 bool cli_poster_wait(int64_t real_ms);
 
-/* `subsystem` is the name in log lines; `api_key` may be NULL. FW_EINVAL: not such a URL; FW_ENOMEM.
- */
-FW_MUST_CHECK enum fw_status cli_poster_new(const char *subsystem, const char *url,
-                                            const char *api_key, struct cli_poster **out,
-                                            struct fw_error *err);
+/* `api_key` may be NULL. FW_EINVAL: not such a URL; FW_ENOMEM. */
+FW_MUST_CHECK enum fw_status cli_poster_new(const char *url, const char *api_key,
+                                            struct cli_poster **out, struct fw_error *err);
 void cli_poster_free(struct cli_poster *poster);
 
-/* POST /feed/data. FW_EINVAL: the daemon refuses the body, err has its words; FW_ETIMEOUT: stopped by
- * a signal. *answer is the last one. */
+/* POST /feed/data. FW_EINVAL: the daemon refuses the body, err has its words; FW_ETIMEOUT: stopped
+ * by a signal. *answer is the last one. */
 FW_MUST_CHECK enum fw_status cli_poster_post(struct cli_poster *poster, const struct fw_buf *body,
                                              struct agent_answer *answer, struct fw_error *err);
 

@@ -103,8 +103,8 @@ uint64_t series_rules_digest(const struct series_rules *rules);
 bool series_rules_find(const struct series_rules *rules, const struct raw_series *series,
                        struct series_meaning *meaning);
 
-/* Names that may mean something, of rules and of metrics, one after the other: *at begins as 0. NULL
- * after the last one. Terminated; in no order that matters. */
+/* Names that may mean something, of rules and of metrics, one after the other: *at begins as 0.
+ * NULL after the last one. Terminated; in no order that matters. */
 const char *series_rules_name(const struct series_rules *rules, size_t *at);
 
 /* The built-in rules as text, in pieces; NULL ends them. */

@@ -189,7 +189,8 @@ static void test_a_whole_answer(void **state)
     peer_begin(&peer, text);
     const struct agent_client_options options = {.url = peer.url,
                                                  .bearer = "of.news",
-                                                 .content_type = "application/x-www-form-urlencoded",
+                                                 .content_type =
+                                                     "application/x-www-form-urlencoded",
                                                  .whole = &whole};
     assert_int_equal(agent_client_new(&options, &client, NULL), FW_OK);
     for (int i = 0; i < 2; i++) { /* not one behind the other */
@@ -198,7 +199,8 @@ static void test_a_whole_answer(void **state)
         CHECK_EQ("all of it", whole.len, 2000);
     }
     CHECK_TRUE("authorization", strstr(peer.seen, "Authorization: Bearer of.news\r\n") != NULL);
-    CHECK_TRUE("type", strstr(peer.seen, "Content-Type: application/x-www-form-urlencoded\r\n") != NULL);
+    CHECK_TRUE("type",
+               strstr(peer.seen, "Content-Type: application/x-www-form-urlencoded\r\n") != NULL);
     CHECK_TRUE("no key", strstr(peer.seen, "X-API-Key") == NULL);
     whole.max = 1999;
     agent_client_request(client, "/q", NULL, 0, &answer);
@@ -277,8 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),      cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_silence_ends), cmocka_unit_test(test_a_whole_answer),
-        cmocka_unit_test(test_urls),
-        cmocka_unit_test(test_key_files),
+        cmocka_unit_test(test_urls),         cmocka_unit_test(test_key_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

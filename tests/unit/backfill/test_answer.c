@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-#define MATRIX(result) "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":" result "}}"
+#define MATRIX(result)                                                                             \
+    "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":" result "}}"
 #define SERIES(labels, values) "{\"metric\":" labels ",\"values\":" values "}"
 
 static struct fw_buf of(const char *text)
@@ -58,17 +59,20 @@ static void test_matrices(void **state)
     static const struct {
         const char *name, *answer, *told;
     } rows[] = {
-        {"none",                             MATRIX("[]"),                                                   ""},
-        {"no samples",                       MATRIX("[" SERIES("{}", "[]") "]"),                             "node_load1;"},
-        {"a native histogram",               MATRIX("[{\"metric\":{\"a\":\"b\"},\"histograms\":[[1,{}]]}]"), "node_load1,a=b;"},
-        {"its own name, a point less a ms",
-         MATRIX("[" SERIES("{\"__name__\":\"x\",\"instance\":\"a:1\"}", "[[1700000040,\"1.5\"],[1700000100.5,\"-2e3\"]]") "]"),
-         "node_load1,instance=a:1 1700000039999:1.5 1700000100499:-2000;"                                                       },
-        {"an empty label, more texts",
+        {"none",                                                                           MATRIX("[]"), ""           },
+        {                                 "no samples",                                                          MATRIX("[" SERIES("{}",   "[]") "]"), "node_load1;"},
+        {                                 "a native histogram",                  MATRIX("[{\"metric\":{\"a\":\"b\"},\"histograms\":[[1,{}]]}]"),
+         "node_load1,a=b;"                                                                                          },
+        { "its own name, a point less a ms",
+         MATRIX("[" SERIES("{\"__name__\":\"x\",\"instance\":\"a:1\"}",
+         "[[1700000040,\"1.5\"],[1700000100.5,\"-2e3\"]]") "]"),
+         "node_load1,instance=a:1 1700000039999:1.5 1700000100499:-2000;"},
+        {                                                 "an empty label, more texts",
          "{\"status\":\"success\",\"warnings\":[\"w\"],\"data\":{\"result\":[" SERIES(
-             "{\"a\":\"\"}", "[[60,\"NaN\"],[120,\"+Inf\"],[180,\"-Inf\"]]") "],\"resultType\":\"matrix\"}}",
-         "node_load1,a= 59999:nan 119999:inf 179999:inf;"                                                                       },
-        {"beyond a double",                  MATRIX("[" SERIES("{}", "[[60,\"1e999\"]]") "]"),                "node_load1 59999:inf;"},
+             "{\"a\":\"\"}",                                               "[[60,\"NaN\"],[120,\"+Inf\"],[180,\"-Inf\"]]") "],\"resultType\":\"matrix\"}}",
+         "node_load1,a= 59999:nan 119999:inf 179999:inf;"},
+        {                                                                            "beyond a double",                                                        MATRIX("[" SERIES("{}",                                                                        "[[60,\"1e999\"]]") "]"),
+         "node_load1 59999:inf;"},
     };
     struct backfill_reader *reader = backfill_reader_new();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -93,39 +97,44 @@ static void test_what_is_none(void **state)
     static const struct {
         const char *name, *answer, *says;
     } rows[] = {
-        {"nothing",            "",                                                                           "no JSON"                },
-        {"a page",             "<html>404</html>",                                                           "no JSON"                },
-        {"cut off",            "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"met", "no JSON"            },
-        {"an array",           "[1]",                                                                        "status"                 },
-        {"an error",           "{\"status\":\"error\",\"error\":\"x\"}",                                     "status"                 },
-        {"status is a number", "{\"status\":1,\"data\":{}}",                                                 "status"                 },
-        {"no data",            "{\"status\":\"success\"}",                                                   "no \"data\""            },
-        {"data is a text",     "{\"status\":\"success\",\"data\":\"x\"}",                                    "resultType"             },
-        {"a vector",           "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[]}}", "resultType"            },
-        {"no result",          "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\"}}",              "data.result"            },
-        {"result an object",   MATRIX("{}"),                                                                 "data.result"            },
-        {"a series is a text", MATRIX("[\"x\"]"),                                                            "result[0] has no"       },
-        {"no metric",          MATRIX("[{\"values\":[]}]"),                                                  "result[0] has no"       },
-        {"metric an array",    MATRIX("[" SERIES("[]", "[]") "]"),                                           "metric is not"          },
-        {"a label is a number", MATRIX("[" SERIES("{\"a\":1}", "[]") "]"),                                   "label a is not"         },
-        {"values a text",      MATRIX("[" SERIES("{}", "\"x\"") "]"),                                        "values is not"          },
-        {"a point of three",   MATRIX("[" SERIES("{}", "[[1,\"1\",2]]") "]"),                                "[0].values[0] is not"   },
-        {"a point of one",     MATRIX("[" SERIES("{}", "[[60,\"1\"],[120]]") "]"),                           "[0].values[1] is not"   },
-        {"a point is a text",  MATRIX("[" SERIES("{}", "[\"60\"]") "]"),                                     "values[0] is not"       },
-        {"time is a text",     MATRIX("[" SERIES("{}", "[[\"60\",\"1\"]]") "]"),                             "values[0] is not"       },
-        {"before 1970",        MATRIX("[" SERIES("{}", "[[-60,\"1\"]]") "]"),                                "values[0] is not"       },
-        {"after 9999",         MATRIX("[" SERIES("{}", "[[1e300,\"1\"]]") "]"),                              "values[0] is not"       },
-        {"value is a number",  MATRIX("[" SERIES("{}", "[[60,1]]") "]"),                                     "values[0] is not"       },
-        {"value is empty",     MATRIX("[" SERIES("{}", "[[60,\"\"]]") "]"),                                  "values[0] is not"       },
-        {"value is a word",    MATRIX("[" SERIES("{}", "[[60,\"nan(1)\"]]") "]"),                            "values[0] is not"       },
-        {"value is hex",       MATRIX("[" SERIES("{}", "[[60,\"0x10\"]]") "]"),                              "values[0] is not"       },
-        {"a blank before",     MATRIX("[" SERIES("{}", "[[60,\" 1\"]]") "]"),                                "values[0] is not"       },
-        {"two numbers",        MATRIX("[" SERIES("{}", "[[60,\"1-1\"]]") "]"),                               "values[0] is not"       },
-        {"a NUL inside",       MATRIX("[" SERIES("{}", "[[60,\"1\\u0000\"]]") "]"),                          "values[0] is not"       },
+        {"nothing",                 "",                                                                            "no JSON"                                                              },
+        {"a page",                  "<html>404</html>",                                                            "no JSON"                                                              },
+        {"cut off",
+         "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"met",                         "no JSON"                                                              },
+        {"an array",                "[1]",                                                                         "status"                                                               },
+        {"an error",                "{\"status\":\"error\",\"error\":\"x\"}",                                      "status"                                                               },
+        {"status is a number",      "{\"status\":1,\"data\":{}}",                                                  "status"                                                               },
+        {"no data",                 "{\"status\":\"success\"}",                                                    "no \"data\""                                                          },
+        {"data is a text",          "{\"status\":\"success\",\"data\":\"x\"}",                                     "resultType"                                                           },
+        {"a vector",                "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[]}}",
+         "resultType"                                                                                                                                                                     },
+        {"no result",               "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\"}}",
+         "data.result"                                                                                                                                                                    },
+        {"result an object",        MATRIX("{}"),                                                                  "data.result"                                                          },
+        {"a series is a text",      MATRIX("[\"x\"]"),                                                             "result[0] has no"                                                     },
+        {"no metric",               MATRIX("[{\"values\":[]}]"),                                                   "result[0] has no"                                                     },
+        {"metric an array",         MATRIX("[" SERIES("[]",                                                        "[]") "]"),                                                              "metric is not"},
+        {"a label is a number",                         MATRIX("[" SERIES("{\"a\":1}",                                                                                  "[]") "]"),                                                                                                    "label a is not"},
+        {"values a text",         MATRIX("[" SERIES("{}",                                                                                      "\"x\"") "]"),                                            "values is not"},
+        {"a point of three",            MATRIX("[" SERIES("{}","[[1,\"1\",2]]") "]"),                 "[0].values[0] is not"},
+        {"a point of one",MATRIX("[" SERIES("{}",                                                            "[[60,\"1\"],[120]]") "]"),
+         "[0].values[1] is not"},
+        {"a point is a text",          MATRIX("[" SERIES("{}",                                                                          "[\"60\"]") "]"),                                                            "values[0] is not"},
+        {"time is a text",                         MATRIX("[" SERIES("{}",                                                                                    "[[\"60\",\"1\"]]") "]"),                                                                                                                            "values[0] is not"},
+        {"before 1970",       MATRIX("[" SERIES("{}",                                                                                    "[[-60,\"1\"]]") "]"),                                                                                 "values[0] is not"},
+        {"after 9999", MATRIX("[" SERIES("{}","[[1e300,\"1\"]]") "]"),"values[0] is not"},
+        {"value is a number",MATRIX("[" SERIES("{}","[[60,1]]") "]"),"values[0] is not"},
+        {"value is empty",              MATRIX("[" SERIES("{}",                                                                     "[[60,\"\"]]") "]"),                                                                                                                                             "values[0] is not"},
+        {"value is a word",                         MATRIX("[" SERIES("{}",                                                                                    "[[60,\"nan(1)\"]]") "]"),                                                                                                                                         "values[0] is not"},
+        {"value is hex",       MATRIX("[" SERIES("{}",                                                                                    "[[60,\"0x10\"]]") "]"),                                                                                                                                                                                                      "values[0] is not"},
+        {"a blank before",      MATRIX("[" SERIES("{}","[[60,\" 1\"]]") "]"),"values[0] is not"},
+        {"two numbers",MATRIX("[" SERIES("{}","[[60,\"1-1\"]]") "]"),"values[0] is not"},
+        {"a NUL inside",            MATRIX("[" SERIES("{}",                                                             "[[60,\"1\\u0000\"]]") "]"),                          "values[0] is not"},
         {"a very long number",
-         MATRIX("[" SERIES("{}", "[[60,\"1000000000000000000000000000000000000000000000000000000000000000000\"]]") "]"),
-         "values[0] is not"                                                                                                           },
-        {"very deep",          "[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]",                           "no JSON"                },
+         MATRIX("[" SERIES(
+             "{}",                                                                                       "[[60,\"1000000000000000000000000000000000000000000000000000000000000000000\"]]") "]"),
+         "values[0] is not"},
+        {"very deep",       "[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]",                                                                                    "no JSON"                                                                                                                                                                                                                       },
     };
     struct backfill_reader *reader = backfill_reader_new();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -142,13 +151,14 @@ static void test_what_is_none(void **state)
 static void test_too_long(void **state)
 {
     (void)state;
-    static const char text[] = MATRIX("[" SERIES("{\"instance\":\"a\"}", "[[60,\"1\"],[120,\"2\"]]") "]");
+    static const char text[] =
+        MATRIX("[" SERIES("{\"instance\":\"a\"}", "[[60,\"1\"],[120,\"2\"]]") "]");
     struct backfill_reader *reader = backfill_reader_new();
     struct fw_buf answer = of(text), request;
     size_t series = 0, samples = 0;
     fw_buf_init(&request, 40);
-    assert_int_equal(
-        backfill_read_matrix(reader, &answer, "n", &request, &series, &samples, NULL), FW_ELIMIT);
+    assert_int_equal(backfill_read_matrix(reader, &answer, "n", &request, &series, &samples, NULL),
+                     FW_ELIMIT);
     fw_buf_fini(&request);
     fw_buf_fini(&answer);
     /* Longer than the reader takes at all. */
@@ -156,8 +166,8 @@ static void test_too_long(void **state)
     fw_buf_init(&request, 1 << 20);
     memset(fw_buf_reserve(&answer, BACKFILL_ANSWER_MAX + 1), ' ', BACKFILL_ANSWER_MAX + 1);
     answer.len = BACKFILL_ANSWER_MAX + 1;
-    assert_int_equal(
-        backfill_read_matrix(reader, &answer, "n", &request, &series, &samples, NULL), FW_EINVAL);
+    assert_int_equal(backfill_read_matrix(reader, &answer, "n", &request, &series, &samples, NULL),
+                     FW_EINVAL);
     fw_buf_fini(&request);
     fw_buf_fini(&answer);
     backfill_reader_free(reader);
@@ -178,13 +188,13 @@ static void test_values(void **state)
         const char *name, *answer, *told;
         enum fw_status status;
     } rows[] = {
-        {"three",        "{\"status\":\"success\",\"data\":[\"a\",\"b:1\",\"c\"]}",  "a b:1 c ", FW_OK    },
-        {"none",         "{\"status\":\"success\",\"data\":[]}",                     "",         FW_OK    },
-        {"null",         "{\"status\":\"success\",\"data\":null}",                   "",         FW_OK    },
-        {"an object",    "{\"status\":\"success\",\"data\":{\"a\":\"b\"}}",          "",         FW_EINVAL},
-        {"a number",     "{\"status\":\"success\",\"data\":[\"a\",1]}",              "a ",       FW_EINVAL},
+        {"three",        "{\"status\":\"success\",\"data\":[\"a\",\"b:1\",\"c\"]}",               "a b:1 c ", FW_OK    },
+        {"none",         "{\"status\":\"success\",\"data\":[]}",                                  "",         FW_OK    },
+        {"null",         "{\"status\":\"success\",\"data\":null}",                                "",         FW_OK    },
+        {"an object",    "{\"status\":\"success\",\"data\":{\"a\":\"b\"}}",                       "",         FW_EINVAL},
+        {"a number",     "{\"status\":\"success\",\"data\":[\"a\",1]}",                           "a ",       FW_EINVAL},
         {"nobody takes", "{\"status\":\"success\",\"data\":[\"aaaaaaaaaaaaaaaaaaaaaaa\",\"b\"]}",
-         "aaaaaaaaaaaaaaaaaaaaaaa ",                                                             FW_ENOMEM},
+         "aaaaaaaaaaaaaaaaaaaaaaa ",                                                                          FW_ENOMEM},
     };
     struct backfill_reader *reader = backfill_reader_new();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -206,10 +216,11 @@ static void test_reasons(void **state)
     static const struct {
         const char *name, *answer, *says;
     } rows[] = {
-        {"its own words", "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"no\\nway\\u0000\"}", "no way"},
-        {"a text",        "Unauthorized\n",                                                                 "Unauthorized"},
-        {"another JSON",  "{\"error\":{}}",                                                                 "{\"error\":{}}"},
-        {"nothing",       "",                                                                               ""},
+        {"its own words",
+         "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"no\\nway\\u0000\"}", "no way"        },
+        {"a text",        "Unauthorized\n",                                                 "Unauthorized"  },
+        {"another JSON",  "{\"error\":{}}",                                                 "{\"error\":{}}"},
+        {"nothing",       "",                                                               ""              },
     };
     struct backfill_reader *reader = backfill_reader_new();
     char out[BACKFILL_REASON_MAX];

@@ -1,5 +1,5 @@
-/* A whole run against a server of a few lines: groups of hosts, halved chunks, what is left out, and
- * how it ends when something is wrong. */
+/* A whole run against a server of a few lines: groups of hosts, halved chunks, what is left out,
+ * and how it ends when something is wrong. */
 #include "backfill/backfill.h"
 
 #include "support.h"
@@ -65,9 +65,10 @@ static int put_range(struct peer *peer, const char *form)
         fw_buf_puts(&peer->body, "{\"status\":\"error\",\"error\":\"too many points\"}");
         return 422;
     }
-    fw_buf_puts(&peer->body, peer->breaks
-                                 ? "<html>"
-                                 : "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[");
+    fw_buf_puts(&peer->body,
+                peer->breaks
+                    ? "<html>"
+                    : "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[");
     for (size_t i = 0; i < peer->hosts; i++) {
         snprintf(quoted, sizeof quoted, "h%zu%%3A9100", i);
         snprintf(name, sizeof name, "h%zu:9100", i);
@@ -261,12 +262,12 @@ static void test_ends(void **state)
         enum fw_status result, status;
         const char *says, *match;
     } rows[] = {
-        {"never fewer points",  0,   false, false, HOSTS, FW_OK,     FW_ELIMIT,    "too many points", NULL            },
-        {"no answer of a range", 999, true,  false, HOSTS, FW_OK,     FW_EINVAL,    "no JSON",         NULL            },
-        {"nobody takes them",   999, false, false, HOSTS, FW_EINVAL, FW_EINVAL,    "not taken",       NULL            },
-        {"no hosts",            999, false, false, 0,     FW_OK,     FW_ENOTFOUND, "instance or host", NULL           },
-        {"a signal",            999, false, true,  HOSTS, FW_OK,     FW_ETIMEOUT,  "stopped",         NULL            },
-        {"no matcher",          999, false, false, HOSTS, FW_OK,     FW_EINVAL,    "matchers",        "up{job=\"a\"}" },
+        {"never fewer points",   0,   false, false, HOSTS, FW_OK,     FW_ELIMIT,    "too many points",  NULL           },
+        {"no answer of a range", 999, true,  false, HOSTS, FW_OK,     FW_EINVAL,    "no JSON",          NULL           },
+        {"nobody takes them",    999, false, false, HOSTS, FW_EINVAL, FW_EINVAL,    "not taken",        NULL           },
+        {"no hosts",             999, false, false, 0,     FW_OK,     FW_ENOTFOUND, "instance or host", NULL           },
+        {"a signal",             999, false, true,  HOSTS, FW_OK,     FW_ETIMEOUT,  "stopped",          NULL           },
+        {"no matcher",           999, false, false, HOSTS, FW_OK,     FW_EINVAL,    "matchers",         "up{job=\"a\"}"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         static struct stage s;
@@ -278,7 +279,8 @@ static void test_ends(void **state)
         peer.hosts = rows[i].hosts;
         peer_start(&peer);
         s.taken.result = rows[i].result;
-        CHECK_EQ(rows[i].name, run(&s, &peer, rows[i].match, rows[i].stopped ? yes : NULL), rows[i].status);
+        CHECK_EQ(rows[i].name, run(&s, &peer, rows[i].match, rows[i].stopped ? yes : NULL),
+                 rows[i].status);
         if (strstr(s.err.text, rows[i].says) == NULL)
             fail_msg("%s: \"%s\"", rows[i].name, s.err.text);
         peer_end(&peer);

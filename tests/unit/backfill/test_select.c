@@ -48,17 +48,17 @@ static void test_matchers(void **state)
     static const struct {
         const char *text, *inner; /* NULL: refused */
     } rows[] = {
-        {"{job=\"node\"}",              "job=\"node\""             },
-        {"job=\"node\"",                "job=\"node\""             },
+        {"{job=\"node\"}",                 "job=\"node\""           },
+        {"job=\"node\"",                   "job=\"node\""           },
         {" { job=\"a\" , b!~\"c{2}\", } ", "job=\"a\" , b!~\"c{2}\""},
-        {"a=~\"x{3}y\"",                "a=~\"x{3}y\""             },
-        {"{}",                          ""                         },
-        {"",                            ""                         },
-        {"up{job=\"a\"}",               NULL                       },
-        {"{job=\"a\"",                  NULL                       },
-        {"job=\"a\"}",                  NULL                       },
-        {"{",                           NULL                       },
-        {"}",                           NULL                       },
+        {"a=~\"x{3}y\"",                   "a=~\"x{3}y\""           },
+        {"{}",                             ""                       },
+        {"",                               ""                       },
+        {"up{job=\"a\"}",                  NULL                     },
+        {"{job=\"a\"",                     NULL                     },
+        {"job=\"a\"}",                     NULL                     },
+        {"{",                              NULL                     },
+        {"}",                              NULL                     },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const char *inner;

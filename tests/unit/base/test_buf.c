@@ -209,12 +209,9 @@ static void test_part_of_a_url(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_growth_and_ceiling),
-        cmocka_unit_test(test_part_of_a_url),
-        cmocka_unit_test(test_memory_runs_out),
-        cmocka_unit_test(test_numbers_in_rows),
-        cmocka_unit_test(test_numbers_read_back),
-        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_growth_and_ceiling), cmocka_unit_test(test_part_of_a_url),
+        cmocka_unit_test(test_memory_runs_out),    cmocka_unit_test(test_numbers_in_rows),
+        cmocka_unit_test(test_numbers_read_back),  cmocka_unit_test(test_strings),
         cmocka_unit_test(test_strings_read_back),
     };
     return cmocka_run_group_tests_name("base buf", tests, NULL, NULL);

@@ -389,9 +389,14 @@ static void test_names(void **state)
         const char *name;
         size_t times;
     } rows[] = {
-        {"node_load1", 1},       {"node_cpu_seconds_total", 1}, {"cpu.usage_user", 1},
-        {"mine", 1},             {"both", 1},                   {"cpu_user_pct", 1},
-        {"node_time_seconds", 0}, {"never", 0},
+        {"node_load1",             1},
+        {"node_cpu_seconds_total", 1},
+        {"cpu.usage_user",         1},
+        {"mine",                   1},
+        {"both",                   1},
+        {"cpu_user_pct",           1},
+        {"node_time_seconds",      0},
+        {"never",                  0},
     };
     struct stage s;
     stage_open(&s, "mine -> load_average\n"
