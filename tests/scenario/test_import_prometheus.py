@@ -275,6 +275,22 @@ def check_refusals(stage, daemon):
         assert '--api-key-file' in run('--from', stage.url, '--url', closed, code=1)[1]
 
 
+def check_full_fleet(stage):
+    """What the daemon does not take is counted with its reason; nothing taken at all is a failure."""
+    config = os.path.join(stage.directory, 'small.conf')
+    with open(config, 'w', encoding='utf-8') as file:
+        file.write('[fleet]\nservers = 2\n')
+    with harness.serving(PROGRAM, '--config', config) as small:
+        record = {'server_name': 'first', 'timestamp': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()), 'cpu_idle_pct': 1}
+        assert harness.ask(small + '/feed/data', json.dumps({'records': [record]}).encode(), Content_Type='application/json')[0] == 200
+        out, _ = run('--from', stage.url, '--url', small, '--match', '{instance=~"web1:.*|db1:.*"}', '--days', '0.5')
+        assert re.search(r'accepted [1-9]\d*, refused [1-9]\d* \(server_limit [1-9]', out), out
+        taken = {s['server_name'] for s in get(small, '/api/v1/servers')['servers']} - {'first'}
+        other, = {'web1', 'db1'} - taken
+        out, err = run('--from', stage.url, '--url', small, '--match', 'instance="%s:9100"' % other, '--days', '0.5', code=1)
+        assert 'accepted 0, refused' in out and 'took none of the records' in err, (out, err)
+
+
 def main():
     for program in ('prometheus', 'promtool'):
         if shutil.which(program) is None:
@@ -290,6 +306,7 @@ def main():
             check_stopped(stage, daemon)
             check_errors(stage, daemon)
             check_refusals(stage, daemon)
+            check_full_fleet(stage)
         finally:
             stage.stop()
     return 0
