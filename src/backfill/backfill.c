@@ -1,10 +1,10 @@
 #include "backfill/backfill.h"
 
+#include "backfill/rows.h"
 #include "backfill/select.h"
 #include "base/alloc.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -15,6 +15,7 @@ enum {
     WARM_UP_POINTS = 6, /* rates and disks are known from the third scrape on */
     REQUEST_MAX = 24 << 20,
     BOOK_BYTES = 64 << 20,
+    ALIVE_STEPS = 3, /* as a daemon's stale_steps */
 };
 
 /* Hosts that one label names: `instance`, or `host` for series that have no instance. */
@@ -35,7 +36,8 @@ struct run {
     struct fw_buf selector, request;
     struct series_book *book;
     struct series_gather gather;
-    struct sample_batch *batch;
+    struct sample_batch *rows;       /* of the group */
+    struct sample_batch *refused;    /* has no rows: what a chunk's series lack */
     int64_t begin_s, first_s, end_s; /* rows begin, points begin and end */
     uint32_t points;                 /* of the next chunk */
     size_t series, samples;          /* of this one */
@@ -125,25 +127,6 @@ static enum fw_status no_series(const struct run *run, struct fw_error *err)
         run->match, run->match_len > 0 ? "}" : "");
 }
 
-static int by_name(const void *key, const void *item)
-{
-    return strcmp(key, *(char *const *)item);
-}
-
-/* Servers of before 2021 do not narrow names by a selector. */
-static void keep_known(const struct backfill_texts *known, struct backfill_texts *found)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < found->count; i++) {
-        if (bsearch(found->items[i], known->items, known->count, sizeof *known->items, by_name) !=
-            NULL)
-            found->items[kept++] = found->items[i];
-        else
-            fw_free(found->items[i]);
-    }
-    found->count = kept;
-}
-
 static enum fw_status find_names(struct run *run, struct fw_error *err)
 {
     struct backfill_texts found = {.max = NAMES_MAX};
@@ -154,7 +137,7 @@ static enum fw_status find_names(struct run *run, struct fw_error *err)
     backfill_texts_sort(&run->names);
     run->counts->names_known = run->names.count;
     enum fw_status status = collect(run, &run->names, "__name__", NULL, &found, err);
-    keep_known(&run->names, &found);
+    backfill_texts_keep(&found, &run->names); /* servers of before 2021 give all names */
     run->counts->names_found = found.count;
     if (status == FW_OK && found.count == 0)
         status = no_series(run, err);
@@ -218,33 +201,16 @@ static enum fw_status fetch(struct run *run, const struct group *group, int64_t 
     return status;
 }
 
-/* Rows before the first wanted step only served to know the counters. */
-static void drop_warm_up(const struct run *run)
-{
-    for (size_t i = 0; i < run->batch->row_count; i++)
-        if (run->batch->rows[i].time_ms < run->begin_s * 1000)
-            run->batch->rows[i].value_count = 0;
-    batch_compact(run->batch);
-}
-
 static void count_chunk(struct run *run)
 {
     struct backfill_counts *counts = run->counts;
-    for (size_t i = 0; i < run->batch->row_count; i++) {
-        const int64_t time_ms = run->batch->rows[i].time_ms;
-        if (counts->first_ms == 0 || time_ms < counts->first_ms)
-            counts->first_ms = time_ms;
-        if (time_ms > counts->last_ms)
-            counts->last_ms = time_ms;
-    }
-    counts->rows += run->batch->row_count;
     counts->series += run->series;
     counts->samples += run->samples;
     counts->chunks++;
-    counts->refused += batch_rejected_total(run->batch);
-    if (counts->first_refusal[0] == '\0' && run->batch->error_count > 0)
+    counts->refused += batch_rejected_total(run->refused);
+    if (counts->first_refusal[0] == '\0' && run->refused->error_count > 0)
         snprintf(counts->first_refusal, sizeof counts->first_refusal, "%s",
-                 run->batch->errors[0].text);
+                 run->refused->errors[0].text);
 }
 
 /* FW_ELIMIT: too much at once; nothing of it was taken then. */
@@ -255,18 +221,15 @@ static enum fw_status take_chunk(struct run *run, const struct group *group, int
     enum fw_status status = fetch(run, group, begin_s, end_s, err);
     if (status != FW_OK)
         return status;
-    batch_reset(run->batch);
-    series_gather_init(&run->gather, run->options->rules, run->options->schema, run->batch);
+    batch_reset(run->refused);
+    series_gather_init(&run->gather, run->options->rules, run->options->schema, run->refused);
     status = series_gather_read(&run->gather, run->request.data, run->request.len, err);
-    if (status == FW_OK && series_book_take(run->book, &run->gather, 0, run->batch) != FW_OK)
+    if (status == FW_OK && series_book_take(run->book, &run->gather, 0, run->rows) != FW_OK)
         status = fw_fail(err, FW_ENOMEM, "out of memory");
     series_gather_fini(&run->gather);
-    if (status != FW_OK)
-        return status;
-    drop_warm_up(run);
-    count_chunk(run);
-    return run->batch->row_count > 0 ? run->options->take(run->options->ctx, run->batch, err)
-                                     : FW_OK;
+    if (status == FW_OK)
+        count_chunk(run);
+    return status;
 }
 
 static void grow_chunk(struct run *run)
@@ -285,8 +248,7 @@ static void tell(struct run *run, const struct group *group, double share)
 {
     run->progress.done = ((double)run->progress.hosts_done + share * (double)group->count) /
                          (double)run->progress.hosts;
-    run->progress.hosts_done += share == 1.0 ? group->count : 0;
-    run->progress.rows = run->counts->rows;
+    run->progress.samples = run->counts->samples;
     if (run->options->progress != NULL)
         run->options->progress(run->options->ctx, &run->progress);
 }
@@ -307,39 +269,85 @@ static enum fw_status walk_group(struct run *run, const struct group *group, str
             return status;
         grow_chunk(run);
         at_s = end_s + BACKFILL_STEP_S;
-        tell(run, group,
-             at_s > run->end_s ? 1.0
-                               : (double)(at_s - run->first_s) /
-                                     (double)(run->end_s - run->first_s + BACKFILL_STEP_S));
+        if (at_s <= run->end_s)
+            tell(run, group, (double)(at_s - run->first_s) / (double)(run->end_s - run->first_s));
     }
     return FW_OK;
+}
+
+/* Hands the group's rows on. */
+static enum fw_status give_group(struct run *run, struct fw_error *err)
+{
+    struct backfill_counts *counts = run->counts;
+    struct backfill_rows rows = {.begin_ms = run->begin_s * 1000};
+    if (!run->options->gone)
+        rows.alive_ms = run->end_s * 1000 - ALIVE_STEPS * run->options->align_ms;
+    if (backfill_rows_finish(&rows, run->rows) != FW_OK)
+        return fw_fail(err, FW_ENOMEM, "out of memory");
+    if (counts->gone == 0)
+        memcpy(counts->a_gone, rows.a_gone, sizeof counts->a_gone);
+    counts->gone += rows.gone;
+    counts->rows += run->rows->row_count;
+    if (rows.first_ms > 0 && (counts->first_ms == 0 || rows.first_ms < counts->first_ms))
+        counts->first_ms = rows.first_ms;
+    if (rows.last_ms > counts->last_ms)
+        counts->last_ms = rows.last_ms;
+    return run->rows->row_count > 0 ? run->options->take(run->options->ctx, run->rows, err) : FW_OK;
 }
 
 static enum fw_status take_group(struct run *run, const struct group *group, struct fw_error *err)
 {
     struct series_counts counts;
+    batch_reset(run->rows);
     run->book = series_book_new(&(struct series_book_options){.bytes_max = BOOK_BYTES});
     if (run->book == NULL)
         return fw_fail(err, FW_ENOMEM, "out of memory");
     set_span(run); /* which moves on while others are read */
-    const enum fw_status status = walk_group(run, group, err);
+    enum fw_status status = walk_group(run, group, err);
     series_book_counts(run->book, &counts);
     run->counts->no_server += counts.no_server;
     run->counts->not_finite += counts.not_finite;
     run->counts->full += counts.full;
     series_book_free(run->book);
     run->book = NULL;
+    if (status == FW_OK)
+        status = give_group(run, err);
+    run->progress.hosts_done += group->count;
+    tell(run, group, 0.0);
     return status;
+}
+
+static bool same_server(const char *a, const char *b)
+{
+    const char *x, *y;
+    size_t x_len, y_len;
+    series_server_of(a, strlen(a), &x, &x_len);
+    series_server_of(b, strlen(b), &y, &y_len);
+    return x_len == y_len && memcmp(x, y, x_len) == 0;
+}
+
+/* Fewer hosts for a longer span, since all their rows are kept; a server's exporters stay together.
+ */
+static size_t group_size(const struct run *run, const struct backfill_texts *names, size_t first)
+{
+    const int64_t fit =
+        BACKFILL_GROUP_ROWS / (run->options->span_ms / (BACKFILL_STEP_S * 1000) + 1);
+    size_t n = fit < 1 ? 1 : fit > BACKFILL_GROUP_HOSTS ? BACKFILL_GROUP_HOSTS : (size_t)fit;
+    if (n >= names->count - first)
+        return names->count - first;
+    while (first + n < names->count && n < 4 * BACKFILL_GROUP_HOSTS &&
+           same_server(names->items[first + n - 1], names->items[first + n]))
+        n++;
+    return n;
 }
 
 static enum fw_status take_hosts(struct run *run, const struct hosts *hosts, struct fw_error *err)
 {
     enum fw_status status = FW_OK;
-    for (size_t i = 0; status == FW_OK && i < hosts->names.count; i += BACKFILL_GROUP_HOSTS) {
-        const size_t left = hosts->names.count - i;
-        const struct group group = {hosts, i,
-                                    left < BACKFILL_GROUP_HOSTS ? left : BACKFILL_GROUP_HOSTS};
+    for (size_t i = 0; status == FW_OK && i < hosts->names.count;) {
+        const struct group group = {hosts, i, group_size(run, &hosts->names, i)};
         status = take_group(run, &group, err);
+        i += group.count;
     }
     return status;
 }
@@ -356,8 +364,9 @@ enum fw_status backfill_run(const struct backfill_options *options, struct backf
     fw_buf_init(&run.selector, SELECTOR_MAX);
     fw_buf_init(&run.request, REQUEST_MAX);
     enum fw_status status = backfill_match(options->match, &run.match, &run.match_len, err);
-    run.batch = batch_new();
-    if (status == FW_OK && run.batch == NULL)
+    run.rows = batch_new();
+    run.refused = batch_new();
+    if (status == FW_OK && (run.rows == NULL || run.refused == NULL))
         status = fw_fail(err, FW_ENOMEM, "out of memory");
     if (status == FW_OK) {
         set_span(&run);
@@ -370,7 +379,8 @@ enum fw_status backfill_run(const struct backfill_options *options, struct backf
     for (size_t i = 0; i < COUNT(run.hosts); i++)
         backfill_texts_fini(&run.hosts[i].names);
     backfill_texts_fini(&run.names);
-    batch_free(run.batch);
+    batch_free(run.rows);
+    batch_free(run.refused);
     fw_buf_fini(&run.request);
     fw_buf_fini(&run.selector);
     return status;

@@ -8,8 +8,9 @@
  * their own pace.
  *
  * Memory: a chunk holds at most SERIES_SAMPLES_MAX samples and an answer BACKFILL_ANSWER_MAX bytes;
- * what is longer is asked for again in halves of the time. State of counters is kept for one group
- * of hosts. So the bound does not depend on the fleet, but for the hosts' names.
+ * what is longer is asked for again in halves of the time. Counters' state and rows are kept for
+ * one group of hosts, which are fewer when the span is long. So the bound does not depend on the
+ * fleet, but for the hosts' names.
  *
  * One thread. */
 #ifndef FW_BACKFILL_BACKFILL_H
@@ -23,6 +24,7 @@
 enum {
     BACKFILL_STEP_S = 60,
     BACKFILL_GROUP_HOSTS = 16,
+    BACKFILL_GROUP_ROWS = 16 * 4400, /* three days of so many hosts; at least one host is taken */
     BACKFILL_HOSTS_MAX = 200000,
     BACKFILL_CHUNK_POINTS_MAX = 1440,
 };
@@ -30,7 +32,7 @@ enum {
 struct backfill_progress {
     size_t hosts, hosts_done; /* of finished groups */
     double done;              /* of everything, 0 to 1 */
-    uint64_t rows;
+    uint64_t samples;
 };
 
 struct backfill_options {
@@ -41,8 +43,9 @@ struct backfill_options {
     int64_t span_ms;              /* how far back */
     int64_t align_ms;             /* the first row is at or after a multiple of this */
     const struct fw_clock *clock; /* NULL: the system's */
-    /* Gets the rows of a chunk, in batches that are valid inside the call; may take rows out. What
-     * it returns other than FW_OK ends the run and is returned. */
+    bool gone;                    /* also servers that have been silent for three times align_ms */
+    /* Gets all rows of a group of hosts, ordered as in rows.h; the batch is valid inside the call.
+     * What it returns other than FW_OK ends the run and is returned. */
     enum fw_status (*take)(void *ctx, struct sample_batch *batch, struct fw_error *err);
     void (*progress)(void *ctx, const struct backfill_progress *progress); /* or NULL */
     void *ctx;
@@ -56,6 +59,8 @@ struct backfill_counts {
     uint64_t no_server, not_finite, full; /* samples left out, by why */
     uint64_t refused; /* series or samples that remote write would have refused */
     char first_refusal[128];
+    size_t gone;               /* servers left out because they are silent */
+    char a_gone[64];           /* one of them */
     int64_t first_ms, last_ms; /* of rows; first_ms is 0 without any */
 };
 

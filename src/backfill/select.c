@@ -45,6 +45,24 @@ void backfill_texts_sort(struct backfill_texts *list)
     list->count = kept;
 }
 
+static int by_key(const void *key, const void *item)
+{
+    return strcmp(key, *(char *const *)item);
+}
+
+void backfill_texts_keep(struct backfill_texts *list, const struct backfill_texts *known)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (known->count > 0 && bsearch(list->items[i], known->items, known->count,
+                                        sizeof *known->items, by_key) != NULL)
+            list->items[kept++] = list->items[i];
+        else
+            fw_free(list->items[i]);
+    }
+    list->count = kept;
+}
+
 void backfill_texts_fini(struct backfill_texts *list)
 {
     for (size_t i = 0; i < list->count; i++)

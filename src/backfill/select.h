@@ -17,6 +17,8 @@ struct backfill_texts {
 bool backfill_texts_add(struct backfill_texts *list, const char *text, size_t len);
 /* Sorts, and drops repeats. */
 void backfill_texts_sort(struct backfill_texts *list);
+/* Drops what is not in the other, sorted list. */
+void backfill_texts_keep(struct backfill_texts *list, const struct backfill_texts *known);
 void backfill_texts_fini(struct backfill_texts *list);
 
 /* The matchers in `{...}`, with or without the braces and blanks around; NULL stands for none.

@@ -10,7 +10,8 @@
 
 enum {
     RECORDS_PER_POST = 20000,
-    BODY_MAX = 48 << 20,
+    RECORDS_MAX = 90000, /* a daemon takes 100,000, and 64 MiB */
+    BODY_MAX = 60 << 20,
     ANSWER_MAX = 1 << 20,
     JSON_DEPTH = 16,
     SERVERS_MAX = 1 << 20
@@ -126,13 +127,24 @@ enum fw_status cli_delivery_flush(struct cli_delivery *delivery, struct fw_error
 
 /* ---- rows ---- */
 
+static size_t rows_of_server(const struct sample_batch *batch, size_t first)
+{
+    size_t i = first + 1;
+    while (i < batch->row_count && batch->rows[i].name == batch->rows[first].name &&
+           i - first < RECORDS_MAX)
+        i++;
+    return i - first;
+}
+
 /* False: out of memory. */
 static bool note_servers(struct cli_delivery *delivery, const struct sample_batch *batch)
 {
     struct backfill_texts *servers = &delivery->servers;
-    for (size_t i = 0; i < batch->name_count; i++)
-        if (!backfill_texts_add(servers, batch->names[i].text, batch->names[i].len))
+    for (size_t i = 0; i < batch->row_count; i += rows_of_server(batch, i)) {
+        const struct batch_name *name = &batch->names[batch->rows[i].name];
+        if (!backfill_texts_add(servers, name->text, name->len))
             return false;
+    }
     if (servers->count > 2 * delivery->sorted + 1024) {
         backfill_texts_sort(servers);
         delivery->sorted = servers->count;
@@ -151,16 +163,17 @@ enum fw_status cli_delivery_put(struct cli_delivery *delivery, const struct samp
         return FW_OK;
     }
     for (size_t i = 0, n; status == FW_OK && i < batch->row_count; i += n) {
-        const size_t room = RECORDS_PER_POST - delivery->records;
-        n = batch->row_count - i < room ? batch->row_count - i : room;
+        n = rows_of_server(batch, i);
+        if (delivery->records > 0 && delivery->records + n > RECORDS_PER_POST)
+            status = cli_delivery_flush(delivery, err);
+        if (status != FW_OK)
+            break;
         if (delivery->records == 0) {
             fw_buf_reset(&delivery->body);
             agent_feed_begin(&delivery->body);
         }
         agent_feed_rows(&delivery->body, batch, delivery->schema, i, n);
         delivery->records += n;
-        if (delivery->records == RECORDS_PER_POST)
-            status = cli_delivery_flush(delivery, err);
     }
     return status;
 }

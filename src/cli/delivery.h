@@ -11,7 +11,9 @@ struct cli_delivery;
 struct cli_delivery *cli_delivery_new(struct cli_poster *poster, const struct schema *schema);
 void cli_delivery_free(struct cli_delivery *delivery);
 
-/* Takes the batch's rows; posts when enough have come together. As cli_poster_post(); FW_ENOMEM. */
+/* Takes the batch's rows, which stand server by server; posts when enough have come together. Rows
+ * of one server go into one post, so that the daemon has all of them or none, unless they are too
+ * many for any. As cli_poster_post(); FW_ENOMEM. */
 FW_MUST_CHECK enum fw_status cli_delivery_put(struct cli_delivery *delivery,
                                               const struct sample_batch *batch,
                                               struct fw_error *err);

@@ -48,6 +48,7 @@ static void help(void)
          "  --api-key-file FILE  the daemon's key; its role is write\n"
          "  --bearer-token-file FILE  what Prometheus wants to see: a token\n"
          "  --basic-auth-file FILE    or a line USER:PASSWORD\n"
+         "  --gone               also servers that have been silent for three steps\n"
          "  --dry-run            read and count, send nothing\n"
          "  --help");
 }
@@ -55,7 +56,7 @@ static void help(void)
 struct import {
     const char *from, *url, *match, *mapping, *key_file, *bearer_file, *basic_file;
     double days; /* 0: as far as the windows reach */
-    bool dry_run;
+    bool dry_run, gone;
     struct config *config;
     bool has_config;
     char key[KEY_MAX], bearer[SECRET_MAX], basic[SECRET_MAX];
@@ -81,6 +82,7 @@ enum {
     OPT_KEY,
     OPT_BEARER,
     OPT_BASIC,
+    OPT_GONE,
     OPT_DRY,
 };
 
@@ -125,6 +127,9 @@ static int take(int argc, char **argv, int option, void *arguments)
     case OPT_BASIC:
         a->basic_file = optarg;
         return CLI_OK;
+    case OPT_GONE:
+        a->gone = true;
+        return CLI_OK;
     case OPT_DRY:
         a->dry_run = true;
         return CLI_OK;
@@ -145,6 +150,7 @@ static int parse(int argc, char **argv, struct import *a, bool *helped)
         {"api-key-file",      required_argument, NULL, OPT_KEY    },
         {"bearer-token-file", required_argument, NULL, OPT_BEARER },
         {"basic-auth-file",   required_argument, NULL, OPT_BASIC  },
+        {"gone",              no_argument,       NULL, OPT_GONE   },
         {"dry-run",           no_argument,       NULL, OPT_DRY    },
         {"help",              no_argument,       NULL, 'h'        },
         {NULL,                0,                 NULL, 0          },
@@ -172,9 +178,9 @@ static void show_progress(void *ctx, const struct backfill_progress *progress)
     if (!a->live && percent < a->told + 10)
         return;
     a->told = percent;
-    (void)fprintf(stderr, "%shosts %zu of %zu, records %" PRIu64 ", %d %%%s",
-                  a->live ? "\r\033[K" : "", progress->hosts_done, progress->hosts, progress->rows,
-                  percent, a->live ? "" : "\n");
+    (void)fprintf(stderr, "%shosts %zu of %zu, samples %" PRIu64 ", %d %%%s",
+                  a->live ? "\r\033[K" : "", progress->hosts_done, progress->hosts,
+                  progress->samples, percent, a->live ? "" : "\n");
     (void)fflush(stderr);
 }
 
@@ -312,6 +318,7 @@ static enum fw_status run(struct import *a, struct fw_error *err)
         .rules = a->rules,
         .span_ms = wanted_ms < a->window_ms || a->dry_run ? wanted_ms : a->window_ms,
         .align_ms = a->step_ms,
+        .gone = a->gone,
         .take = take_rows,
         .progress = show_progress,
         .ctx = a,

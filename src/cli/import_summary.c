@@ -43,6 +43,9 @@ static void print_read(const struct import_summary *s)
         fw_time_format_z(c->last_ms, last);
         printf("  from %s to %s\n", first, last);
     }
+    if (c->gone > 0)
+        printf("  silent for three steps and left out (--gone takes them): %zu, as %s\n", c->gone,
+               c->a_gone);
     print_left_out(c);
 }
 

@@ -27,23 +27,29 @@ def every(begin, end, seconds, offset_ms, without=(0, 0)):
 
 
 def make_hosts(now):
-    """One that was rebooted, one with four hours of silence, one of six hours, and one that nobody asks for."""
+    """One that was rebooted, one with four hours of silence, one of six hours, one that goes on live, one that is gone since two hours,
+    and one that nobody asks for."""
     begin = now - DAYS * DAY - 1800
     gap = (now - DAY, now - DAY + 4 * 3600)
     return (Host('web1', every(begin, now, 60, 7300), reboot=now - 1.5 * DAY), Host('db1', every(begin, now, 60, 41900, gap)),
-            Host('new1', every(now - 6 * 3600, now, 15, 3210)), Host('other1', every(now - 3600, now, 60, 100), job='other')), gap
+            Host('new1', every(now - 6 * 3600, now, 15, 3210)), Host('live1', every(begin, now, 60, 20100)),
+            Host('gone1', every(begin, now - 7200, 60, 900)), Host('other1', every(now - 3600, now, 60, 100), job='other')), gap
+
+
+def moments():
+    while True:
+        yield int(time.time() * 1000)
 
 
 class Exporter:
-    """Goes on with a host's metrics, for a scrape."""
+    """Goes on with a host's metrics, its counters anew."""
 
-    def __init__(self, host):
-        outer = self
-        outer.host = host
+    def __init__(self, name):
+        scrapes = Host(name, moments()).samples()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                (_, found), = Host(host.name, [int(time.time() * 1000)]).samples()
+                _, found = next(scrapes)
                 text = ''.join('%s{%s} %r\n' % (name, ','.join('%s="%s"' % one for one in labels.items() if one[0] not in ('instance', 'job')), value)
                                for name, labels, value in found).encode()
                 self.send_response(200)
@@ -53,7 +59,7 @@ class Exporter:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     @property
@@ -128,7 +134,7 @@ def compare(ours, theirs, name, steps):
 
 
 def check_windows(daemon, hosts, gap, now):
-    web1, db1, new1, _ = hosts
+    web1, db1, new1 = hosts[:3]
     with harness.serving(PROGRAM, '--rate-limit', 'off') as other:
         for host in (web1, db1, new1):
             for series in write_requests(host, (now - DAYS * DAY + STEP) * 1000):
@@ -146,13 +152,20 @@ def check_windows(daemon, hosts, gap, now):
     assert held['cpu_user_pct'][reboot] < 60 and held['uptime_days'][reboot + STEP] < 0.1 < 39 < held['uptime_days'][reboot - STEP]
 
 
-def check_forecasts(daemon):
+def check_forecast(daemon, host):
+    """By a blend, at once, that knows the rhythm of the day: also where live samples came before those of the past."""
     def blended():
-        found = get(daemon, '/api/v1/servers/web1/forecast')
-        return all(metric['forecaster'] == 'blend' for name, metric in found['metrics'].items() if name == 'cpu_user_pct')
+        found = get(daemon, '/api/v1/servers/%s/forecast' % host.name)
+        return found['metrics']['mem_used_pct']['forecaster'] == 'blend' and found
     harness.wait_for('a blend', daemon.process, blended)
-    forecast = get(daemon, '/api/v1/servers/web1/forecast')['metrics']['cpu_user_pct']
-    print('  web1 cpu_user_pct is forecast by', forecast['forecaster'], 'with', forecast.get('quality'))
+    time.sleep(1)
+    answer = blended()
+    found = answer['metrics']['mem_used_pct']
+    truth = [100 * (0.1 + 0.5 * host.load(t + STEP / 2)) for t in answer['timestamps']]
+    off = sum(abs(a - b) for a, b in zip(found['p50'], truth)) / len(truth)
+    flat = sum(abs(truth[0] - b) for b in truth) / len(truth)
+    print('  %-6s mem_used_pct by %s: %.2f points off, the newest value %.2f' % (host.name, found['forecaster'], off, flat))
+    assert off < flat / 3, (host.name, off, flat)
 
 
 def check_live(daemon, before):
@@ -173,12 +186,14 @@ def check_import(stage, daemon, hosts, gap, now):
     assert 'none sent' in out and len(get(daemon, '/api/v1/servers')['servers']) == 1, out
     out, err = run(*from_to)
     print(out, err)
-    assert 'of 4 hosts' in out and 'next: forewarn check --server' in out and '100 %' in err, (out, err)
+    assert 'servers 4, of 5 hosts' in out and '(--gone takes them): 1, as gone1' in out, out
+    assert 'next: forewarn check --server' in out and '100 %' in err, (out, err)
     names = {s['server_name'] for s in get(daemon, '/api/v1/servers')['servers']}
     assert names == {'web1', 'db1', 'new1', 'live1'}, names
     mapped = check_live(daemon, mapped)
     check_windows(daemon, hosts, gap, now)
-    check_forecasts(daemon)
+    for host in (hosts[0], hosts[3]):
+        check_forecast(daemon, host)
     before = {name: window(daemon, name) for name in ('web1', 'db1', 'new1')}
     out, _ = run(*from_to)
     again = {name: window(daemon, name) for name in before}
@@ -197,7 +212,8 @@ def check_stopped(stage, daemon):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1 and 'stopped' in err or process.returncode == 0, (process.returncode, err)
-    run('--from', stage.url, '--url', daemon)
+    out, _ = run('--from', stage.url, '--url', daemon, '--gone')
+    assert 'servers 6' in out and get(daemon, '/api/v1/servers/gone1')['stale'], out
 
 
 def check_errors(stage, daemon):
@@ -275,6 +291,21 @@ def check_refusals(stage, daemon):
         assert '--api-key-file' in run('--from', stage.url, '--url', closed, code=1)[1]
 
 
+def check_key_and_mapping(stage):
+    """A daemon with a key, rules of one's own, a Prometheus behind a password (which Prometheus itself does not ask for)."""
+    texts = {'key': 'k' * 32, 'mapping': 'node_load1 -> ignore\nnode_disk_io_now -> sum load_average by device\n', 'basic': 'ann:word'}
+    for name, text in texts.items():
+        with open(os.path.join(stage.directory, name), 'w', encoding='utf-8') as file:
+            file.write(text + '\n')
+    path = {name: os.path.join(stage.directory, name) for name in texts}
+    with harness.serving(PROGRAM, key=texts['key']) as closed:
+        run('--from', stage.url + '/', '--url', closed, '--match', 'instance="web1:9100"', '--days', '0.2', '--api-key-file', path['key'],
+            '--mapping', path['mapping'], '--basic-auth-file', path['basic'])
+        held = json.loads(harness.ask(closed + '/api/v1/servers/web1/window', X_API_Key=texts['key'])[2])['metrics']
+        loads = [v for v in held['load_average']['values'] if v is not None]
+        assert len(loads) > 50 and set(loads) == {1}, loads
+
+
 def check_full_fleet(stage):
     """What the daemon does not take is counted with its reason; nothing taken at all is a failure."""
     config = os.path.join(stage.directory, 'small.conf')
@@ -301,11 +332,12 @@ def main():
         hosts, gap = make_hosts(now)
         stage = Stage(directory, daemon)
         try:
-            stage.start(hosts, Exporter(Host('live1', [])))
+            stage.start(hosts, Exporter('live1'))
             check_import(stage, daemon, hosts, gap, now)
             check_stopped(stage, daemon)
             check_errors(stage, daemon)
             check_refusals(stage, daemon)
+            check_key_and_mapping(stage)
             check_full_fleet(stage)
         finally:
             stage.stop()

@@ -23,7 +23,7 @@ struct peer {
     bool breaks;    /* ranges are no JSON */
     size_t hosts, ranges;
     char seen[65536];
-    struct fw_buf body;
+    struct fw_buf body, out;
 };
 
 static void put_names(struct peer *peer, const char *path)
@@ -103,10 +103,13 @@ static bool serve_one(struct peer *peer, int fd)
         put_names(peer, peer->seen);
     else
         code = put_range(peer, end + 4);
+    /* In one piece, or the client's acknowledgement is waited for. */
     snprintf(head, sizeof head, "HTTP/1.1 %d x\r\nContent-Length: %zu\r\n\r\n", code,
              peer->body.len);
-    return send(fd, head, strlen(head), MSG_NOSIGNAL) > 0 &&
-           send(fd, peer->body.data, peer->body.len, MSG_NOSIGNAL) >= 0;
+    fw_buf_reset(&peer->out);
+    fw_buf_puts(&peer->out, head);
+    fw_buf_put(&peer->out, peer->body.data, peer->body.len);
+    return send(fd, peer->out.data, peer->out.len, MSG_NOSIGNAL) > 0;
 }
 
 static void *serve(void *ctx)
@@ -129,6 +132,7 @@ static void peer_begin(struct peer *peer)
     peer->hosts = HOSTS;
     peer->points_max = 11;
     fw_buf_init(&peer->body, BODY_MAX);
+    fw_buf_init(&peer->out, 2 * BODY_MAX);
     peer->listener = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(peer->listener, (struct sockaddr *)&address, len), 0);
     assert_int_equal(listen(peer->listener, 4), 0);
@@ -147,6 +151,7 @@ static void peer_end(struct peer *peer)
     pthread_join(peer->thread, NULL);
     close(peer->listener);
     fw_buf_fini(&peer->body);
+    fw_buf_fini(&peer->out);
 }
 
 /* What came: how often each minute of each host. */
@@ -170,6 +175,11 @@ static enum fw_status take(void *ctx, struct sample_batch *batch, struct fw_erro
         assert_true(host <= HOSTS && minute >= 0 && minute < MINUTES + 10);
         CHECK_EQ(name, row->value_count, 1);
         CHECK_NEAR(name, batch->values[row->first_value].value, (double)(point_s / 60 % 100), 1e-6);
+        /* A server's rows stand together, the newest first. */
+        if (i > 0 && row->name == row[-1].name)
+            assert_true(row->time_ms < row[-1].time_ms);
+        else
+            assert_int_equal(taken->times[host][minute], 0);
         taken->times[host][minute]++;
         taken->rows++;
     }

@@ -37,6 +37,14 @@ static void test_lists_end(void **state)
     assert_false(backfill_texts_add(&list, "c", 1));
     backfill_texts_sort(&list);
     assert_true(backfill_texts_add(&list, "c", 1));
+    struct backfill_texts known = {.max = 2};
+    assert_true(backfill_texts_add(&known, "a", 1) && backfill_texts_add(&known, "c", 1));
+    backfill_texts_keep(&list, &known);
+    CHECK_EQ("one is known", list.count, 1);
+    CHECK_STR("which", list.items[0], "c");
+    backfill_texts_fini(&known);
+    backfill_texts_keep(&list, &known);
+    CHECK_EQ("none is", list.count, 0);
     backfill_texts_fini(&list);
     backfill_texts_sort(&list);
     CHECK_EQ("empty", list.count, 0);
