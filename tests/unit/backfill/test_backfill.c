@@ -2,6 +2,8 @@
  * and how it ends when something is wrong. */
 #include "backfill/backfill.h"
 
+#include "base/alloc.h"
+
 #include "support.h"
 
 #include <arpa/inet.h>
@@ -202,6 +204,7 @@ struct stage {
     struct backfill_counts counts;
     struct fw_error err;
     struct taken taken;
+    long fails_at; /* that allocation of the run; 0: none */
 };
 
 static enum fw_status run(struct stage *s, const struct peer *peer, const char *match,
@@ -222,7 +225,9 @@ static enum fw_status run(struct stage *s, const struct peer *peer, const char *
                                              .take = take,
                                              .progress = tell,
                                              .ctx = &s->taken};
+    fw_alloc_fail_at(s->fails_at);
     const enum fw_status status = backfill_run(&options, &s->counts, &s->err);
+    fw_alloc_fail_at(0);
     backfill_source_free(s->source);
     series_rules_free(s->rules);
     return status;
@@ -297,11 +302,39 @@ static void test_ends(void **state)
     }
 }
 
+/* Each allocation in turn: the run ends, or gets on with less at once, and nothing is left behind.
+ */
+static void test_memory_runs_out(void **state)
+{
+    (void)state;
+    static struct stage s;
+    struct peer peer;
+    size_t failed = 0;
+    peer_begin(&peer);
+    peer.points_max = 999;
+    peer.hosts = 3;
+    assert_true(fw_buf_reserve(&peer.body, 1 << 20) != NULL); /* its own must not fail */
+    assert_true(fw_buf_reserve(&peer.out, 2 << 20) != NULL);
+    peer_start(&peer);
+    for (long n = 1;; n++) {
+        memset(&s, 0, sizeof s);
+        s.fails_at = n;
+        const enum fw_status status = run(&s, &peer, NULL, NULL);
+        assert_true(status == FW_OK || status == FW_ENOMEM || status == FW_ELIMIT);
+        failed += status != FW_OK;
+        if (status == FW_OK && s.counts.halved == 0)
+            break;
+    }
+    CHECK_TRUE("many could", failed > 50);
+    peer_end(&peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_once),
         cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
