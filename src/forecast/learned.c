@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { META_MAGIC = 0x544c5746 /* "FWLT" */, META_VERSION = 2, KIND_SERVER = 1, META_MAX = 65536 };
+enum { META_MAGIC = 0x544c5746 /* "FWLT" */, META_VERSION = 3, KIND_SERVER = 1, META_MAX = 65536 };
 
 struct meta_head {
     uint32_t magic, version, step_s, track_bytes, metrics;

@@ -164,6 +164,11 @@ static enum fw_status begin_blend(const struct metric_work *w, struct metric_ble
     if (status != FW_OK)
         return status;
     track_view(blend->track, &series, w->view->server.newest_step, &scratch, &view);
+    if (track_refilled(blend->track, &view)) {
+        track_init(blend->track, &series, w->track->name_hash + blend->metric);
+        scratch = w->scratch;
+        track_view(blend->track, &series, w->view->server.newest_step, &scratch, &view);
+    }
     track_learn(blend->track, &view);
     measure(blend->track, &blend->candidate);
     track_speak(blend->track, &view, &blend->words);

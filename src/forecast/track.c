@@ -216,6 +216,22 @@ static void learn_step(struct track *t, const struct track_view *v, int64_t inde
     track_fit_all(t, fit);
 }
 
+/* Values in the two days up to the last step that was learned from. */
+static size_t values_behind(const struct track *t, const struct track_view *view)
+{
+    const int64_t newest = t->learned - view->expert.first_step, days = 2 * (int64_t)view->sums.day;
+    if (newest < 0)
+        return 0;
+    const int64_t from = newest >= days ? newest + 1 - days : 0;
+    return (size_t)(view->sums.seen[newest + 1] - view->sums.seen[from]);
+}
+
+bool track_refilled(const struct track *t, const struct track_view *view)
+{
+    return t->learned >= view->expert.first_step && t->learned <= view->newest_step &&
+           values_behind(t, view) > 2 * (size_t)t->behind + view->sums.day / 2;
+}
+
 static void learn_experts(struct track *t, const struct track_view *view)
 {
     const int64_t first = view->expert.first_step;
@@ -234,6 +250,7 @@ static void learn_experts(struct track *t, const struct track_view *view)
         write_book(t, &view->expert, step);
         t->learned = step;
     }
+    t->behind = (uint16_t)values_behind(t, view);
 }
 
 void track_learn(struct track *t, const struct track_view *view)

@@ -61,6 +61,7 @@ struct track {
     int64_t learned; /* the last step that was learned from; INT64_MIN: none */
     int64_t scored;  /* the last step that promises were compared with; likewise */
     uint8_t phase;   /* 0 .. TRACK_PERIOD - 1: spreads a fleet's learning over the steps */
+    uint16_t behind; /* values in the two days up to `learned` when that was learned from */
     struct series_map map;
     float mode;         /* on the map: the value of most steps, if any is */
     uint8_t mode_votes; /* how clearly: steps there less steps elsewhere, bounded */
@@ -93,6 +94,10 @@ struct track_view {
  * Valid while track, series and the arena's memory are. */
 void track_view(const struct track *track, const struct series *series, int64_t newest_step,
                 struct arena *arena, struct track_view *view);
+
+/* Whether the two days up to what was learned from were nearly empty then and have been filled in
+ * since (late data, an import): what was learned from it is worth less than to begin again. */
+bool track_refilled(const struct track *track, const struct track_view *view);
 
 /* Learns from the view's steps up to its newest. */
 void track_learn(struct track *track, const struct track_view *view);

@@ -332,6 +332,39 @@ static void memory_may_end_anywhere(void **state)
     fixture_fini(&f);
 }
 
+static void feed_one(struct fixture *f, size_t first, size_t last)
+{
+    for (size_t t = first; t < last; t++)
+        add(f, "refilled", T0 + (int64_t)t * STEP_MS + 1000, METRIC_CPU_USER, shown(1, 0, t) + 40);
+    flush(f);
+}
+
+/* What was learned of a window that was all but empty is given up when its past arrives late. */
+static void a_past_that_comes_late_is_learned_from(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, STEP_S, WINDOW, 1000);
+    set_clock(&f, WINDOW - 1);
+    feed_one(&f, 0, 110);
+    feed_one(&f, WINDOW - 1, WINDOW);
+    struct forecaster *forecaster = new_forecaster(&f, 1, FORECASTER_AUTO);
+    const struct forecast_set *sparse = run(forecaster, &f, NULL);
+    CHECK_EQ("enough to begin", sparse->items[0]->paths[0].method, FORECAST_BLEND);
+    feed_one(&f, 110, WINDOW - 1);
+    const struct forecast_set *filled = run(forecaster, &f, sparse);
+    struct forecaster *fresh = new_forecaster(&f, 1, FORECASTER_AUTO);
+    const struct forecast_set *want = run(fresh, &f, NULL);
+    CHECK_EQ("blended", want->items[0]->paths[0].method, FORECAST_BLEND);
+    check_same("as if it had been there", filled, want);
+    forecast_set_release(want);
+    forecast_set_release(filled);
+    forecast_set_release(sparse);
+    forecaster_free(fresh);
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
 enum { MANY = 200, PART = 64 }; /* of which a run in parts makes so many */
 
 static void feed_many(struct fixture *f, size_t from, size_t to, size_t step)
@@ -509,6 +542,7 @@ int main(void)
         cmocka_unit_test(argus_draws_its_line),
         cmocka_unit_test(an_empty_fleet_has_an_empty_set),
         cmocka_unit_test(memory_may_end_anywhere),
+        cmocka_unit_test(a_past_that_comes_late_is_learned_from),
         cmocka_unit_test(a_run_in_parts_serves_the_oldest_first),
         cmocka_unit_test(newcomers_come_first),
         cmocka_unit_test(a_forgotten_server_leaves),
