@@ -1,4 +1,4 @@
-/* What fleet.c and snapshot.c share. */
+/* What the files of the fleet and of its snapshots share. */
 #ifndef FW_FLEET_FLEET_INTERNAL_H
 #define FW_FLEET_FLEET_INTERNAL_H
 
