@@ -127,6 +127,9 @@ struct api_selection {
 bool api_query_selection(struct http_request *request, struct api_selection *selection);
 bool api_selected(const struct api_selection *selection, const char *name);
 
+/* The slot of the server that the path names; -1 after it has answered 404. */
+int64_t api_path_server(struct api *api, struct http_request *request);
+
 /* ---- what people said to alerts ---- */
 
 /* Parallel to the list, to be freed with fw_free(); NULL: nothing to say, or no memory for it. */
