@@ -1,4 +1,4 @@
-/* The journal's inside, shared by journal.c (queue, thread, public functions) and commit.c (files).
+/* The journal's inside, shared by journal.c (queue, thread), journal_open.c and commit.c (files).
  */
 #ifndef FW_STORE_JOURNAL_INTERNAL_H
 #define FW_STORE_JOURNAL_INTERNAL_H
@@ -54,6 +54,10 @@ struct store_journal {
     uint64_t acked_seq;
     struct store_journal_stats stats; /* counters only */
 };
+
+/* The journal's thread: writes what is queued until the journal is closing. */
+void *store_journal_thread(void *journal);
+void store_group_fini(struct store_group *group);
 
 /* Starts a segment for the records from next_seq on and makes it durable, header and name; the one
  * before is closed. 0 or -errno; on failure the segment before stays as it is. */
