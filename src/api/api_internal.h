@@ -203,6 +203,12 @@ struct http_body *api_openapi_make(const struct http_route *routes, size_t n);
 size_t api_openapi_count(void);
 const char *api_openapi_operation(size_t index);
 
+/* ---- metrics_outlook.c ---- */
+
+struct exposition;
+/* Families of forecasts, what they were worth, risks and alerts. */
+void api_metrics_outlook(struct exposition *w, struct api *api);
+
 /* ---- quality.c ---- */
 
 enum { API_JUDGED = 3 }; /* our forecasts, and two plain ones on the same values */

@@ -21,7 +21,7 @@ def logged():
 def metrics():
     """Counters without their _total."""
     found = set()
-    for path in ('metrics.c', 'metrics_forecasts.c'):
+    for path in ('metrics.c', 'metrics_outlook.c', 'metrics_forecasts.c'):
         found |= set(re.findall(r'"((?:forewarn|process)_[a-z0-9_]+)"', open('src/api/' + path, encoding='utf-8').read()))
     return found
 
