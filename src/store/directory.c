@@ -99,14 +99,8 @@ static enum fw_status make(struct store_directory *d, struct fw_error *err)
         return fw_fail(err, store_io_status(made) == FW_ENOSPC ? FW_ENOSPC : FW_EIO,
                        "cannot make data directory %s: %s", d->path, strerror(-made));
     char parent[STORE_PATH_MAX];
-    snprintf(parent, sizeof parent, "%s", d->path);
-    char *slash = strrchr(parent, '/');
-    if (slash == NULL)
-        snprintf(parent, sizeof parent, ".");
-    else
-        slash[slash == parent ? 1 : 0] = '\0';
-    const int synced = made == 0 ? d->io->sync_dir(d->io->ctx, parent) : 0;
-    if (synced < 0 && synced != -EACCES)
+    const int synced = made == 0 ? store_io_sync_parent(d->io, d->path, parent) : 0;
+    if (synced < 0)
         return fw_fail(err, FW_EIO, "cannot sync %s: %s", parent, strerror(-synced));
     return FW_OK;
 }

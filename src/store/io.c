@@ -248,6 +248,17 @@ enum fw_status store_io_status(int negative_errno)
     }
 }
 
+int store_io_sync_parent(const struct store_io *io, const char *path, char parent[STORE_PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        snprintf(parent, STORE_PATH_MAX, ".");
+    else
+        snprintf(parent, STORE_PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    const int synced = io->sync_dir(io->ctx, parent);
+    return synced == -EACCES ? 0 : synced;
+}
+
 bool store_io_path(char *out, size_t out_size, const char *dir, const char *name)
 {
     const int n = snprintf(out, out_size, "%s/%s", dir, name);

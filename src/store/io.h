@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum { STORE_PATH_MAX = 1024 }; /* bytes of a path with its end */
+
 /* One entry of a directory; "." and ".." are never told. False stops the listing. */
 typedef bool (*store_io_entry_fn)(void *ctx, const char *name);
 
@@ -57,6 +59,10 @@ int store_io_write_full(const struct store_io *io, int fd, const void *data, siz
 int store_io_replace(const struct store_io *io, const char *dir, const char *name, const void *data,
                      size_t len);
 
+/* The name of `path` becomes durable: its directory, told in `parent`, is synced. One that we may
+ * not open (EACCES) is another owner's, and not ours to sync: 0. */
+int store_io_sync_parent(const struct store_io *io, const char *path, char parent[STORE_PATH_MAX]);
+
 /* FW_ENOSPC for ENOSPC and EDQUOT, FW_ENOTFOUND for ENOENT, FW_EBUSY for EWOULDBLOCK, FW_ENOMEM for
  * ENOMEM, FW_EINVAL for EINVAL, FW_EIO for the rest. `negative_errno` as returned by the functions
  * above, below 0. */
@@ -64,7 +70,5 @@ enum fw_status store_io_status(int negative_errno);
 
 /* dir + "/" + name into out; false when it does not fit. */
 bool store_io_path(char *out, size_t out_size, const char *dir, const char *name);
-
-enum { STORE_PATH_MAX = 1024 }; /* bytes of a path with its end */
 
 #endif

@@ -84,13 +84,7 @@ static int make_directory(const struct store_io *io, const char *dir)
     if (made < 0 && made != -EEXIST)
         return made;
     char parent[STORE_PATH_MAX];
-    const char *slash = strrchr(dir, '/');
-    if (slash == NULL)
-        snprintf(parent, sizeof parent, ".");
-    else
-        snprintf(parent, sizeof parent, "%.*s", slash == dir ? 1 : (int)(slash - dir), dir);
-    const int synced = io->sync_dir(io->ctx, parent);
-    return synced == -EACCES ? 0 : synced; /* a parent of another owner is not ours to sync */
+    return store_io_sync_parent(io, dir, parent);
 }
 
 static enum fw_status take_directory(struct store_journal *j, struct fw_error *err)

@@ -91,14 +91,8 @@ static enum fw_status make_file(struct store_snapshot_writer *w, struct fw_error
     if (made < 0 && made != -EEXIST)
         return fail_io(w, made, err);
     char parent[STORE_PATH_MAX];
-    snprintf(parent, sizeof parent, "%s", w->dir);
-    char *slash = strrchr(parent, '/');
-    if (slash == NULL)
-        snprintf(parent, sizeof parent, ".");
-    else
-        slash[slash == parent ? 1 : 0] = '\0';
-    const int synced = io->sync_dir(io->ctx, parent);
-    if (synced < 0 && synced != -EACCES)
+    const int synced = store_io_sync_parent(io, w->dir, parent);
+    if (synced < 0)
         return fail_io(w, synced, err);
     (void)io->unlink(io->ctx, w->aside); /* of a writer that died */
     w->fd = io->open(io->ctx, w->aside, O_WRONLY | O_CREAT | O_TRUNC, 0600);
