@@ -22,11 +22,14 @@ import select
 import shutil
 import socket
 import statistics
-import struct
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'tests', 'scenario'))
+import remote_write  # noqa: E402
 
 INTERVAL_MS = 15000
 HEAD = (b'POST /api/v1/write HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n'
@@ -64,17 +67,6 @@ def pack(body):
     return out.raw[:size.value]
 
 
-def varint(n):
-    out = b''
-    while n >= 0x80:
-        out, n = out + bytes([n & 0x7f | 0x80]), n >> 7
-    return out + bytes([n])
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
 def scrape_exporter():
     """[(labels without the target's, value, whether it is a counter)] of this host."""
     program, port = shutil.which('prometheus-node-exporter'), free_port()
@@ -103,17 +95,15 @@ def requests_of(host, series, scrapes, batch, now_ms):
     heads = []
     for labels, value, counter in series:
         target = {**labels, 'instance': f'host-{host:04d}:9100', 'job': 'node', 'datacenter': 'dc%d' % (host % 3)}
-        text = b''.join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(target.items()))
-        heads.append((text, value, counter))
+        heads.append((remote_write.labels(target), value, counter))
     out = []
     for scrape in range(scrapes):
-        stamp = b'\x10' + varint(now_ms - (scrapes - 1 - scrape) * INTERVAL_MS)
+        time_ms = now_ms - (scrapes - 1 - scrape) * INTERVAL_MS
         wave = 1.0 + 0.01 * ((scrape * 7 + host * 3) % 11)
         pieces = []
-        for text, value, counter in heads:
+        for called, value, counter in heads:
             moved = value + scrape * (1.0 + value * 1e-5) * wave if counter else value * wave
-            sample = b'\x09' + struct.pack('<d', moved) + stamp
-            pieces.append(field(1, text + field(2, sample)))
+            pieces.append(remote_write.series(called, [(time_ms, moved)]))
         for at in range(0, len(pieces), batch):
             body = pack(b''.join(pieces[at:at + batch]))
             out.append((HEAD % len(body) + body, min(batch, len(pieces) - at)))

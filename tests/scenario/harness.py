@@ -2,7 +2,6 @@
 import contextlib
 import os
 import socket
-import struct
 import subprocess
 import tempfile
 import time
@@ -67,34 +66,3 @@ def serving(program, *options, key=None):
         finally:
             process.kill()
             process.wait()
-
-
-# ---- remote write ----
-
-WRITE_HEADERS = {'Content-Encoding': 'snappy', 'Content-Type': 'application/x-protobuf', 'X-Prometheus-Remote-Write-Version': '0.1.0'}
-
-
-def varint(n):
-    out = b''
-    while n >= 0x80:
-        out, n = out + bytes([n & 0x7f | 0x80]), n >> 7
-    return out + bytes([n])
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def write_request(series):
-    """[(labels, [(milliseconds, value)])] as one block of snappy that is all literals."""
-    parts = []
-    for labels, samples in series:
-        text = b''.join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
-        text += b''.join(field(2, b'\x09' + struct.pack('<d', value) + b'\x10' + varint(ms)) for ms, value in samples)
-        parts.append(field(1, text))
-    body = b''.join(parts)
-    pieces = [varint(len(body))]
-    for at in range(0, len(body), 65536):
-        piece = body[at:at + 65536]
-        pieces += [b'\xf4' + struct.pack('<H', len(piece) - 1), piece]
-    return b''.join(pieces)

@@ -14,6 +14,7 @@ import threading
 import time
 
 import harness
+import remote_write
 from node_history import Host, open_metrics, write_requests
 
 PROGRAM = sys.argv[1]
@@ -138,7 +139,7 @@ def check_windows(daemon, hosts, gap, now):
     with harness.serving(PROGRAM, '--rate-limit', 'off') as other:
         for host in (web1, db1, new1):
             for series in write_requests(host, (now - DAYS * DAY + STEP) * 1000):
-                status, _, body = harness.ask(other + '/api/v1/write', harness.write_request(series), **harness.WRITE_HEADERS)
+                status, _, body = harness.ask(other + '/api/v1/write', remote_write.request(series), **remote_write.HEADERS)
                 assert status == 204, body
         for host, steps in ((web1, 850), (db1, 800), (new1, 68)):
             compare(window(daemon, host.name), window(other, host.name), host.name, steps)

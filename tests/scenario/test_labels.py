@@ -7,8 +7,8 @@ import time
 import urllib.parse
 import urllib.request
 
+import remote_write
 from daemon import Daemon, Feeder, Receiver, wait_for
-from harness import WRITE_HEADERS, write_request
 
 PROGRAM = sys.argv[1]
 FULL = {'disk_usage_pct': 99.0}
@@ -21,10 +21,9 @@ def post(daemon, path, body, kind):
         return answer.status
 
 
-def remote_write(daemon, series):
-    """[(labels, value)] now"""
-    now = int(time.time() * 1000)
-    return post(daemon, '/api/v1/write', write_request([(labels, [(now, value)]) for labels, value in series]), WRITE_HEADERS)
+def write_remotely(daemon, pairs, value):
+    """One sample, now."""
+    return post(daemon, '/api/v1/write', remote_write.request([(pairs, [(int(time.time() * 1000), value)])]), remote_write.HEADERS)
 
 
 def otlp(daemon):
@@ -53,8 +52,8 @@ EXPECTED = {'rw-1': {'dc': 'fra', 'job': 'node'}, 'in-1': {'dc': 'ams', 'rack': 
 
 def feed_all(daemon):
     now = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())
-    assert remote_write(daemon, [({'__name__': 'node_load1', 'instance': 'rw-1:9100', 'job': 'node', 'dc': 'fra', 'colour': 'red'}, 1)
-                                 ]) == 204
+    called = {'__name__': 'node_load1', 'instance': 'rw-1:9100', 'job': 'node', 'dc': 'fra', 'colour': 'red'}
+    assert write_remotely(daemon, called, 1) == 204
     line = f'system,host=in-1,dc=ams,rack=r\\ 7,colour=red load1=0.5 {time.time_ns()}\n'
     assert post(daemon, '/api/v2/write?org=o&bucket=b', line.encode(), {}) == 204
     assert otlp(daemon) == 200
