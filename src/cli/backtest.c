@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATHS_MAX = 256, PATH_BYTES = 4096, OUT_BYTES_MAX = 1 << 28 };
+enum { PATH_BYTES = 4096, OUT_BYTES_MAX = 1 << 28 };
 
 static void help(void)
 {
@@ -42,7 +42,7 @@ static void help(void)
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
 
 struct arguments {
-    const char *paths[PATHS_MAX];
+    const char *paths[CLI_PATHS_MAX];
     size_t n_paths;
     const char *set, *labels, *config;
     long step_s, threads;
@@ -100,7 +100,7 @@ static int take(int argc, char **argv, int option, void *arguments)
     bool good = true;
     switch (option) {
     case OPT_DATA:
-        return cli_take_paths("backtest", argc, argv, PATHS_MAX, a->paths, &a->n_paths);
+        return cli_take_paths("backtest", argc, argv, a->paths, &a->n_paths);
     case OPT_MODEL:
         a->how.model = strcmp(optarg, "none") == 0 ? NULL : optarg;
         break;
@@ -159,8 +159,7 @@ static int parse(int argc, char **argv, struct arguments *a, bool *helped)
 static void show_progress(void *ctx, const char *set, size_t done, size_t of)
 {
     (void)ctx;
-    (void)fprintf(stderr, "\r\033[K%s: step %zu of %zu", set, done, of);
-    (void)fflush(stderr);
+    cli_progress("%s: step %zu of %zu", set, done, of);
 }
 
 /* ---- the sets ---- */
@@ -254,8 +253,7 @@ static bool put_all(const struct arguments *a, const struct run *r, struct fw_er
         fw_buf_puts(&buf, i == 0 ? "" : "\n\n");
         backtest_report_text(r->results[i], &buf);
     }
-    const bool good =
-        !buf.failed && fwrite(buf.data, 1, buf.len, stdout) == buf.len && fflush(stdout) == 0;
+    const bool good = cli_print(&buf);
     fw_buf_fini(&buf);
     if (!good)
         (void)fw_fail(err, FW_EIO, "cannot write the report");
@@ -275,7 +273,7 @@ int cli_backtest(int argc, char **argv)
         a.how.progress = show_progress;
     bool good = backtest_all(&a, &run, &err) == FW_OK;
     if (a.how.progress != NULL)
-        (void)fputs("\r\033[K", stderr);
+        cli_progress_end();
     good = good && put_all(&a, &run, &err);
     run_fini(&run);
     return good ? CLI_OK : cli_failure("backtest", "%s", err.text);

@@ -59,8 +59,7 @@ static void begin_line(struct fw_buf *line, const struct check *check, enum plug
 static int end_line(struct fw_buf *line, enum plugin_state state)
 {
     fw_buf_putc(line, '\n');
-    const bool written = !line->failed && fwrite(line->data, 1, line->len, stdout) == line->len;
-    return written && fflush(stdout) == 0 ? (int)state : PLUGIN_UNKNOWN;
+    return cli_print(line) ? (int)state : PLUGIN_UNKNOWN;
 }
 
 static int unknown(const struct check *check, const char *text, size_t len)

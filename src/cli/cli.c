@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include "base/buf.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -51,6 +53,27 @@ bool cli_real(const char *text, double min, double max, double *out)
     return true;
 }
 
+bool cli_print(const struct fw_buf *buf)
+{
+    return !buf->failed && fwrite(buf->data, 1, buf->len, stdout) == buf->len &&
+           fflush(stdout) == 0;
+}
+
+void cli_progress(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)fputs("\r\033[K", stderr);
+    (void)vfprintf(stderr, format, args);
+    (void)fflush(stderr);
+    va_end(args);
+}
+
+void cli_progress_end(void)
+{
+    (void)fputs("\r\033[K", stderr);
+}
+
 int cli_parse(const char *command, int argc, char **argv, const struct option *options,
               void (*help)(void), int (*take)(int argc, char **argv, int option, void *arguments),
               void *arguments, bool *helped)
@@ -71,12 +94,11 @@ int cli_parse(const char *command, int argc, char **argv, const struct option *o
     return optind < argc ? cli_usage_error(command, "what is %s?", argv[optind]) : CLI_OK;
 }
 
-int cli_take_paths(const char *command, int argc, char **argv, size_t max, const char **paths,
-                   size_t *n_paths)
+int cli_take_paths(const char *command, int argc, char **argv, const char **paths, size_t *n_paths)
 {
     for (optind--; optind < argc && strncmp(argv[optind], "--", 2) != 0; optind++) {
-        if (*n_paths == max)
-            return cli_usage_error(command, "more than %zu paths", max);
+        if (*n_paths == CLI_PATHS_MAX)
+            return cli_usage_error(command, "more than %d paths", CLI_PATHS_MAX);
         paths[(*n_paths)++] = argv[optind];
     }
     return CLI_OK;

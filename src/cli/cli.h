@@ -39,6 +39,15 @@ bool cli_number(const char *text, long min, long max, long *out);
 /* The same for a decimal fraction. */
 bool cli_real(const char *text, double min, double max, double *out);
 
+struct fw_buf;
+
+/* The buffer to standard output, to the last byte; false when it had failed, or when that does. */
+bool cli_print(const struct fw_buf *buf);
+
+/* A line on the terminal (standard error), in place of the one before; and none there any more. */
+void cli_progress(const char *format, ...) FW_PRINTF(1, 2);
+void cli_progress_end(void);
+
 struct option; /* <getopt.h> */
 
 /* Walks the options with getopt_long(). -h or --help calls help(), sets *helped and ends the walk;
@@ -48,9 +57,9 @@ int cli_parse(const char *command, int argc, char **argv, const struct option *o
               void (*help)(void), int (*take)(int argc, char **argv, int option, void *arguments),
               void *arguments, bool *helped);
 
-/* In take(): takes optarg and what follows it up to the next option into paths
- * (max), and moves optind behind it. CLI_USAGE when they are too many. */
-int cli_take_paths(const char *command, int argc, char **argv, size_t max, const char **paths,
-                   size_t *n_paths);
+enum { CLI_PATHS_MAX = 256 };
+/* In take(): takes optarg and what follows it up to the next option into paths (CLI_PATHS_MAX), and
+ * moves optind behind it. CLI_USAGE when they are too many. */
+int cli_take_paths(const char *command, int argc, char **argv, const char **paths, size_t *n_paths);
 
 #endif

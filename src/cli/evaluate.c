@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATHS_MAX = 256, OUT_BYTES_MAX = 1 << 28 };
+enum { OUT_BYTES_MAX = 1 << 28 };
 
 static void help(void)
 {
@@ -37,7 +37,7 @@ static void help(void)
 }
 
 struct arguments {
-    const char *paths[PATHS_MAX];
+    const char *paths[CLI_PATHS_MAX];
     size_t n_paths;
     const char *set, *csv, *svg;
     long step_s, threads;
@@ -82,7 +82,7 @@ static int take(int argc, char **argv, int option, void *arguments)
     bool good = true;
     switch (option) {
     case OPT_DATA:
-        return cli_take_paths("evaluate", argc, argv, PATHS_MAX, a->paths, &a->n_paths);
+        return cli_take_paths("evaluate", argc, argv, a->paths, &a->n_paths);
     case OPT_MODEL:
         a->how.model = strcmp(optarg, "none") == 0 ? NULL : optarg;
         a->model_given = a->how.model != NULL;
@@ -139,14 +139,7 @@ static int parse(int argc, char **argv, struct arguments *a, bool *helped)
 static void show_progress(void *ctx, const char *set, const char *doing, size_t done, size_t of)
 {
     (void)ctx;
-    (void)fprintf(stderr, "\r\033[K%s: %s %zu of %zu", set, doing, done, of);
-    (void)fflush(stderr);
-}
-
-static void clear_progress(const struct arguments *a)
-{
-    if (a->how.progress != NULL)
-        (void)fputs("\r\033[K", stderr);
+    cli_progress("%s: %s %zu of %zu", set, doing, done, of);
 }
 
 /* ---- the sets ---- */
@@ -234,7 +227,7 @@ static bool put_screen(const struct arguments *a, const struct run *r, struct fw
         fw_buf_puts(buf, i == 0 ? "" : "\n\n");
         evaluate_report_text(&r->reports[i], buf);
     }
-    if (!buf->failed && fwrite(buf->data, 1, buf->len, stdout) == buf->len && fflush(stdout) == 0)
+    if (cli_print(buf))
         return true;
     (void)fw_fail(err, FW_EIO, "cannot write the figures");
     return false;
@@ -271,7 +264,8 @@ int cli_evaluate(int argc, char **argv)
     if (isatty(STDERR_FILENO) != 0)
         a.how.progress = show_progress;
     bool good = evaluate_all(&a, &run, &err) == FW_OK;
-    clear_progress(&a);
+    if (a.how.progress != NULL)
+        cli_progress_end();
     good = good && put_all(&a, &run, &err);
     run_fini(&run);
     return good ? CLI_OK : cli_failure("evaluate", "%s", err.text);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATHS_MAX = 256, ORIGINS_MAX = 1000000, OUT_BYTES_MAX = 1 << 26 };
+enum { ORIGINS_MAX = 1000000, OUT_BYTES_MAX = 1 << 26 };
 
 static void help(void)
 {
@@ -36,7 +36,7 @@ static void help(void)
 }
 
 struct arguments {
-    const char *paths[PATHS_MAX];
+    const char *paths[CLI_PATHS_MAX];
     size_t n_paths;
     const char *model;
     int64_t from_ms, to_ms; /* -1: not given */
@@ -76,7 +76,7 @@ static int take(int argc, char **argv, int option, void *arguments)
     bool good = true;
     switch (option) {
     case OPT_DATA:
-        return cli_take_paths("forecast", argc, argv, PATHS_MAX, a->paths, &a->n_paths);
+        return cli_take_paths("forecast", argc, argv, a->paths, &a->n_paths);
     case OPT_MODEL:
         a->model = strcmp(optarg, "none") == 0 ? NULL : optarg;
         break;
