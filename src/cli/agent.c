@@ -45,17 +45,17 @@ enum {
 };
 
 static const struct option long_options[] = {
-    {"url",              required_argument, NULL, OPT_URL},
-    {"interval",              required_argument, NULL, OPT_INTERVAL},
-    {"name",                  required_argument, NULL, OPT_NAME},
-    {"api-key-file",required_argument, NULL, OPT_KEY},
-    {"queue",      required_argument, NULL, OPT_QUEUE},
-    {"once",             no_argument, NULL, OPT_ONCE},
-    {"print",              no_argument, NULL, OPT_PRINT},
-    {"root",                  required_argument, NULL, OPT_ROOT},
-    {"label",              required_argument, NULL, OPT_LABEL},
-    {"help",           no_argument, NULL, 'h'},
-    {0           },
+    {"url",          required_argument, NULL, OPT_URL     },
+    {"interval",     required_argument, NULL, OPT_INTERVAL},
+    {"name",         required_argument, NULL, OPT_NAME    },
+    {"api-key-file", required_argument, NULL, OPT_KEY     },
+    {"queue",        required_argument, NULL, OPT_QUEUE   },
+    {"once",         no_argument,       NULL, OPT_ONCE    },
+    {"print",        no_argument,       NULL, OPT_PRINT   },
+    {"root",         required_argument, NULL, OPT_ROOT    },
+    {"label",        required_argument, NULL, OPT_LABEL   },
+    {"help",         no_argument,       NULL, 'h'         },
+    {NULL,           0,                 NULL, 0           },
 };
 
 static bool put_label(struct label_set *labels, const char *text)

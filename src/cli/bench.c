@@ -258,19 +258,19 @@ enum {
 };
 
 static const struct option long_options[] = {
-    {"servers",          required_argument, NULL, OPT_SERVERS},
-    {"threads",              required_argument, NULL, OPT_THREADS},
-    {"seconds",                  required_argument, NULL, OPT_SECONDS},
-    {"runs",required_argument, NULL, OPT_RUNS},
-    {"data",       required_argument, NULL, OPT_DATA},
-    {"model",          required_argument, NULL, OPT_MODEL},
-    {"url",              required_argument, NULL, OPT_URL},
-    {"batch",                  required_argument, NULL, OPT_BATCH},
-    {"peer",              required_argument, NULL, OPT_PEER},
-    {"peer-timeout",          required_argument, NULL, OPT_PEER_TIMEOUT},
-    {"json",             no_argument, NULL, OPT_JSON},
-    {"help",              no_argument, NULL, 'h'},
-    {0                 },
+    {"servers",      required_argument, NULL, OPT_SERVERS     },
+    {"threads",      required_argument, NULL, OPT_THREADS     },
+    {"seconds",      required_argument, NULL, OPT_SECONDS     },
+    {"runs",         required_argument, NULL, OPT_RUNS        },
+    {"data",         required_argument, NULL, OPT_DATA        },
+    {"model",        required_argument, NULL, OPT_MODEL       },
+    {"url",          required_argument, NULL, OPT_URL         },
+    {"batch",        required_argument, NULL, OPT_BATCH       },
+    {"peer",         required_argument, NULL, OPT_PEER        },
+    {"peer-timeout", required_argument, NULL, OPT_PEER_TIMEOUT},
+    {"json",         no_argument,       NULL, OPT_JSON        },
+    {"help",         no_argument,       NULL, 'h'             },
+    {NULL,           0,                 NULL, 0               },
 };
 
 /* http://ADDRESS:PORT with an IPv4 address, into host[64]. */

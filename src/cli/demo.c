@@ -459,13 +459,13 @@ static void clean_up(struct demo *demo)
 enum { OPT_LISTEN = 1, OPT_SERVERS, OPT_SPEED, OPT_DATA, OPT_MODEL };
 
 static const struct option long_options[] = {
-    {"listen",           required_argument, NULL, OPT_LISTEN},
-    {"servers",              required_argument, NULL, OPT_SERVERS},
-    {"speed",                  required_argument, NULL, OPT_SPEED},
-    {"data",required_argument, NULL, OPT_DATA},
-    {"model",       required_argument, NULL, OPT_MODEL},
-    {"help",            no_argument, NULL, 'h'},
-    {0             },
+    {"listen",  required_argument, NULL, OPT_LISTEN },
+    {"servers", required_argument, NULL, OPT_SERVERS},
+    {"speed",   required_argument, NULL, OPT_SPEED  },
+    {"data",    required_argument, NULL, OPT_DATA   },
+    {"model",   required_argument, NULL, OPT_MODEL  },
+    {"help",    no_argument,       NULL, 'h'        },
+    {NULL,      0,                 NULL, 0          },
 };
 
 int cli_demo(int argc, char **argv)

@@ -99,21 +99,21 @@ enum {
 };
 
 static const struct option long_options[] = {
-    {"servers",          required_argument, NULL, OPT_SERVERS},
-    {"days",              required_argument, NULL, OPT_DAYS},
-    {"seed",                  required_argument, NULL, OPT_SEED},
-    {"step",required_argument, NULL, OPT_STEP},
-    {"scenario",          required_argument, NULL, OPT_SCENARIO},
-    {"incidents",             required_argument, NULL, OPT_INCIDENTS},
-    {"start",              required_argument, NULL, OPT_START},
-    {"out",                  required_argument, NULL, OPT_OUT},
-    {"labels",              required_argument, NULL, OPT_LABELS},
-    {"url",          required_argument, NULL, OPT_URL},
-    {"api-key-file",         required_argument, NULL, OPT_KEY},
-    {"speed",              required_argument, NULL, OPT_SPEED},
-    {"listen",                  required_argument, NULL, OPT_LISTEN},
-    {"help",no_argument, NULL, 'h'},
-    {0    },
+    {"servers",      required_argument, NULL, OPT_SERVERS  },
+    {"days",         required_argument, NULL, OPT_DAYS     },
+    {"seed",         required_argument, NULL, OPT_SEED     },
+    {"step",         required_argument, NULL, OPT_STEP     },
+    {"scenario",     required_argument, NULL, OPT_SCENARIO },
+    {"incidents",    required_argument, NULL, OPT_INCIDENTS},
+    {"start",        required_argument, NULL, OPT_START    },
+    {"out",          required_argument, NULL, OPT_OUT      },
+    {"labels",       required_argument, NULL, OPT_LABELS   },
+    {"url",          required_argument, NULL, OPT_URL      },
+    {"api-key-file", required_argument, NULL, OPT_KEY      },
+    {"speed",        required_argument, NULL, OPT_SPEED    },
+    {"listen",       required_argument, NULL, OPT_LISTEN   },
+    {"help",         no_argument,       NULL, 'h'          },
+    {NULL,           0,                 NULL, 0            },
 };
 
 /* False: the value does not fit. */
