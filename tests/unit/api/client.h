@@ -214,6 +214,20 @@ static inline int status_of(struct answer answer)
     return status;
 }
 
+/* A GET whose allocations fail, one after the other: each time an answer or a closed connection,
+ * and the next one works. */
+static inline void get_starved(const struct stack *s, const char *target)
+{
+    for (long n = 1; n < 25; n++) {
+        fw_alloc_fail_at(n);
+        const int status = status_of(get(s, target));
+        fw_alloc_fail_at(0);
+        if (status != 0 && status != 200 && status != 500 && status != 503)
+            fail_msg("%s, allocation %ld: %d", target, n, status);
+        CHECK_EQ(target, status_of(get(s, target)), 200);
+    }
+}
+
 /* The value of a header into *value, or "". */
 static inline void answer_header(const struct answer *answer, const char *name, char value[128])
 {
