@@ -7,35 +7,38 @@
 static void test_mounts(void **state)
 {
     (void)state;
+    // clang-format off
     static const struct {
         const char *name, *text, *expected; /* paths, joined by '|' */
     } rows[] = {
-        {"root and data",                                  EXT4("1",                                                                   "8:1",                                                                                                                     "/") EXT4("2", "8:2", "/data"), "/|/data"},
+        {"root and data", EXT4("1", "8:1", "/") EXT4("2", "8:2", "/data"), "/|/data"},
         {"a bind mount counts once, by the shortest path",
-         EXT4("1",                                                                                                             "8:1",                                                                                                                                                                                                                             "/srv/deep/bind") EXT4("2", "8:1", "/srv"), "/srv"},
-        {"escaped blanks and backslashes", EXT4("1",                                                                                                                     "8:1",                                                                                                                             "/a\\040b\\134c"), "/a b\\c"},
-        {"in memory",                                           "1 0 0:1 / /tmp rw - tmpfs tmpfs rw\n2 0 0:2 / /r rw - ramfs r rw\n",                                                                                                              ""                                                                                                                                                                                                                                },
-        {"images",                 "1 0 7:1 / /snap/x ro - squashfs /dev/loop1 ro\n",                                                                                   ""                                                                                  },
-        {"read-only by the mount",                                       "1 0 8:1 / /m ro,noatime - ext4 /dev/x rw\n",                                                                                                                 ""                                                                                                                                                                                                                               },
-        {"read-only by the file system",                                              "1 0 8:1 / /m rw,noatime - ext4 /dev/x ro,errors=x\n",           ""},
-        {"rodata is not ro",                                              "1 0 8:1 / /m rw,rodata - ext4 /dev/x rw\n",                                      "/m"                                                     },
-        {"boot and run",                                              EXT4("1",        "8:1","/boot/efi") EXT4("2", "8:2", "/run/user/0"), ""},
-        {"/boot and /runner count",                                              EXT4("1",                                                                                                              "8:1",                                                                                                                                                                                                                                                                                                                          "/boot") EXT4("2", "8:2", "/runner"),
-         "/boot|/runner"},
-        {"an overlay as the root and nothing else",                                            "1 0 0:9 / / rw - overlay overlay rw\n",                                                                                 "/"                                                                                                                                       },
+         EXT4("1", "8:1", "/srv/deep/bind") EXT4("2", "8:1", "/srv"), "/srv"},
+        {"escaped blanks and backslashes", EXT4("1", "8:1", "/a\\040b\\134c"), "/a b\\c"},
+        {"in memory", "1 0 0:1 / /tmp rw - tmpfs tmpfs rw\n2 0 0:2 / /r rw - ramfs r rw\n", ""},
+        {"images", "1 0 7:1 / /snap/x ro - squashfs /dev/loop1 ro\n", ""},
+        {"read-only by the mount", "1 0 8:1 / /m ro,noatime - ext4 /dev/x rw\n", ""},
+        {"read-only by the file system", "1 0 8:1 / /m rw,noatime - ext4 /dev/x ro,errors=x\n", ""},
+        {"rodata is not ro", "1 0 8:1 / /m rw,rodata - ext4 /dev/x rw\n", "/m"},
+        {"boot and run", EXT4("1", "8:1", "/boot/efi") EXT4("2", "8:2", "/run/user/0"), ""},
+        {"/boot and /runner count",
+         EXT4("1", "8:1", "/boot") EXT4("2", "8:2", "/runner"), "/boot|/runner"},
+        {"an overlay as the root and nothing else", "1 0 0:9 / / rw - overlay overlay rw\n", "/"},
         {"an overlay as the root beside a disk",
-         "1 0 0:9 / / rw - overlay overlay rw\n" EXT4("2",                                                                                         "8:2",                                                                                                                                                                                                                                                                                                                                         "/data"), "/data"},
-        {"an overlay elsewhere",                                              "1 0 0:9 / /var/lib/docker/x rw - overlay overlay rw\n",                                                                                                                        ""                                                                                                                                                                                                                        },
-        {"network file systems",                                           "1 0 0:9 / /nfs rw - nfs4 host:/x rw\n",""},
+         "1 0 0:9 / / rw - overlay overlay rw\n" EXT4("2", "8:2", "/data"), "/data"},
+        {"an overlay elsewhere", "1 0 0:9 / /var/lib/docker/x rw - overlay overlay rw\n", ""},
+        {"network file systems", "1 0 0:9 / /nfs rw - nfs4 host:/x rw\n", ""},
         {"a later mount hides an earlier one",
-         EXT4("1",                                                                                                            "8:1",                                                                                                                                                                                             "/data") "2 0 0:5 / /data rw - tmpfs tmpfs rw\n", ""},
+         EXT4("1", "8:1", "/data") "2 0 0:5 / /data rw - tmpfs tmpfs rw\n", ""},
         {"fuse is not a disk, fuseblk is",
-         "1 0 0:9 / /f rw - fuse.sshfs h: rw\n2 0 8:9 / /w rw - fuseblk /dev/sdx rw\n",                                       "/w"},
-        {"broken lines are passed over",                                           "nonsense\n\n1 2 3\n" EXT4("1",                     "8:1","/"), "/"},
+         "1 0 0:9 / /f rw - fuse.sshfs h: rw\n2 0 8:9 / /w rw - fuseblk /dev/sdx rw\n", "/w"},
+        {"broken lines are passed over", "nonsense\n\n1 2 3\n" EXT4("1", "8:1", "/"), "/"},
         {"no optional fields, several of them",
-         "1 0 8:1 / /a rw - ext4 /dev/a rw\n2 0 8:2 / /b rw shared:1 master:2 - xfs /dev/b rw\n", "/a|/b"},
-        {"the last line has no end",                           "1 0 8:1 / /a rw - ext4 /dev/a rw",                    "/a"                                                                                                                                                    },
+         "1 0 8:1 / /a rw - ext4 /dev/a rw\n2 0 8:2 / /b rw shared:1 master:2 - xfs /dev/b rw\n",
+         "/a|/b"},
+        {"the last line has no end", "1 0 8:1 / /a rw - ext4 /dev/a rw", "/a"},
     };
+    // clang-format on
     static struct agent_mount mounts[AGENT_MOUNTS_MAX];
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char joined[1024] = "";
