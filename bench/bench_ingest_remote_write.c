@@ -197,7 +197,7 @@ int main(int argc, char **argv)
     size_t len, cap = snappy_max_compressed_length(body.bytes.len + 4096);
     char *packed = malloc(cap);
     struct series_rules *rules = series_rules_new(&schema);
-    struct series_book *book = series_book_new(&schema, &(struct series_book_options){0});
+    struct series_book *book = series_book_new(&(struct series_book_options){0});
     struct sample_batch *batch = batch_new();
     check(packed != NULL && rules != NULL && book != NULL && batch != NULL, "memory");
     len = cap;
