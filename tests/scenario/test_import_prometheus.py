@@ -200,7 +200,7 @@ def check_import(stage, daemon, hosts, gap, now):
     again = {name: window(daemon, name) for name in before}
     for name, metrics in before.items():
         for metric, column in metrics.items():
-            for t, value in column.items():
+            for t, value in sorted(column.items())[:-1]:  # the newest step was not over, and may have got another minute since
                 assert again[name][metric].get(t, value) == value, ('a repeated import changes nothing', name, metric, t)
     check_live(daemon, mapped)
 
