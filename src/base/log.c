@@ -13,15 +13,20 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 4096, TEXT_MAX_BYTES = 1024 };
+enum { LINE_MAX_BYTES = 4096, TEXT_MAX_BYTES = 1024, AREAS_MAX = 32 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fw_log_options current = {.level = FW_INFO, .lines_per_minute = 100};
 static _Atomic int current_level = FW_INFO;
 static atomic_ulong suppressed_total;
-static int64_t minute; /* guarded by lock, like the two below */
+static int64_t minute; /* guarded by lock, like all below */
 static unsigned lines_this_minute;
 static unsigned long suppressed_this_minute;
+static struct {
+    const char *area;
+    unsigned lines; /* this minute */
+} shares[AREAS_MAX];
+static size_t share_count;
 
 void fw_log_configure(const struct fw_log_options *options)
 {
@@ -29,6 +34,7 @@ void fw_log_configure(const struct fw_log_options *options)
     current = *options;
     atomic_store(&current_level, (int)options->level);
     lines_this_minute = 0;
+    share_count = 0;
     pthread_mutex_unlock(&lock);
 }
 
@@ -139,8 +145,32 @@ static void emit(enum fw_log_level level, const char *area, const char *text)
     }
 }
 
+/* The area's lines of this minute. Areas beyond AREAS_MAX share the last one's. */
+static unsigned *lines_of(const char *area)
+{
+    size_t i = 0;
+    while (i < share_count && strcmp(shares[i].area, area) != 0)
+        i++;
+    if (i == AREAS_MAX)
+        return &shares[AREAS_MAX - 1].lines;
+    if (i == share_count) {
+        shares[i].area = area;
+        shares[i].lines = 0;
+        share_count++;
+    }
+    return &shares[i].lines;
+}
+
+/* Half of a minute's lines, rounded up, is as much as one area gets: a thousand alerts at once do
+ * not hide that the disk is full. */
+static bool has_room(unsigned lines)
+{
+    return current.lines_per_minute == 0 || (lines_this_minute < current.lines_per_minute &&
+                                             lines < (current.lines_per_minute + 1) / 2);
+}
+
 /* True when the line may pass. A new minute first tells what the last one swallowed. */
-static bool within_rate(enum fw_log_level level)
+static bool within_rate(enum fw_log_level level, const char *area)
 {
     const int64_t now_minute = fw_clock_mono_ns(fw_clock_system()) / 60000000000;
     if (now_minute != minute) {
@@ -148,14 +178,16 @@ static bool within_rate(enum fw_log_level level)
         minute = now_minute;
         lines_this_minute = 0;
         suppressed_this_minute = 0;
+        share_count = 0;
         if (swallowed > 0) {
             char text[80];
             snprintf(text, sizeof text, "lines suppressed by the rate cap count=%lu", swallowed);
             emit(FW_WARN, "log", text);
         }
     }
-    if (level == FW_ERROR || current.lines_per_minute == 0 ||
-        lines_this_minute < current.lines_per_minute) {
+    unsigned *lines = lines_of(area);
+    if (level == FW_ERROR || has_room(*lines)) {
+        (*lines)++;
         lines_this_minute++;
         return true;
     }
@@ -174,7 +206,7 @@ void fw_log(enum fw_log_level level, const char *area, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     pthread_mutex_lock(&lock);
-    if (within_rate(level))
+    if (within_rate(level, area))
         emit(level, area, text);
     pthread_mutex_unlock(&lock);
 }

@@ -19,8 +19,9 @@ enum fw_log_level { FW_DEBUG, FW_INFO, FW_WARN, FW_ERROR };
 struct fw_log_options {
     enum fw_log_level level;
     bool json;
-    unsigned lines_per_minute; /* beyond it lines are counted and one summary is written; ERROR
-                                  always passes */
+    unsigned lines_per_minute; /* 0: any number. Beyond it, and beyond half of it for one area,
+                                  lines are counted and one summary is written; ERROR always
+                                  passes */
     /* Where lines go; NULL for standard error. Called under the log's lock with a whole line. */
     void (*sink)(void *ctx, const char *line, size_t len);
     void *ctx;
@@ -34,9 +35,9 @@ bool fw_log_level_parse(const char *text, enum fw_log_level *level);
 enum fw_log_level fw_log_level_from_environment(enum fw_log_level fallback);
 bool fw_log_enabled(enum fw_log_level level);
 
-/* area: short lower-case word; the text: what happened, then key=value pairs. Text that came from
- * outside is passed as an argument of %s only; it is escaped and cut at 1 KiB like the rest of the
- * line. */
+/* area: a literal, a short lower-case word; the text: what happened, then key=value pairs. Text
+ * that came from outside is passed as an argument of %s only; it is escaped and cut at 1 KiB like
+ * the rest of the line. */
 void fw_log(enum fw_log_level level, const char *area, const char *format, ...) FW_PRINTF(3, 4);
 
 #define FW_LOG_DEBUG(area, ...) fw_log(FW_DEBUG, area, __VA_ARGS__)

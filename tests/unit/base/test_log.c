@@ -124,13 +124,39 @@ static void test_rate_cap(void **state)
     const unsigned long before = fw_log_suppressed();
     configure(FW_INFO, false, 5);
     for (int i = 0; i < 40; i++)
-        FW_LOG_INFO("test", "i=%d", i);
+        FW_LOG_INFO(i % 2 == 0 ? "test" : "other", "i=%d", i);
     /* Twice the cap and a summary, should the minute turn just now. */
     assert_in_range(count, 5, 11);
     assert_in_range(fw_log_suppressed() - before, 29, 35);
     const size_t passed = count;
     FW_LOG_ERROR("test", "always passes");
     assert_true(count > passed);
+}
+
+/* A storm of one area leaves room for what another has to say, whose share is as large. */
+static void test_areas(void **state)
+{
+    (void)state;
+    configure(FW_INFO, false, 20);
+    for (int i = 0; i < 40; i++)
+        FW_LOG_INFO("storm", "i=%d", i);
+    assert_in_range(count, 10, 21);
+    const size_t storm = count;
+    for (int i = 0; i < 10; i++)
+        FW_LOG_WARN("disk", "i=%d", i);
+    assert_in_range(count, storm + 10, storm + 11);
+    /* More areas than are told apart: bounded all the same. */
+    static char areas[50][4];
+    configure(FW_INFO, false, 1000);
+    for (size_t i = 0; i < COUNT_OF(areas); i++) {
+        snprintf(areas[i], sizeof areas[i], "a%zu", i);
+        FW_LOG_INFO(areas[i], "x");
+    }
+    assert_in_range(count, 50, 51);
+    configure(FW_INFO, false, 0);
+    for (int i = 0; i < 40; i++)
+        FW_LOG_INFO("storm", "i=%d", i);
+    assert_int_equal(count, 40);
 }
 
 static void *write_lines(void *arg)
@@ -160,7 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels),    cmocka_unit_test(test_hostile_text),
         cmocka_unit_test(test_long_text), cmocka_unit_test(test_rate_cap),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_areas),     cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("base log", tests, NULL, NULL);
 }
