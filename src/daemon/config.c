@@ -6,7 +6,6 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <ini.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,39 +75,7 @@ void config_default(struct config *config)
     profile_rules_default(&config->profiles);
 }
 
-/* ---- reading ---- */
-
-struct file_reading {
-    struct config *config;
-    struct fw_error *err;
-    struct fw_error first;
-};
-
-/* inih calls it per line; 0 makes ini_parse() report that line. */
-static int on_line(void *ctx, const char *section, const char *key, const char *value)
-{
-    struct file_reading *reading = ctx;
-    if (reading->first.status != FW_OK)
-        return 1;
-    return config_set(reading->config, section, key, value, &reading->first) == FW_OK;
-}
-
-enum fw_status config_file(struct config *config, const char *path, struct fw_error *err)
-{
-    struct file_reading reading = {
-        config, err, {FW_OK, 0, ""}
-    };
-    const int line = ini_parse(path, on_line, &reading);
-    if (line == -1)
-        return fw_fail(err, FW_EIO, "configuration %s: %s", path, strerror(errno));
-    if (line == -2)
-        return fw_fail(err, FW_ENOMEM, "configuration %s", path);
-    if (line > 0)
-        return fw_fail_at(err, FW_EINVAL, (uint64_t)line, "%s:%d: %s", path, line,
-                          reading.first.status != FW_OK ? reading.first.text
-                                                        : "not \"key = value\" or \"[section]\"");
-    return FW_OK;
-}
+/* ---- environment ---- */
 
 enum fw_status config_environment(struct config *config, struct fw_error *err)
 {

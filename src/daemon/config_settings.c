@@ -1,5 +1,6 @@
 /* Settings by name: one table, so that file, flags and documentation cannot drift apart. */
 #include "daemon/config.h"
+#include "daemon/config_internal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -249,42 +250,59 @@ static bool parse_real(const char *text, double *out)
     return end != text && *end == '\0' && isfinite(*out);
 }
 
-static enum fw_status set_metric(struct config *config, const char *name, const char *key,
-                                 const char *value, struct fw_error *err)
+enum fw_status config_metric_begin(const struct config *config, const char *name,
+                                   struct schema_metric *metric, struct fw_error *err)
 {
-    struct schema_metric metric = {
+    *metric = (struct schema_metric){
         .min = 0, .max = (double)INFINITY, .warning = (double)NAN, .critical = (double)NAN};
     if (strlen(name) > SCHEMA_METRIC_NAME_MAX)
         return fw_fail(err, FW_EINVAL, "[metric %.20s...]: the name is longer than %d bytes", name,
                        SCHEMA_METRIC_NAME_MAX);
-    memcpy(metric.name, name, strlen(name) + 1);
+    memcpy(metric->name, name, strlen(name) + 1);
     const int known = schema_find(&config->schema, name, strlen(name));
     if (known >= 0)
-        metric = config->schema.metrics[known];
-    double *real = strcmp(key, "min") == 0        ? &metric.min
-                   : strcmp(key, "max") == 0      ? &metric.max
-                   : strcmp(key, "warning") == 0  ? &metric.warning
-                   : strcmp(key, "critical") == 0 ? &metric.critical
+        *metric = config->schema.metrics[known];
+    return FW_OK;
+}
+
+enum fw_status config_metric_set(struct schema_metric *metric, const char *key, const char *value,
+                                 struct fw_error *err)
+{
+    double *real = strcmp(key, "min") == 0        ? &metric->min
+                   : strcmp(key, "max") == 0      ? &metric->max
+                   : strcmp(key, "warning") == 0  ? &metric->warning
+                   : strcmp(key, "critical") == 0 ? &metric->critical
                                                   : NULL;
     int choice;
     if (real != NULL) {
         if (!parse_real(value, real))
-            return fw_fail(err, FW_EINVAL, "metric %s: %s = \"%s\" is no number", name, key, value);
-        if (real == &metric.max && isnan(metric.max))
-            metric.max = (double)INFINITY;
-        if (real == &metric.min && isnan(metric.min))
-            metric.min = -(double)INFINITY;
+            return fw_fail(err, FW_EINVAL, "metric %s: %s = \"%s\" is no number", metric->name, key,
+                           value);
+        if (real == &metric->max && isnan(metric->max))
+            metric->max = (double)INFINITY;
+        if (real == &metric->min && isnan(metric->min))
+            metric->min = -(double)INFINITY;
     } else if (strcmp(key, "worse") == 0 && parse_choice(value, "none|high|low", &choice)) {
-        metric.worse = (enum metric_worse)choice;
+        metric->worse = (enum metric_worse)choice;
     } else if (strcmp(key, "unit") == 0 && strlen(value) <= SCHEMA_UNIT_MAX) {
-        snprintf(metric.unit, sizeof metric.unit, "%s", value);
+        snprintf(metric->unit, sizeof metric->unit, "%s", value);
     } else {
         return fw_fail(err, FW_EINVAL,
                        "metric %s: unknown or bad setting \"%s = %s\" (min, max, warning, "
                        "critical, worse, unit)",
-                       name, key, value);
+                       metric->name, key, value);
     }
-    return schema_set(&config->schema, &metric, err);
+    return FW_OK;
+}
+
+static enum fw_status set_metric(struct config *config, const char *name, const char *key,
+                                 const char *value, struct fw_error *err)
+{
+    struct schema_metric metric;
+    enum fw_status status = config_metric_begin(config, name, &metric, err);
+    if (status == FW_OK)
+        status = config_metric_set(&metric, key, value, err);
+    return status == FW_OK ? schema_set(&config->schema, &metric, err) : status;
 }
 
 enum fw_status config_set(struct config *config, const char *section, const char *key,
@@ -298,11 +316,18 @@ enum fw_status config_set(struct config *config, const char *section, const char
         return notify_settings_set(&config->notify, section + 9, key, value, err);
     if (strcmp(section, "profiles") == 0) {
         const enum profile profile = profile_parse(value, strlen(value));
+        if (profile >= PROFILE_COUNT)
+            return fw_fail(err, FW_EINVAL, "profile pattern \"%s\": \"%s\" names no profile", key,
+                           value);
         return profile_rules_prepend(&config->profiles, key, profile, err);
     }
     for (size_t i = 0; i < COUNT(settings); i++)
         if (strcmp(settings[i].section, section) == 0 && strcmp(settings[i].key, key) == 0)
             return apply(config, &settings[i], value, err);
+    if (section[0] == '\0')
+        return fw_fail(err, FW_EINVAL, "\"%s\" stands before the first [section]", key);
+    if (strcmp(section, "receiver") == 0 || strcmp(section, "metric") == 0)
+        return fw_fail(err, FW_EINVAL, "[%s] has no name: [%s NAME]", section, section);
     return fw_fail(err, FW_EINVAL, "unknown setting %s.%s", section, key);
 }
 

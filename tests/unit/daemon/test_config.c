@@ -60,7 +60,8 @@ static void test_settings(void **state)
         {"new metric",                 "metric queue_depth",    "unit",              "jobs",                 FW_OK,     ""                           },
         {"bad metric name",            "metric queue depth",    "unit",              "jobs",                 FW_EINVAL, "metric name"                },
         {"profile",                    "profiles",              "db-*",              "database",             FW_OK,     ""                           },
-        {"unknown profile",            "profiles",              "db-*",              "databases",            FW_EINVAL, "names no profile"           },
+        {"unknown profile",            "profiles",              "db-*",              "databases",            FW_EINVAL,
+         "\"databases\" names no profile"                                                                                                            },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -185,14 +186,29 @@ static void test_file_names_the_line(void **state)
         const char *name, *text;
         int line; /* 0: fine */
     } rows[] = {
-        {"fine",        "[fleet]\nstep = 60\n; comment\n[server]\nlisten = 127.0.0.1:0\n", 0},
-        {"unknown key", "[fleet]\n\nstepp = 60\n",                                         3},
-        {"no equals",   "[fleet]\nstep\n",                                                 2},
-        {"bad number",  "[fleet]\nstep = many\n",                                          2},
-        {"receivers",   "[notify]\nlabels = env=x\n[receiver am-1]\ntype = webhook\n",     0},
-        {"bad label",   "[notify]\n\nlabels = severity=x\n",                               3},
-        {"bad name",    "[receiver a b]\ntype = webhook\n",                                2},
-        {"bad address", "[receiver a]\ntype = webhook\nurl = ftp://x\n",                   3},
+        {"fine",                               "[fleet]\nstep = 60\n; comment\n[server]\nlisten = 127.0.0.1:0\n", 0},
+        {"unknown key",                        "[fleet]\n\nstepp = 60\n",                                         3},
+        {"no equals",                          "[fleet]\nstep\n",                                                 2},
+        {"bad number",                         "[fleet]\nstep = many\n",                                          2},
+        {"receivers",                          "[notify]\nlabels = env=x\n[receiver am-1]\ntype = webhook\n",     0},
+        {"bad label",                          "[notify]\n\nlabels = severity=x\n",                               3},
+        {"bad name",                           "[receiver a b]\ntype = webhook\n",                                2},
+        {"thresholds raised",
+         "[metric disk_usage_pct]\nwarning = 97\ncritical = 99\n[metric mem_used_pct]\ncritical = "
+         "60\n"
+         "warning = 50\n[fleet]\nstep = 60\n",                                                                    0},
+        {"thresholds crossed",
+         "[metric disk_usage_pct]\nwarning = 97\n\ncritical = 96\n[fleet]\nstep = 60\n",                          4},
+        {"thresholds crossed, before another",
+         "[metric disk_usage_pct]\nwarning = 97\n[metric mem_used_pct]\nwarning = 50\n",                          2},
+        {"threshold in words",                 "[metric disk_usage_pct]\nwarning = high\n",                       2},
+        {"indented",                           "[fleet]\n  step = 60\n  servers = 7\n",                           0},
+        {"more of a value",                    "[ingest]\nlabels = dc,\n  rack\n",                                3},
+        {"no section",                         "step = 60\n",                                                     1},
+        {"no name",                            "[fleet]\nstep = 60\n[receiver]\ntype = webhook\n",                4},
+        {"the first of two",                   "[fleet]\nstep\nservers = many\n",                                 2},
+        {"no line end",                        "[fleet]\nstep = many",                                            2},
+        {"bad address",                        "[receiver a]\ntype = webhook\nurl = ftp://x\n",                   3},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -210,6 +226,49 @@ static void test_file_names_the_line(void **state)
         fw_free(config);
         unlink(path);
     }
+}
+
+/* What is no text, or no file, is no empty configuration. */
+static void test_odd_files(void **state)
+{
+    (void)state;
+    static char text[2 << 20];
+    static const struct {
+        const char *name, *before;
+        char filled_with;
+        size_t filled;
+        const char *says; /* NULL: it is fine */
+    } rows[] = {
+        {"a long comment", "[fleet]\nstep = 60\n  ; ",                'x',  3000,            NULL               },
+        {"a long line",    "[fleet]\nstep = 60\n[ingest]\nlabels = ", 'x',  300,
+         ":4: the line is longer than"                                                                          },
+        {"zeros",          "",                                        '\0', 4096,            ":1: a NUL byte"   },
+        {"a zero later",   "[fleet]\nstep = 60\n",                    '\0', 1,               ":3: a NUL byte"   },
+        {"too large",      "",                                        '\n', sizeof text - 1, "larger than a MiB"},
+    };
+    struct config *config = fresh();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char path[] = "/tmp/forewarn-config-XXXXXX";
+        struct fw_error err = {0};
+        const size_t len = strlen(rows[i].before);
+        memcpy(text, rows[i].before, len);
+        const size_t size =
+            len + rows[i].filled <= sizeof text ? rows[i].filled : sizeof text - len;
+        memset(text + len, rows[i].filled_with, size);
+        const int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, len + size), len + size);
+        close(fd);
+        CHECK_EQ(rows[i].name, config_file(config, path, &err),
+                 rows[i].says == NULL ? FW_OK : FW_EINVAL);
+        if (rows[i].says != NULL)
+            CHECK_TRUE(rows[i].name, strstr(err.text, rows[i].says) != NULL);
+        unlink(path);
+    }
+    struct fw_error err = {0};
+    assert_int_equal(config_file(config, "/tmp", &err), FW_EIO);
+    assert_non_null(strstr(err.text, "/tmp: Is a directory"));
+    fw_free(config);
 }
 
 /* The files for people are files that are read; what they lack is said. */
@@ -360,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_listen),
         cmocka_unit_test(test_open_only_on_loopback),
         cmocka_unit_test(test_file_names_the_line),
+        cmocka_unit_test(test_odd_files),
         cmocka_unit_test(test_receivers),
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_restart_wanted),
