@@ -71,6 +71,7 @@ int cli_agent(int argc, char **argv)
     struct agent_options options = {.interval_s = 60, .labels = &labels};
     const char *key_file = NULL;
     long number;
+    opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
         switch (option) {
         case 'h':
@@ -111,7 +112,7 @@ int cli_agent(int argc, char **argv)
             options.root = optarg;
             break;
         default:
-            return CLI_USAGE;
+            return cli_bad_option("agent", argv);
         }
     }
     if (optind < argc)

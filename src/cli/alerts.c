@@ -112,8 +112,6 @@ static int take_option(struct command *command, int option)
         break;
     }
     const size_t index = (size_t)(option - OPT_FIRST);
-    if (index >= COUNT(members))
-        return cli_usage_error(command->daemon.command, "unknown option, or one without a value");
     put_member(index + RECURRENCE_MEMBERS >= COUNT(members) ? &command->recurrence
                                                             : &command->members,
                members[index].key, optarg);
@@ -142,7 +140,8 @@ static int read_arguments(int argc, char **argv, const char *help, struct comman
             fputs(help, stdout);
             return CLI_OK;
         }
-        const int code = take_option(command, option);
+        const int code =
+            option == '?' ? cli_bad_option(argv[0], argv) : take_option(command, option);
         if (code != CLI_OK)
             return code;
     }
@@ -374,12 +373,15 @@ static void show_labels(struct fw_json_value silence)
 
 static void show_silence(struct fw_json_value silence)
 {
-    struct fw_json_value window, reason;
-    printf("%s  %-8s server=%s metric=%s profile=%s severity=%s", text_of(silence, "id"),
-           text_of(silence, "state"), text_of(silence, "server"), text_of(silence, "metric"),
-           text_of(silence, "profile"), text_of(silence, "severity"));
+    static const char *const choices[] = {"server", "metric", "profile", "severity"};
+    struct fw_json_value window, reason, ends;
+    printf("%s  %-8s", text_of(silence, "id"), text_of(silence, "state"));
+    for (size_t i = 0; i < COUNT(choices); i++)
+        if (strcmp(text_of(silence, choices[i]), "-") != 0)
+            printf(" %s=%s", choices[i], text_of(silence, choices[i]));
     show_labels(silence);
-    printf(" until %s", text_of(silence, "ends_at"));
+    if (fw_json_get(silence, "ends_at", &ends) && fw_json_type(ends) == FW_JSON_STRING)
+        printf(", until %s UTC", text_of(silence, "ends_at"));
     if (fw_json_get(silence, "recurrence", &window) && fw_json_type(window) == FW_JSON_OBJECT) {
         struct fw_json_value days, day;
         size_t len;

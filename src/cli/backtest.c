@@ -133,9 +133,9 @@ static int take(int argc, char **argv, int option, void *arguments)
         good = take_format(optarg, &a->format);
         break;
     default:
-        return cli_usage_error("backtest", "unknown option or missing value");
+        return cli_bad_option("backtest", argv);
     }
-    return good ? CLI_OK : cli_usage_error("backtest", "%s: not a value in its range", optarg);
+    return good ? CLI_OK : cli_bad_value("backtest", argv);
 }
 
 static int parse(int argc, char **argv, struct arguments *a, bool *helped)

@@ -334,13 +334,14 @@ int cli_bench(int argc, char **argv)
         .servers = 500, .seconds = 3, .runs = 3, .batch = 128, .peer_timeout_s = 600};
     char host[64];
     int index = 0;
+    opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "h", long_options, &index)) != -1;) {
         if (option == 'h') {
             help();
             return CLI_OK;
         }
         if (option == '?')
-            return CLI_USAGE;
+            return cli_bad_option("bench", argv);
         if (!take_option(option, optarg, host, &options))
             return cli_usage_error("bench", "--%s: \"%s\" does not fit", long_options[index].name,
                                    optarg);

@@ -188,9 +188,9 @@ static int take(int argc, char **argv, int option, void *arguments)
     case OPT_KEY:
         return cli_daemon_key(&check->daemon, optarg);
     default:
-        return cli_usage_error("check", "unknown option or missing value");
+        return cli_bad_option("check", argv);
     }
-    return good ? CLI_OK : cli_usage_error("check", "%s: not a value in its range", optarg);
+    return good ? CLI_OK : cli_bad_value("check", argv);
 }
 
 int cli_check(int argc, char **argv)

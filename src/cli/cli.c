@@ -31,6 +31,26 @@ int cli_failure(const char *command, const char *format, ...)
     return CLI_FAILURE;
 }
 
+int cli_bad_option(const char *command, char **argv)
+{
+    const char *word = argv[optind - 1];
+    if (strncmp(word, "--", 2) != 0)
+        return cli_usage_error(command, "no option -%c", optopt);
+    if (optopt == 0) /* unknown; else the option's own value */
+        return cli_usage_error(command, "no option %s", word);
+    return cli_usage_error(command, "%s %s", word,
+                           strchr(word, '=') != NULL ? "has a value and takes none"
+                                                     : "needs a value");
+}
+
+int cli_bad_value(const char *command, char **argv)
+{
+    const char *word = argv[optind - 1];
+    return word == optarg ? cli_usage_error(command, "%s %s: not a value in its range",
+                                            argv[optind - 2], optarg)
+                          : cli_usage_error(command, "%s: not a value in its range", word);
+}
+
 bool cli_number(const char *text, long min, long max, long *out)
 {
     char *end;

@@ -34,6 +34,12 @@ int cli_usage_error(const char *command, const char *format, ...) FW_PRINTF(2, 3
 /* The same for what went wrong later; returns CLI_FAILURE. */
 int cli_failure(const char *command, const char *format, ...) FW_PRINTF(2, 3);
 
+/* For what getopt_long() with opterr = 0 answered '?': names the option, and says what is wrong
+ * with it; returns CLI_USAGE. */
+int cli_bad_option(const char *command, char **argv);
+/* The same for an option whose value (optarg) does not fit. */
+int cli_bad_value(const char *command, char **argv);
+
 /* A whole decimal number within [min, max]; false for anything else, overflow included. */
 bool cli_number(const char *text, long min, long max, long *out);
 /* The same for a decimal fraction. */

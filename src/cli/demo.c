@@ -264,11 +264,13 @@ static void introduce(const struct demo *demo)
     printf("\nforewarn demo: %u simulated servers, %d days of history, a minute of theirs is %.3g "
            "s of ours.\n",
            demo->servers, HISTORY_DAYS, 60 / demo->speed);
-    printf("Forecasts are ready. Look around:\n\n"
+    printf("Forecasts are ready. The dashboard, for a browser: %s/\n\n"
+           "For a terminal:\n\n"
            "  curl -s %s/predictions/current | head -c 600\n"
            "  curl -s %s/alerts/active\n"
            "  curl -s %s/api/v1/servers/%s/forecast\n\n",
-           demo->url, demo->url, demo->url, simulate_fleet_name(demo->fleet, demo->filling));
+           demo->url, demo->url, demo->url, demo->url,
+           simulate_fleet_name(demo->fleet, demo->filling));
     printf("What is going to happen (forewarn does not know):\n");
     for (size_t i = 0; i < COUNT(story); i++) {
         printf("  ");
@@ -472,6 +474,7 @@ int cli_demo(int argc, char **argv)
 {
     static struct demo demo = {.servers = 25, .speed = 60, .listen = "127.0.0.1:8000"};
     long number;
+    opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
         switch (option) {
         case 'h':
@@ -497,7 +500,7 @@ int cli_demo(int argc, char **argv)
             demo.model = optarg;
             break;
         default:
-            return CLI_USAGE;
+            return cli_bad_option("demo", argv);
         }
     }
     if (optind < argc)

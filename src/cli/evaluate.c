@@ -113,9 +113,9 @@ static int take(int argc, char **argv, int option, void *arguments)
         a->svg = optarg;
         break;
     default:
-        return cli_usage_error("evaluate", "unknown option or missing value");
+        return cli_bad_option("evaluate", argv);
     }
-    return good ? CLI_OK : cli_usage_error("evaluate", "%s: not a value in its range", optarg);
+    return good ? CLI_OK : cli_bad_value("evaluate", argv);
 }
 
 static int parse(int argc, char **argv, struct arguments *a, bool *helped)

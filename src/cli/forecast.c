@@ -102,9 +102,9 @@ static int take(int argc, char **argv, int option, void *arguments)
         a->json = true;
         break;
     default:
-        return cli_usage_error("forecast", "unknown option or missing value");
+        return cli_bad_option("forecast", argv);
     }
-    return good ? CLI_OK : cli_usage_error("forecast", "%s: not a value in its range", optarg);
+    return good ? CLI_OK : cli_bad_value("forecast", argv);
 }
 
 static int parse(int argc, char **argv, struct arguments *a, bool *helped)

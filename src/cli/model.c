@@ -91,7 +91,7 @@ static int parse(int argc, char **argv, struct options *o)
         const char **place = place_of(o, arg);
         const char *equals = strchr(arg, '=');
         if (place == NULL)
-            return usage("unknown option %s", arg);
+            return usage("no option %s", arg);
         if (equals == NULL && i + 1 == argc)
             return usage("%s needs a value", arg);
         *place = equals != NULL ? equals + 1 : argv[++i];

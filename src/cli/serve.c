@@ -5,7 +5,10 @@
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "daemon/systemd.h"
+#include "forecast/shipped.h"
+#include "http/keys.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -73,8 +76,8 @@ static enum fw_status set_pair(struct config *config, const char *pair, struct f
 }
 
 /* Two passes over the flags: the file is read first wherever --config stands, so that flags win.
- * Returns -1 to go on, CLI_OK after --help, or CLI_USAGE: err has the reason, "" when getopt has
- * told it. */
+ * Returns -1 to go on, CLI_OK after --help, or CLI_USAGE: err has the reason, "" when it has been
+ * told. */
 static int read_flags(int argc, char **argv, struct config *config, struct fw_error *err)
 {
     struct option options[COUNT(flags) + 5] = {
@@ -90,7 +93,7 @@ static int read_flags(int argc, char **argv, struct config *config, struct fw_er
     for (int pass = 0; pass < 2; pass++) {
         int option;
         optind = 1;
-        opterr = pass == 0;
+        opterr = 0;
         while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
             enum fw_status status = FW_OK;
             if (option == 'h' || option == OPT_HELP) {
@@ -98,7 +101,7 @@ static int read_flags(int argc, char **argv, struct config *config, struct fw_er
                 return CLI_OK;
             }
             if (option == '?')
-                return CLI_USAGE;
+                return cli_bad_option(argv[0], argv);
             if (pass == 0 && option == OPT_CONFIG)
                 status = config_file(config, optarg, err);
             else if (pass == 1 && option == OPT_SET)
@@ -221,22 +224,42 @@ int cli_serve(int argc, char **argv)
     return code;
 }
 
+/* What a start would find wrong with the files that the settings name. */
+static enum fw_status check_files(const struct config *config, struct fw_error *err)
+{
+    struct fw_error inner;
+    const char *model = config->model;
+    if (config->api_key_file[0] != '\0' &&
+        http_keys_check_file(config->api_key_file, &inner) != FW_OK)
+        return fw_fail(err, inner.status, "server.api_key_file: %s", inner.text);
+    if (model[0] != '\0' && strcmp(model, "none") != 0 && strcmp(model, FORECAST_SHIPPED) != 0 &&
+        access(model, R_OK) != 0)
+        return fw_fail(err, FW_EIO, "forecast.model: %s: %s", model, strerror(errno));
+    return FW_OK;
+}
+
+/* The hint of a usage error would lead nowhere: it is the file that is wrong. */
+static int check_config(char *command, char *path)
+{
+    char *arguments[] = {command, (char[]){"--config"}, path, NULL};
+    struct fw_error err = {0};
+    struct config *config = fw_malloc(sizeof *config);
+    if (config == NULL)
+        return cli_failure(command, "out of memory");
+    config_default(config);
+    const bool good =
+        read_flags(3, arguments, config, &err) == -1 && check_files(config, &err) == FW_OK;
+    fw_free(config);
+    if (!good)
+        return cli_failure(command, "%s", err.text);
+    puts("configuration is fine");
+    return CLI_OK;
+}
+
 int cli_check_config(int argc, char **argv)
 {
-    if (argc == 2 && argv[1][0] != '-') {
-        char *given[] = {argv[0], (char[]){"--config"}, argv[1], NULL};
-        argv = given;
-        argc = 3;
-        struct config *config = fw_malloc(sizeof *config);
-        if (config == NULL)
-            return cli_failure(argv[0], "out of memory");
-        config_default(config);
-        const int code = take_flags(argc, argv, config);
-        fw_free(config);
-        if (code == -1)
-            puts("configuration is fine");
-        return code == -1 ? CLI_OK : CLI_FAILURE;
-    }
+    if (argc == 2 && argv[1][0] != '-')
+        return check_config(argv[0], argv[1]);
     const bool help_wanted =
         argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
     fputs("usage: forewarn check-config FILE\n", help_wanted ? stdout : stderr);

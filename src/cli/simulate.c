@@ -168,13 +168,14 @@ static bool take_option(int option, const char *value, struct arguments *args)
 static int read_arguments(int argc, char **argv, struct arguments *args)
 {
     int index = 0;
+    opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "h", long_options, &index)) != -1;) {
         if (option == 'h') {
             help();
             return CLI_OK;
         }
         if (option == '?')
-            return CLI_USAGE;
+            return cli_bad_option("simulate", argv);
         if (!take_option(option, optarg, args))
             return cli_usage_error("simulate", "--%s: \"%s\" does not fit",
                                    long_options[index].name, optarg);

@@ -28,6 +28,7 @@ int cli_status(int argc, char **argv)
     };
     struct cli_daemon daemon = {.command = argv[0], .url = CLI_DAEMON_URL};
     int option;
+    opterr = 0;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
         case 'u':
@@ -41,7 +42,7 @@ int cli_status(int argc, char **argv)
             puts("usage: forewarn status [--url http://127.0.0.1:8000] [--api-key-file FILE]");
             return CLI_OK;
         default:
-            return CLI_USAGE;
+            return cli_bad_option("status", argv);
         }
     }
     return optind < argc ? cli_usage_error(argv[0], "unexpected \"%s\"", argv[optind])

@@ -262,6 +262,7 @@ int cli_store(int argc, char **argv)
     bool repair = false;
     int option;
     optind = 1;
+    opterr = 0;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
         case 'j':
@@ -278,7 +279,7 @@ int cli_store(int argc, char **argv)
             fputs(help, stdout);
             return CLI_OK;
         default:
-            return CLI_USAGE;
+            return cli_bad_option("store", argv);
         }
     }
     if (argc - optind != 2)

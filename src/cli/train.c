@@ -208,7 +208,7 @@ static int parse(int argc, char **argv, struct train_options *o, const char **pa
         if (code != CLI_OK)
             return code;
         if (!known)
-            return cli_usage_error("train", "unknown option %s", argv[i]);
+            return cli_usage_error("train", "no option %s", argv[i]);
         i++;
     }
     if (o->n_paths == 0 || o->out == NULL)

@@ -330,10 +330,11 @@ enum fw_status daemon_models_load(struct daemon *daemon, struct fw_error *err)
         return FW_OK;
     }
     struct forecast_model *loaded = NULL;
-    const enum fw_status status = forecast_model_open_named(path, &daemon->config->schema,
-                                                            daemon->config->step_s, &loaded, err);
+    struct fw_error inner = {0};
+    const enum fw_status status = forecast_model_open_named(
+        path, &daemon->config->schema, daemon->config->step_s, &loaded, &inner);
     if (status != FW_OK)
-        return status;
+        return fw_fail(err, status, "forecast.model: %s: %s", path, inner.text);
     struct api_model model;
     blank_model(&model, base_name(path));
     model.embedded = strcmp(path, FORECAST_SHIPPED) == 0;

@@ -255,7 +255,7 @@ static enum fw_status parse(struct key_list *list, const char *text, size_t len,
 
 /* Opens the file if nobody but its owner can read it; checked on the descriptor, not on the name.
  */
-static enum fw_status open_private(const char *path, int *fd, struct fw_error *err)
+static enum fw_status open_private(const char *path, bool any_owner, int *fd, struct fw_error *err)
 {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0)
@@ -266,7 +266,7 @@ static enum fw_status open_private(const char *path, int *fd, struct fw_error *e
         status = fw_fail(err, FW_EIO, "stat %s: %s", path, strerror(errno));
     else if (!S_ISREG(st.st_mode))
         status = fw_fail(err, FW_EINVAL, "%s is not a regular file", path);
-    else if (st.st_uid != geteuid() && st.st_uid != 0)
+    else if (!any_owner && st.st_uid != geteuid() && st.st_uid != 0)
         status = fw_fail(err, FW_EINVAL, "%s belongs to somebody else", path);
     else if ((st.st_mode & 077) != 0)
         status = fw_fail(err, FW_EINVAL, "%s is open to group or others: chmod 600 it", path);
@@ -277,13 +277,13 @@ static enum fw_status open_private(const char *path, int *fd, struct fw_error *e
     return status;
 }
 
-enum fw_status http_keys_add_file(struct http_keys *keys, const char *path, struct fw_error *err)
+static enum fw_status read_file(struct key_list *list, const char *path, bool any_owner,
+                                struct fw_error *err)
 {
     int fd;
-    enum fw_status status = open_private(path, &fd, err);
+    enum fw_status status = open_private(path, any_owner, &fd, err);
     if (status != FW_OK)
         return status;
-    struct key_list list = {0};
     char *text = fw_malloc(FILE_MAX + 1);
     size_t len = 0;
     ssize_t got = text == NULL ? -1 : 1;
@@ -298,12 +298,29 @@ enum fw_status http_keys_add_file(struct http_keys *keys, const char *path, stru
     else if (len > FILE_MAX)
         status = fw_fail(err, FW_EINVAL, "%s has more than %d bytes", path, FILE_MAX);
     else
-        status = parse(&list, text, len, path, err);
+        status = parse(list, text, len, path, err);
+    fw_free(text);
+    close(fd);
+    return status;
+}
+
+enum fw_status http_keys_add_file(struct http_keys *keys, const char *path, struct fw_error *err)
+{
+    struct key_list list = {0};
+    enum fw_status status = read_file(&list, path, false, err);
     if (status == FW_OK)
         status = append(keys, &list, err);
     list_fini(&list);
-    fw_free(text);
-    close(fd);
+    return status;
+}
+
+enum fw_status http_keys_check_file(const char *path, struct fw_error *err)
+{
+    struct key_list list = {0};
+    enum fw_status status = read_file(&list, path, true, err);
+    if (status == FW_OK && list.n == 0)
+        status = fw_fail(err, FW_EINVAL, "key file %s holds no key", path);
+    list_fini(&list);
     return status;
 }
 

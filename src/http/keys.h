@@ -34,6 +34,10 @@ FW_MUST_CHECK enum fw_status http_keys_add_plain(struct http_keys *keys, const c
 FW_MUST_CHECK enum fw_status http_keys_add_file(struct http_keys *keys, const char *path,
                                                 struct fw_error *err);
 
+/* The same for a file that somebody else will read, the daemon's user: whose it is is not looked
+ * at. A file without any key is FW_EINVAL. */
+FW_MUST_CHECK enum fw_status http_keys_check_file(const char *path, struct fw_error *err);
+
 /* Makes `keys` hold what `from` holds; `from` is left empty. For SIGHUP. */
 void http_keys_replace(struct http_keys *keys, struct http_keys *from);
 

@@ -171,7 +171,7 @@ def check_refusals(directory, fleet):
         (('--data', fleet, '--format', 'xml'), 'xml: not a value in its range', 2),
         (('--data', fleet, '--alarms-per-day', '0'), '0: not a value in its range', 2),
         (('--data', fleet, '--from', '2026-01-12', '--to', '2026-01-11'), '--to is not after --from', 2),
-        (('--data', fleet, '--frobnicate'), 'unknown option', 2),
+        (('--data', fleet, '--frobnicate'), 'no option --frobnicate', 2),
         (('--data', fleet, '--labels', labels), 'bad.csv:2: end is not an ISO 8601 time: soon', 1),
         (('--data', fleet, '--labels', os.path.join(directory, 'none.csv')), 'none.csv', 1),
         (('--data', fleet, '--from', '2027-01-01'), 'no server has data in the time asked for', 1),

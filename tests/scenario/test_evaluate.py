@@ -104,7 +104,7 @@ def check_refusals(directory):
         (('--data', FLEET, '--test-from', 'soon'), 'soon: not a value in its range', 2),
         (('--data', FLEET, '--baselines-only', '--model', directory), 'exclude each other', 2),
         (('--data', FLEET, '--baselines-only', '--svg', short), '--svg', 2),
-        (('--data', FLEET, '--frobnicate'), 'unknown option', 2),
+        (('--data', FLEET, '--frobnicate'), 'no option --frobnicate', 2),
         (('--data', FLEET, FLEET), 'another set is called fleet', 1),
         (('--data', os.path.join(directory, 'none')), 'none', 1),
         (('--data', directory), 'servers.csv:2: test_from is not an ISO 8601 time: never', 1),

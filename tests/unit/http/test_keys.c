@@ -79,6 +79,8 @@ static void test_files(void **state)
         CHECK_EQ(rows[i].name, http_keys_count(keys), rows[i].n);
         CHECK_TRUE(rows[i].name,
                    strstr(err.text, "secret") == NULL && strstr(err.text, "k1") == NULL);
+        CHECK_EQ(rows[i].name, http_keys_check_file(path, &err) == FW_OK,
+                 rows[i].status == FW_OK && rows[i].n > 0);
         enum http_role role = HTTP_OPEN;
         char name[HTTP_KEY_NAME_MAX + 1];
         if (rows[i].key != NULL) {
