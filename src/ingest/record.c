@@ -240,6 +240,12 @@ static void read_members(struct reading *r, struct fw_json_value record)
         blame(r, FAULT_NO_VALUES, BATCH_NO_VALUES, FIELD_NONE);
 }
 
+/* numbers.h: what is no double comes as a bool. */
+static const char *found_name(const struct reading *r)
+{
+    return r->found == FW_JSON_BOOL ? "bool or beyond a double" : fw_json_type_name(r->found);
+}
+
 static void reject(const struct reading *r, size_t index, struct sample_batch *batch)
 {
     const char *field = r->field == FIELD_NONE ? NULL : ingest_field_name(r->fields, r->field);
@@ -254,7 +260,7 @@ static void reject(const struct reading *r, size_t index, struct sample_batch *b
                      : r->field == FIELD_TIMESTAMP ? "a date and time"
                      : r->field == FIELD_LABELS    ? "an object of texts"
                                                    : "a string",
-                     fw_json_type_name(r->found));
+                     found_name(r));
         return;
     case FAULT_BOUNDS: {
         const struct schema_metric *m = &r->fields->schema->metrics[r->field];
