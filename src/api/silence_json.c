@@ -316,8 +316,10 @@ static void put_recurrence(struct fw_buf *out, const struct alert_silence *s)
         fw_buf_printf(out, "%s\"%s\"", comma, day_names[i]);
         comma = ",";
     }
-    fw_buf_printf(out, "],\"from\":\"%02u:%02u\",\"duration\":\"%um\",", s->from_minute / 60u,
-                  s->from_minute % 60u, s->length_minutes);
+    const bool hours = s->length_minutes % 60u == 0;
+    fw_buf_printf(out, "],\"from\":\"%02u:%02u\",\"duration\":\"%u%c\",", s->from_minute / 60u,
+                  s->from_minute % 60u, hours ? s->length_minutes / 60u : s->length_minutes + 0u,
+                  hours ? 'h' : 'm');
     put_zone(out, s);
     fw_buf_puts(out, "},");
 }

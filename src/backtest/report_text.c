@@ -168,7 +168,9 @@ static void put_choices(struct fw_buf *out, const struct backtest_result *r)
     for (size_t k = 0; k < r->n_choices; k++) {
         const struct backtest_choice *c = &r->choices[k];
         char name[CELL];
-        (void)snprintf(name, sizeof name, "%s %.2f", backtest_knob_name(c->knob), c->value);
+        const bool steps = c->knob == BACKTEST_FOR || c->knob == BACKTEST_HORIZON;
+        (void)snprintf(name, sizeof name, "%s %.*f", backtest_knob_name(c->knob), steps ? 0 : 2,
+                       c->value);
         fw_buf_printf(out, "%-*s", WIDTH, c->current ? "as set" : name);
         put_sums(out, &c->sums);
     }

@@ -43,6 +43,8 @@ check('the worst server is found, and why', (browser, program) => withFleet(prog
     await until('the next metric', async () => new URL(page.url()).searchParams.get('metric') !== null);
     await page.reload();
     truth('a deep link', (await page.locator('.server-name').textContent()) === 'db-filling');
+    await page.goto(`${daemon.url}dashboard/nothing`);
+    await until('an address of nothing', async () => /No such page/.test(await page.locator('h1').textContent()));
     await clean(page, seen);
     await context.close();
 }));
@@ -186,7 +188,7 @@ check('alerts: seen; acknowledged and silenced where the daemon offers it', (bro
         await page.getByLabel('By the clock of').fill('Asia/Kolkata');
         await dialog.getByRole('button', { name: 'Silence' }).click();
         await until('silenced every week', async () => /Silenced/.test(await item.textContent()));
-        truth('with its zone', /mon, tue, .* from 00:00 for 1440m \(Asia\/Kolkata\)/.test(await page.locator('.silences').textContent()));
+        truth('with its zone', /mon, tue, .* from 00:00 for 24h \(Asia\/Kolkata\)/.test(await page.locator('.silences').textContent()));
         await button(/^End the silence of Disk/).click();
         await until('heard again', async () => await button(/^Silence db-filling, Disk/).count() === 1);
         await button(/^Silence db-filling, Disk/).click();

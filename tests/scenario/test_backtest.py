@@ -157,7 +157,7 @@ def check_formats(directory, fleet, labels):
         assert (row['server_name'], row['kind'], row['fired']) == (alert['server_name'], alert['kind'], alert['fired'])
         assert row['label'] == ('yes' if alert['label'] else 'no')
     text = run('backtest', *arguments, '--threads', '1').stdout
-    for words in ('20.0 server-days watched', 'as set', 'thresholds, metric by metric', 'for_runs 1.00', '0.45  as set'):
+    for words in ('20.0 server-days watched', 'as set', 'thresholds, metric by metric', 'for_runs 1 ', 'near_probability 0.40', '0.45  as set'):
         assert words in text, text
     assert 'against labels' not in text and 'recall' not in text
 

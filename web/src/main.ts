@@ -25,6 +25,10 @@ const PAGES: Record<string, Page> = {
     fleet: fleetPage, server: serverPage, alerts: alertsPage, outlook: outlookPage, trust: trustPage, system: systemPage,
 };
 
+function noPage(root: HTMLElement): void {
+    fill(root, h('div', { class: 'gate' }, h('h1', {}, 'No such page'), h('p', {}, 'The address has a mistake. ', h('a', { href: base }, 'All servers'))));
+}
+
 const app = document.getElementById('app') as HTMLElement;
 const main = h('main', { class: 'page', id: 'main', tabindex: -1 });
 const notice = h('div', { class: 'notice', role: 'status', 'aria-live': 'polite' });
@@ -63,7 +67,7 @@ function show(route: Route): void {
         else tab.removeAttribute('aria-current');
     }
     document.title = `${route.title} · forewarn`;
-    PAGES[route.page]?.(main, route, page.signal);
+    (PAGES[route.page] ?? noPage)(main, route, page.signal);
 }
 
 /** What stands in the way of any page: no key, no data yet, no daemon. '' when nothing does. */
