@@ -31,7 +31,8 @@ static void help(void)
          "                      after a third of the time)\n"
          "  --to TIME           and before this (the end of the data)\n"
          "  --config FILE       the daemon's: thresholds of its metrics, [alerts]\n"
-         "  --alarms-per-day X  of unusual behaviour, wanted at most, a server and day (0.2)\n"
+         "  --alarms-per-day X  of unusual behaviour, wanted at most, a server and day (0.2, or the\n"
+         "                      configuration's unusual_per_month / 30)\n"
          "  --set NAME          what the set of plain files is called\n"
          "  --step SECONDS      of the grid (300; 3600 for ETT)\n"
          "  --threads N         (all cores)\n"
@@ -220,6 +221,8 @@ static enum fw_status backtest_one(const struct arguments *a, struct run *r, siz
         config_alert_options(r->config, &alerts);
         how.alerts = &alerts;
         how.thresholds = &r->config->schema;
+        if (how.alarms_per_server_day == 0 && r->config->unusual_per_month > 0)
+            how.alarms_per_server_day = (double)r->config->unusual_per_month / 30;
     }
     const enum fw_status status = evaluate_set_read(source, &options, &r->sets[i], err);
     return status != FW_OK ? status : backtest_run(r->sets[i], &how, &r->results[i], err);

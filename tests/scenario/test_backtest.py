@@ -142,7 +142,7 @@ def check_formats(directory, fleet, labels):
     """Three formats of one short run, with other thresholds and another number of alarms; and without labels."""
     config = os.path.join(directory, 'forewarn.conf')
     with open(config, 'w', encoding='utf-8') as f:
-        f.write('[metric mem_used_pct]\nwarning = 45\ncritical = 96\n')
+        f.write('[metric mem_used_pct]\nwarning = 45\ncritical = 96\n[alerts]\nunusual_per_month = 12\n')
     arguments = ('--data', fleet, '--from', '2026-01-06T00:00:00Z', '--to', '2026-01-08T00:00:00Z', '--config', config,
                  '--alarms-per-day', '0.45')
     one = json.loads(run('backtest', *arguments, '--labels', labels, '--format', 'json').stdout)['sets'][0]
@@ -151,6 +151,8 @@ def check_formats(directory, fleet, labels):
     assert memory and all(a['threshold'] in (45, 96) for a in memory)
     assert [s['warning'] for s in one['threshold_settings_by_metric'] if s['metric'] == 'mem_used_pct' and s['factor'] == 1] == [45]
     assert [r['wanted_per_server_day'] for r in one['unusual_settings'] if r['current']] == [0.45]
+    wanted = json.loads(run('backtest', *arguments[:-2], '--format', 'json').stdout)['sets'][0]
+    assert [r['wanted_per_server_day'] for r in wanted['unusual_settings'] if r['current']] == [0.4]
     rows = list(csv.DictReader(io.StringIO(run('backtest', *arguments, '--labels', labels, '--format', 'csv').stdout)))
     assert len(rows) == len(one['alerts'])
     for row, alert in zip(rows, one['alerts']):
