@@ -134,7 +134,7 @@ static int take(int argc, char **argv, int option, void *arguments)
         a->dry_run = true;
         return CLI_OK;
     default:
-        return cli_usage_error("import", "unknown option or missing value");
+        return cli_bad_option("import", argv);
     }
 }
 

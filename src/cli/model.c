@@ -99,13 +99,11 @@ static int parse(int argc, char **argv, struct options *o)
     return o->path == NULL ? usage("which model?") : 0;
 }
 
+/* ctx: where the model's path stands. */
 static void say_reason(void *ctx, const char *text)
 {
-    (void)ctx;
-    (void)fprintf(stderr, "%s\n", text);
+    (void)fprintf(stderr, "forewarn model: %s: %s\n", *(const char *const *)ctx, text);
 }
-
-static const struct tft_report to_stderr = {say_reason, NULL};
 
 static struct tft_model *open_or_say(const char *path)
 {
@@ -250,7 +248,9 @@ static int info(const struct options *o)
 static int check(const struct options *o)
 {
     struct tft_model *model;
-    if (tft_model_open(o->path, &to_stderr, &model, NULL) != FW_OK)
+    const char *path = o->path;
+    const struct tft_report report = {say_reason, &path};
+    if (tft_model_open(o->path, &report, &model, NULL) != FW_OK)
         return EXIT_FAILURE_;
     printf("%s: fine, %zu parameters\n", o->path, tft_model_info(model).parameters);
     tft_model_close(model);
@@ -311,7 +311,9 @@ static int import(const struct options *o)
 {
     if (o->out == NULL)
         return usage("import needs %s", "--out");
-    if (tft_import(o->path, o->spec, o->out, &to_stderr, NULL) != FW_OK)
+    const char *path = o->path;
+    const struct tft_report report = {say_reason, &path};
+    if (tft_import(o->path, o->spec, o->out, &report, NULL) != FW_OK)
         return EXIT_FAILURE_;
     printf("%s: imported from %s\n", o->out, o->path);
     return EXIT_FINE;

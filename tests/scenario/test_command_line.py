@@ -19,15 +19,16 @@ def refused(says, *arguments):
 
 def options():
     for command in ('serve', 'demo', 'agent', 'simulate', 'forecast', 'evaluate', 'backtest', 'store', 'bench', 'alerts', 'silence',
-                    'check', 'status'):
+                    'check', 'status', 'import'):
         refused('no option --frobnicate', command, '--frobnicate')
         refused('no option -x', command, '-x')
         assert run(command, '--help').returncode == 0, command
     for command, option in (('serve', '--data'), ('demo', '--listen'), ('agent', '--url'), ('simulate', '--days'), ('forecast', '--model'),
                             ('evaluate', '--model'), ('backtest', '--config'), ('store', '--to'), ('bench', '--url'), ('alerts', '--url'),
-                            ('silence', '--server'), ('check', '--server'), ('status', '--url')):
+                            ('silence', '--server'), ('check', '--server'), ('status', '--url'), ('import', '--from')):
         refused(f'{option} needs a value', command, option)
     refused('--json=yes has a value and takes none', 'store', '--json=yes')
+    refused('/nonexistent/model: directory /nonexistent: no such file', 'model', 'check', '/nonexistent/model')
     refused('--warning 2: not a value in its range', 'check', '--server', 'x', '--warning', '2')
     refused('--warning=2: not a value in its range', 'check', '--server', 'x', '--warning=2')
 
