@@ -2,18 +2,21 @@
 
 #include "daemon/config_internal.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { FILE_BYTES_MAX = 1 << 20 };
+enum { FILE_BYTES_MAX = 1 << 20, LINE_BYTES = 4096 };
 
 struct reading {
     struct config *config;
     FILE *file;
     size_t bytes;
     unsigned line; /* read last */
+    char text[LINE_BYTES];
+    const char *long_value; /* of this line; NULL: inih has it */
     struct schema_metric metric;
     unsigned metric_line; /* its last key's; 0: no metric's section is open */
     struct fw_error first;
@@ -48,31 +51,64 @@ static int next_byte(struct reading *r)
     return c;
 }
 
-/* For inih: a line without the blanks before it, which it would take for more of the value above.
- * A comment is cut at inih's `size`, anything else is refused when it is longer. */
-static char *read_line(char *out, int size, void *ctx)
+/* The next line into r->text, without the blanks before it, which inih would take for more of the
+ * value above. False behind the last. */
+static bool next_line(struct reading *r)
 {
-    struct reading *r = ctx;
-    int len = 0, c;
+    size_t len = 0;
+    int c;
     bool cut = false;
-    if (r->first_line != 0)
-        return NULL;
     r->line++;
     while ((c = next_byte(r)) != EOF && c != '\n') {
         if (len == 0 && (c == ' ' || c == '\t'))
             continue;
-        if (len < size - 1)
-            out[len++] = (char)c;
+        if (len < sizeof r->text - 1)
+            r->text[len++] = (char)c;
         else
             cut = true;
     }
-    out[len] = '\0';
-    if (cut && out[0] != ';' && out[0] != '#') {
+    r->text[len] = '\0';
+    if (cut && r->text[0] != ';' && r->text[0] != '#') {
         char reason[80];
-        snprintf(reason, sizeof reason, "the line is longer than %d bytes", size - 1);
+        snprintf(reason, sizeof reason, "the line is longer than %zu bytes", sizeof r->text - 1);
         refuse_line(r, reason);
     }
-    return r->first_line != 0 || (c == EOF && len == 0) ? NULL : out;
+    return r->first_line == 0 && (c != EOF || len > 0);
+}
+
+/* A value up to its comment, as inih takes one. */
+static char *value_of(char *text)
+{
+    text += strspn(text, " \t");
+    char *end = text;
+    while (*end != '\0' && !(*end == ';' && end > text && isspace((unsigned char)end[-1])))
+        end++;
+    while (end > text && isspace((unsigned char)end[-1]))
+        end--;
+    *end = '\0';
+    return text;
+}
+
+/* For inih, whose lines are as short as `size`: of a longer setting it gets the name, and on_line()
+ * the value. */
+static char *read_line(char *out, int size, void *ctx)
+{
+    struct reading *r = ctx;
+    r->long_value = NULL;
+    if (r->first_line != 0 || !next_line(r))
+        return NULL;
+    const size_t room = (size_t)size - 1, name = strcspn(r->text, "=:");
+    size_t len = strlen(r->text);
+    if (len > room && r->text[0] != ';' && r->text[0] != '#' && r->text[0] != '[' && name < room &&
+        r->text[name] != '\0') {
+        len = name + 1;
+        r->long_value = value_of(r->text + len);
+    }
+    if (len > room)
+        len = room;
+    memcpy(out, r->text, len);
+    out[len] = '\0';
+    return out;
 }
 
 /* What a metric's section says as a whole. */
@@ -101,6 +137,8 @@ static void metric_key(struct reading *r, const char *name, const char *key, con
 static int on_line(void *ctx, const char *section, const char *key, const char *value)
 {
     struct reading *r = ctx;
+    if (r->long_value != NULL)
+        value = r->long_value;
     if (strncmp(section, "metric ", 7) == 0) {
         metric_key(r, section + 7, key, value);
     } else {

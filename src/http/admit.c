@@ -353,7 +353,8 @@ void http_admit(struct http_request *request, const char *method, const char *ve
     }
     request->head_only = strcmp(method, "HEAD") == 0;
     if (!http_policy_host(server->policy, head->host)) {
-        http_refuse(request, HTTP_REFUSED_HOST, 400, "Invalid host header: server.host_names does not have it");
+        http_refuse(request, HTTP_REFUSED_HOST, 400,
+                    "Invalid host header: server.host_names does not have it");
         return;
     }
     if (head->origin.at != NULL)

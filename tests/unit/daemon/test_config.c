@@ -228,6 +228,35 @@ static void test_file_names_the_line(void **state)
     }
 }
 
+/* Settings longer than inih's lines. */
+static void test_long_values(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/forewarn-config-XXXXXX", hosts[601];
+    memset(hosts, 'h', sizeof hosts - 1);
+    hosts[sizeof hosts - 1] = '\0';
+    hosts[300] = ';'; /* no comment: no blank before it */
+    FILE *file = fdopen(mkstemp(path), "w");
+    assert_non_null(file);
+    fprintf(file, "[server]\n  host_names = %s \t; a comment = %s\n", hosts, hosts);
+    fprintf(file, "cors_origins =%0*d\n; %0*d\nrecords = 5 ;%0*d\n", 400, 7, 400, 7, 400, 7);
+    fclose(file);
+    struct config *config = fresh();
+    struct fw_error err = {0};
+    assert_int_equal(config_file(config, path, &err), FW_OK);
+    assert_string_equal(config->host_names, hosts);
+    assert_int_equal(strlen(config->cors_origins), 400);
+    assert_int_equal(config->records_max, 5);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "[server]\nrecords = 5\n%0*d\n", 400, 7); /* long, and no setting */
+    fclose(file);
+    assert_int_equal(config_file(config, path, &err), FW_EINVAL);
+    assert_int_equal(err.offset, 3);
+    unlink(path);
+    fw_free(config);
+}
+
 /* What is no text, or no file, is no empty configuration. */
 static void test_odd_files(void **state)
 {
@@ -239,8 +268,8 @@ static void test_odd_files(void **state)
         size_t filled;
         const char *says; /* NULL: it is fine */
     } rows[] = {
-        {"a long comment", "[fleet]\nstep = 60\n  ; ",                'x',  3000,            NULL               },
-        {"a long line",    "[fleet]\nstep = 60\n[ingest]\nlabels = ", 'x',  300,
+        {"a long comment", "[fleet]\nstep = 60\n  ; ",                'x',  9000,            NULL               },
+        {"a long line",    "[fleet]\nstep = 60\n[ingest]\nlabels = ", 'x',  9000,
          ":4: the line is longer than"                                                                          },
         {"zeros",          "",                                        '\0', 4096,            ":1: a NUL byte"   },
         {"a zero later",   "[fleet]\nstep = 60\n",                    '\0', 1,               ":3: a NUL byte"   },
@@ -419,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_listen),
         cmocka_unit_test(test_open_only_on_loopback),
         cmocka_unit_test(test_file_names_the_line),
+        cmocka_unit_test(test_long_values),
         cmocka_unit_test(test_odd_files),
         cmocka_unit_test(test_receivers),
         cmocka_unit_test(test_environment),
