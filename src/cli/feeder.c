@@ -75,11 +75,12 @@ static uint64_t rejected_in(const char *answer)
 static void note_rejected(struct cli_feeder *feeder, const struct agent_answer *answer)
 {
     const uint64_t rejected = rejected_in(answer->text);
+    const char *errors = strstr(answer->text, "\"errors\":");
     feeder->counts.rejected += rejected;
     if (rejected > 0 && !feeder->rejected_told)
         FW_LOG_WARN("feeder",
                     "the daemon does not take every record rejected=%llu answer=\"%.300s\"",
-                    (unsigned long long)rejected, answer->text);
+                    (unsigned long long)rejected, errors != NULL ? errors : answer->text);
     feeder->rejected_told = rejected > 0;
 }
 

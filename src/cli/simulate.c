@@ -256,6 +256,9 @@ static enum fw_status feed(const struct arguments *args, struct fw_error *err)
     int64_t live_ms = args->has_start ? options.start_ms : fw_clock_wall_ms(fw_clock_system());
     live_ms -= live_ms % step_ms;
     options.start_ms = live_ms - (int64_t)(args->days * DAY_MS) / step_ms * step_ms;
+    if (!args->has_start && options.start_ms < live_ms)
+        options.start_ms +=
+            step_ms; /* the last of these days' steps is now's, the first one live */
     options.scenario = SIMULATE_HEALTHY; /* until live */
     const char *api_key = getenv("FOREWARN_API_KEY");
     cli_poster_block_signals();

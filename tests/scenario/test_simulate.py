@@ -80,7 +80,7 @@ def test_feeder(directory):
                 break
             except OSError:
                 time.sleep(0.05)
-        feeder = subprocess.Popen([FOREWARN, 'simulate', '--servers', '20', '--days', '1', '--url', url,
+        feeder = subprocess.Popen([FOREWARN, 'simulate', '--servers', '20', '--days', '3', '--url', url,
                                    '--listen', '127.0.0.1:0'], stderr=subprocess.PIPE, text=True)
         line = feeder.stderr.readline()
         control = 'http://127.0.0.1:' + re.search(r'port=(\d+)', line).group(1)
