@@ -1,4 +1,4 @@
-/* What the two files of the configuration share: a metric's section key by key, so that a file's
+/* What the files of the configuration share: a metric's section key by key, so that a file's
  * thresholds are judged together, in whatever order they stand. */
 #ifndef FW_DAEMON_CONFIG_INTERNAL_H
 #define FW_DAEMON_CONFIG_INTERNAL_H
