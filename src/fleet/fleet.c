@@ -206,6 +206,11 @@ size_t fleet_slots(const struct fleet *fleet)
     return atomic_load(&fleet->slots);
 }
 
+uint64_t fleet_newest_revision(const struct fleet *fleet)
+{
+    return atomic_load(&fleet->revisions);
+}
+
 uint64_t fleet_revision(const struct fleet *fleet, size_t slot)
 {
     const struct fleet_place *place = fleet_place_at(fleet, slot);

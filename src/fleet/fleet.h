@@ -93,6 +93,8 @@ size_t fleet_slots(const struct fleet *fleet);
 int64_t fleet_find(const struct fleet *fleet, const char *name, size_t len);
 /* Changes whenever the server's window does; 0 for an empty slot. Cheap: no lock. */
 uint64_t fleet_revision(const struct fleet *fleet, size_t slot);
+/* The newest revision of any server: each change of a window raises it by one. No lock. */
+uint64_t fleet_newest_revision(const struct fleet *fleet);
 
 struct fleet_server {
     char name[SERVER_NAME_MAX + 1];

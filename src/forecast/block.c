@@ -225,16 +225,23 @@ static enum fw_status track_of(const struct block_job *job, size_t slot,
     return FW_OK;
 }
 
-/* Whether the server's forecast before is that of this run too. */
-static bool keeps(const struct block_job *job, size_t slot, bool waits, struct fleet_server *server)
+/* Whether the server's forecast before is that of this run too; *stale: whether it is silent now.
+ */
+static bool keeps(const struct block_job *job, size_t slot, bool waits, bool *stale)
 {
     const struct forecast *previous = job->previous[slot];
+    struct fleet_server server;
     if (!job->share || previous == NULL ||
-        (!waits && fleet_revision(job->fleet, slot) != previous->revision) ||
-        !fleet_read_server(job->fleet, slot, server))
+        (!waits && fleet_revision(job->fleet, slot) != previous->revision))
         return false;
-    return (waits || server->revision == previous->revision) &&
-           strcmp(server->name, previous->name) == 0;
+    *stale = previous->stale;
+    if (!waits && !job->look) /* a slot's next tenant has a revision of its own */
+        return true;
+    if (!fleet_read_server(job->fleet, slot, &server))
+        return false;
+    *stale = server.stale;
+    return (waits || server.revision == previous->revision) &&
+           strcmp(server.name, previous->name) == 0;
 }
 
 /* An unchanged window keeps its forecast, and so does one whose turn it is not; a new server then
@@ -244,12 +251,12 @@ static enum fw_status share_previous(const struct block_job *job, size_t slot, b
 {
     const struct forecast *previous = job->previous[slot];
     const bool waits = job->waits != NULL && job->waits[slot];
-    struct fleet_server server;
+    bool stale;
     *shared = waits && previous == NULL;
-    if (*shared || !keeps(job, slot, waits, &server))
+    if (*shared || !keeps(job, slot, waits, &stale))
         return FW_OK;
     *shared = true;
-    if (server.stale == previous->stale) {
+    if (stale == previous->stale) {
         job->results[slot] = forecast_retain(previous);
         return FW_OK;
     }
@@ -262,7 +269,7 @@ static enum fw_status share_previous(const struct block_job *job, size_t slot, b
            (const char *)previous + sizeof previous->references,
            bytes - sizeof previous->references);
     atomic_init(&copy->references, 1);
-    copy->stale = server.stale;
+    copy->stale = stale;
     job->results[slot] = copy;
     return FW_OK;
 }

@@ -42,6 +42,7 @@ struct block_job {
     enum forecaster_kind kind;
     const struct forecast_model *model; /* NULL: none */
     bool share;                         /* whether `previous` may be used */
+    bool look;                          /* at the silence of servers whose windows did not change */
     size_t slots;
     const struct forecast **previous; /* (slots) NULL: none */
     const bool *waits;                /* (slots) keep the forecast before; NULL: nobody does */

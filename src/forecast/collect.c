@@ -19,15 +19,16 @@ static uint64_t new_roster(void)
 
 /* Those that were there before, in their order. */
 static void take_known(struct forecast_set *set, const struct forecast **results, size_t slots,
-                       const struct forecast_set *previous)
+                       const struct forecast_set *previous, const uint32_t *order)
 {
     for (size_t i = 0; i < previous->count; i++) {
         const struct forecast *before = previous->items[i];
-        const struct forecast *now = before->slot < slots ? results[before->slot] : NULL;
+        const size_t slot = order != NULL ? order[i] : before->slot;
+        const struct forecast *now = slot < slots ? results[slot] : NULL;
         if (now == NULL || (now != before && strcmp(now->name, before->name) != 0))
             continue;
         set->items[set->count++] = now;
-        results[before->slot] = NULL;
+        results[slot] = NULL;
     }
 }
 
@@ -41,7 +42,7 @@ static void take_rest(struct forecast_set *set, const struct forecast **results,
 }
 
 struct forecast_set *collect_set(const struct forecast **results, size_t slots,
-                                 const struct forecast_set *previous)
+                                 const struct forecast_set *previous, const uint32_t *order)
 {
     size_t count = 0;
     for (size_t slot = 0; slot < slots; slot++)
@@ -51,7 +52,7 @@ struct forecast_set *collect_set(const struct forecast **results, size_t slots,
         return NULL;
     atomic_init(&set->references, 1);
     if (previous != NULL)
-        take_known(set, results, slots, previous);
+        take_known(set, results, slots, previous, order);
     const size_t known = set->count;
     if (known < count) {
         take_rest(set, results, slots);

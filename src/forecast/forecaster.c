@@ -21,8 +21,9 @@ enum {
     NICE_BY = 10,
     LOOKBACK_S = 3 * 86400, /* the statistical forecasters want three days */
     LOOKBACK_STEPS_MIN = 864,
-    PARTS = 8,     /* of a fleet, when runs are made in parts, */
-    PART_MIN = 64, /* of so many servers at least */
+    PARTS = 8,           /* of a fleet, when runs are made in parts, */
+    PART_MIN = 64,       /* of so many servers at least */
+    LOOK_MS = 30 * 1000, /* from one look at the silence of servers to the next */
 };
 
 struct worker {
@@ -55,6 +56,13 @@ struct forecaster {
     const struct forecast **previous, **results;
     struct block_track **tracks;
     struct turns turns;
+
+    /* Of the last set, where it is the one before a run: previous is filled, and */
+    uint64_t known_run, known_roster;
+    uint32_t *order; /* (order_count) the slots of its items */
+    size_t order_count;
+    uint64_t seen_revision; /* the fleet's newest when it was begun */
+    int64_t looked_ms;      /* at the silence of all servers: wall clock */
     atomic_size_t reuse_used;
     uint64_t reuse_basis;      /* whose model it is of */
     uint64_t learned_sequence; /* of the snapshot written or loaded last */
@@ -198,6 +206,7 @@ void forecaster_free(struct forecaster *f)
     pthread_cond_destroy(&f->done);
     pthread_mutex_destroy(&f->lock);
     turns_fini(&f->turns);
+    fw_free(f->order);
     fw_free(f->previous);
     fw_free(f->results);
     fw_free(f->tracks);
@@ -295,33 +304,81 @@ static void drop_reuse(struct forecaster *f, uint64_t basis)
 }
 
 /* Without a set before there is nothing for anybody to wait with. */
-static enum fw_status take_turns(struct forecaster *f)
+static enum fw_status take_turns(struct forecaster *f, bool known)
 {
     const size_t slots = f->job.slots, most = slots / PARTS > PART_MIN ? slots / PARTS : PART_MIN;
+    const uint64_t newest = fleet_newest_revision(f->job.fleet),
+                   changes = newest - f->seen_revision;
+    const bool few = known && f->turns.waiting == 0 && changes <= most;
+    f->seen_revision = newest;
     f->turns.waiting = 0;
-    if (!f->options.in_parts || !f->job.share || slots <= most)
+    if (!f->options.in_parts || !f->job.share || slots <= most || few)
         return FW_OK;
     const enum fw_status status = turns_take(&f->turns, f->job.fleet, f->previous, slots, most);
     f->job.waits = f->turns.waiting > 0 ? f->turns.waits : NULL;
     return status;
 }
 
+/* Whether the set before is the one made last, so that what is known of it holds. */
+static bool is_known(const struct forecaster *f, const struct forecast_set *previous)
+{
+    return previous != NULL && f->known_run != 0 && previous->run == f->known_run &&
+           previous->roster == f->known_roster && previous->count == f->order_count;
+}
+
+static void fill_previous(struct forecaster *f, const struct forecast_set *previous, size_t slots)
+{
+    if (slots > 0)
+        memset((void *)f->previous, 0, slots * sizeof *f->previous);
+    for (size_t i = 0; previous != NULL && i < previous->count; i++)
+        if (previous->items[i]->slot < slots)
+            f->previous[previous->items[i]->slot] = previous->items[i];
+}
+
+/* Remembers a set for the next run. Without memory nothing is known then, and it is looked up. */
+static void know(struct forecaster *f, const struct forecast_set *set, bool same_order)
+{
+    f->known_run = 0;
+    if (!same_order) {
+        uint32_t *order = fw_realloc_array(f->order, set->count + 1, sizeof *order);
+        if (order == NULL)
+            return;
+        f->order = order;
+        for (size_t i = 0; i < set->count; i++)
+            order[i] = set->items[i]->slot;
+        f->order_count = set->count;
+        fill_previous(f, set, f->slots);
+    }
+    for (size_t i = 0; same_order && i < set->count; i++)
+        f->previous[f->order[i]] = set->items[i];
+    f->known_run = set->run;
+    f->known_roster = set->roster;
+}
+
+static bool look_due(struct forecaster *f)
+{
+    const int64_t now_ms = fw_clock_wall_ms(f->options.clock), since_ms = now_ms - f->looked_ms;
+    if (since_ms >= 0 && since_ms < LOOK_MS)
+        return false;
+    f->looked_ms = now_ms;
+    return true;
+}
+
 static enum fw_status prepare_job(struct forecaster *f, const struct fleet *fleet,
                                   const struct forecast_set *previous,
-                                  const struct forecast_model *model, uint64_t basis)
+                                  const struct forecast_model *model, uint64_t basis, bool *known)
 {
     const size_t slots = fleet_slots(fleet);
     enum fw_status status = fit_slots(f, slots);
     if (status != FW_OK)
         return status;
     drop_reuse(f, basis);
-    if (slots > 0) {
-        memset((void *)f->previous, 0, slots * sizeof *f->previous);
+    if (slots > 0)
         memset((void *)f->results, 0, slots * sizeof *f->results);
-    }
-    for (size_t i = 0; previous != NULL && i < previous->count; i++)
-        if (previous->items[i]->slot < slots)
-            f->previous[previous->items[i]->slot] = previous->items[i];
+    *known = is_known(f, previous);
+    if (!*known)
+        fill_previous(f, previous, slots);
+    f->known_run = 0; /* until this run has come to its end */
     f->job = (struct block_job){
         .schema = f->options.schema,
         .fleet = fleet,
@@ -330,6 +387,7 @@ static enum fw_status prepare_job(struct forecaster *f, const struct fleet *flee
         .kind = f->options.kind,
         .model = model,
         .share = previous != NULL && previous->basis == basis,
+        .look = look_due(f),
         .slots = slots,
         .previous = f->previous,
         .tracks = f->tracks,
@@ -338,7 +396,7 @@ static enum fw_status prepare_job(struct forecaster *f, const struct fleet *flee
         .reuse_used = &f->reuse_used,
         .results = f->results,
     };
-    status = take_turns(f);
+    status = take_turns(f, *known);
     for (unsigned i = 0; i < f->worker_count && status == FW_OK; i++) {
         f->workers[i].bench.computed = 0;
         memset(f->workers[i].bench.stage_ns, 0, sizeof f->workers[i].bench.stage_ns);
@@ -431,11 +489,14 @@ enum fw_status forecaster_run(struct forecaster *f, const struct fleet *fleet,
     struct forecast_model *model = current_model(f, &basis);
     struct forecast_set *set = NULL;
     *out = NULL;
-    enum fw_status status = prepare_job(f, fleet, previous, model, basis);
+    bool known = false; /* f->order is that of `previous` */
+    enum fw_status status = prepare_job(f, fleet, previous, model, basis, &known);
     if (status == FW_OK) {
         run_job(f);
         status = atomic_load(&f->failed) ? FW_ENOMEM : FW_OK;
-        if (status == FW_OK && (set = collect_set(f->results, f->job.slots, previous)) == NULL)
+        if (status == FW_OK)
+            set = collect_set(f->results, f->job.slots, previous, known ? f->order : NULL);
+        if (status == FW_OK && set == NULL)
             status = FW_ENOMEM;
         if (status != FW_OK)
             drop_results(f);
@@ -454,6 +515,7 @@ enum fw_status forecaster_run(struct forecaster *f, const struct fleet *fleet,
     set->run = ++f->run;
     set->step_s = f->options.step_s;
     set->basis = basis;
+    know(f, set, known && forecast_set_same_servers(set, previous));
     set->seconds = 1e-9 * (double)(fw_clock_mono_ns(f->options.clock) - begin_ns);
     *out = set;
     return FW_OK;
