@@ -24,6 +24,7 @@ enum {
     PARTS = 8,           /* of a fleet, when runs are made in parts, */
     PART_MIN = 64,       /* of so many servers at least */
     LOOK_MS = 30 * 1000, /* from one look at the silence of servers to the next */
+    HERE_MAX = 4,        /* servers that are forecast sooner than the workers wake up */
 };
 
 struct worker {
@@ -61,6 +62,7 @@ struct forecaster {
     uint64_t known_run, known_roster;
     uint32_t *order; /* (order_count) the slots of its items */
     size_t order_count;
+    bool here;              /* the run is made on its caller's thread */
     uint64_t seen_revision; /* the fleet's newest when it was begun */
     int64_t looked_ms;      /* at the silence of all servers: wall clock */
     atomic_size_t reuse_used;
@@ -310,6 +312,7 @@ static enum fw_status take_turns(struct forecaster *f, bool known)
     const uint64_t newest = fleet_newest_revision(f->job.fleet),
                    changes = newest - f->seen_revision;
     const bool few = known && f->turns.waiting == 0 && changes <= most;
+    f->here = few && f->job.share && changes <= HERE_MAX;
     f->seen_revision = newest;
     f->turns.waiting = 0;
     if (!f->options.in_parts || !f->job.share || slots <= most || few)
@@ -419,6 +422,14 @@ static void run_job(struct forecaster *f)
     pthread_mutex_unlock(&f->lock);
 }
 
+/* No worker runs between two jobs, so the first one's bench is free. */
+static void run_here(struct forecaster *f)
+{
+    atomic_store(&f->next_block, 0);
+    atomic_store(&f->failed, false);
+    work_blocks(f, &f->workers[0].bench);
+}
+
 void forecaster_spread(struct forecaster *f, size_t n, forecaster_work_fn work, void *ctx)
 {
     f->work = work;
@@ -492,7 +503,10 @@ enum fw_status forecaster_run(struct forecaster *f, const struct fleet *fleet,
     bool known = false; /* f->order is that of `previous` */
     enum fw_status status = prepare_job(f, fleet, previous, model, basis, &known);
     if (status == FW_OK) {
-        run_job(f);
+        if (f->here)
+            run_here(f);
+        else
+            run_job(f);
         status = atomic_load(&f->failed) ? FW_ENOMEM : FW_OK;
         if (status == FW_OK)
             set = collect_set(f->results, f->job.slots, previous, known ? f->order : NULL);
