@@ -7,6 +7,8 @@
 #include "tft/run.h"
 #include "tft/vsn.h"
 
+#include <string.h>
+
 /* One side's variable selection. Categoricals come first among the variables, then reals. */
 struct tft_plan_selection {
     const struct tft_vsn *vsn;
@@ -155,5 +157,13 @@ FW_MUST_CHECK bool tft_compile_dense(struct tft_plan *plan, size_t n_in, size_t 
 FW_MUST_CHECK bool tft_compile_gate(struct tft_plan *plan, const struct tft_linear *gate,
                                     const struct tft_norm *norm, struct tft_dense_gate *out);
 struct tft_dense_norm tft_compile_norm(const struct tft_plan *plan, const struct tft_norm *norm);
+
+/* Numbers are the same when their bits are: NaN is, and 0 and -0 are not. */
+static inline uint32_t tft_bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
 
 #endif

@@ -107,7 +107,7 @@ static void add_outside(const struct tft_plan *plan, const struct tft_plan_selec
         const float x = acts->numbers[at];
         if (x >= curve->low && x <= curve->high)
             continue;
-        if (!computed || memcmp(&x, &last, sizeof x) != 0)
+        if (!computed || tft_bits_of(x) != tft_bits_of(last))
             tft_plan_variable(&run, &sel->vsn->input[v], 1, &x, &acts->vsn, acts->vsn.out);
         computed = true;
         last = x;

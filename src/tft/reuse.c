@@ -157,13 +157,6 @@ static size_t place_of(const struct ring *r, int64_t step)
     return (size_t)(place < 0 ? place + (int64_t)r->steps : place);
 }
 
-static uint32_t bits_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
 static bool same_inputs(const struct tft_plan_selection *sel, const int32_t *codes,
                         const float *reals, const uint32_t *kept)
 {
@@ -173,7 +166,7 @@ static bool same_inputs(const struct tft_plan_selection *sel, const int32_t *cod
     for (; v < sel->n_categoricals; v++)
         difference |= (uint32_t)codes[input[v].column] ^ kept[v];
     for (; v < sel->vsn->n; v++)
-        difference |= bits_of(reals[input[v].column]) ^ kept[v];
+        difference |= tft_bits_of(reals[input[v].column]) ^ kept[v];
     return difference == 0;
 }
 
@@ -185,7 +178,7 @@ static void keep_inputs(const struct tft_plan_selection *sel, const int32_t *cod
     for (; v < sel->n_categoricals; v++)
         kept[v] = (uint32_t)codes[input[v].column];
     for (; v < sel->vsn->n; v++)
-        kept[v] = bits_of(reals[input[v].column]);
+        kept[v] = tft_bits_of(reals[input[v].column]);
 }
 
 size_t tft_reuse_take(struct tft_reuse *reuse, const struct tft_plan *plan,
