@@ -21,10 +21,10 @@ enum {
     NICE_BY = 10,
     LOOKBACK_S = 3 * 86400, /* the statistical forecasters want three days */
     LOOKBACK_STEPS_MIN = 864,
-    PARTS = 8,           /* of a fleet, when runs are made in parts, */
-    PART_MIN = 64,       /* of so many servers at least */
-    LOOK_MS = 30 * 1000, /* from one look at the silence of servers to the next */
-    HERE_MAX = 4,        /* servers that are forecast sooner than the workers wake up */
+    PARTS = 8,     /* of a fleet, when runs are made in parts, */
+    PART_MIN = 64, /* of so many servers at least */
+    LOOKS = 10,    /* a step, at the silence of servers whose windows rest */
+    HERE_MAX = 4,  /* servers that are forecast sooner than the workers wake up */
 };
 
 struct worker {
@@ -361,7 +361,7 @@ static void know(struct forecaster *f, const struct forecast_set *set, bool same
 static bool look_due(struct forecaster *f)
 {
     const int64_t now_ms = fw_clock_wall_ms(f->options.clock), since_ms = now_ms - f->looked_ms;
-    if (since_ms >= 0 && since_ms < LOOK_MS)
+    if (since_ms >= 0 && since_ms < (int64_t)f->options.step_s * 1000 / LOOKS)
         return false;
     f->looked_ms = now_ms;
     return true;

@@ -48,8 +48,8 @@ struct forecast_model *forecaster_model(struct forecaster *forecaster);
 void forecaster_set_schema(struct forecaster *forecaster, const struct schema *schema);
 
 /* Forecasts every server of the fleet, but for `in_parts`. Servers whose window, model and
- * staleness (looked at twice a minute) are as in `previous` (may be NULL) share its forecast. *out
- * is the caller's (forecast_set_release). FW_ENOMEM: *out is NULL, nothing has changed. */
+ * staleness (looked at ten times a step) are as in `previous` (may be NULL) share its forecast.
+ * *out is the caller's (forecast_set_release). FW_ENOMEM: *out is NULL, nothing has changed. */
 FW_MUST_CHECK enum fw_status forecaster_run(struct forecaster *forecaster,
                                             const struct fleet *fleet,
                                             const struct forecast_set *previous,

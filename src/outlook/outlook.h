@@ -64,10 +64,11 @@ struct outlook_statistics {
 void outlook_board_statistics(struct outlook_board *board, struct outlook_statistics *out);
 
 /* The thread that runs forecasts when data arrives: at once, and what comes during a run shares the
- * next one. Runs may take a twentieth of the time, and two seconds of it can be saved up; beyond
- * that one is made after every closed step, and within `min_interval_ms` when data came inside a
- * step. Once a minute it looks whether a server fell silent (or came back) without data saying so,
- * and samples the environment's history; with nothing new it does not run. */
+ * next one. A run of a forecaster that makes parts has an outlook for each of them. Runs may take a
+ * twentieth of the time, and two seconds of it can be saved up; beyond that one is made after every
+ * closed step, and within `min_interval_ms` when data came inside a step. Once a minute it looks
+ * whether a server fell silent (or came back) without data saying so, and samples the environment's
+ * history; with nothing new it does not run. */
 struct outlook_runner;
 struct outlook_runner_options {
     struct fleet *fleet;

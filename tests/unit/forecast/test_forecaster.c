@@ -62,17 +62,21 @@ static void full_fleet(struct fixture *f)
     feed(f, 0, WINDOW, 0, SERVERS);
 }
 
+/* The options but for what the fixture has. */
+static struct forecaster *forecaster_of(struct fixture *f, struct forecaster_options options)
+{
+    struct forecaster *forecaster;
+    options.schema = &f->schema;
+    options.clock = &f->clock.clock;
+    options.step_s = STEP_S;
+    assert_int_equal(forecaster_new(&options, &forecaster, NULL), FW_OK);
+    return forecaster;
+}
+
 static struct forecaster *new_forecaster(struct fixture *f, unsigned threads,
                                          enum forecaster_kind kind)
 {
-    const struct forecaster_options options = {.schema = &f->schema,
-                                               .clock = &f->clock.clock,
-                                               .step_s = STEP_S,
-                                               .threads = threads,
-                                               .kind = kind};
-    struct forecaster *forecaster;
-    assert_int_equal(forecaster_new(&options, &forecaster, NULL), FW_OK);
-    return forecaster;
+    return forecaster_of(f, (struct forecaster_options){.threads = threads, .kind = kind});
 }
 
 static const struct forecast_set *run(struct forecaster *forecaster, struct fixture *f,
@@ -365,6 +369,37 @@ static void a_past_that_comes_late_is_learned_from(void **state)
     fixture_fini(&f);
 }
 
+/* A run for one server does not ask the others each time whether they are silent, but soon enough.
+ */
+static void silence_is_looked_at_in_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, STEP_S, WINDOW, 1000);
+    set_clock(&f, 0);
+    add(&f, "quiet", T0 + 1000, METRIC_CPU_USER, 5.0f);
+    add(&f, "talks", T0 + 1000, METRIC_CPU_USER, 5.0f);
+    flush(&f);
+    struct forecaster *forecaster = new_forecaster(&f, 2, FORECASTER_AUTO);
+    const struct forecast_set *set = run(forecaster, &f, NULL);
+    for (size_t tenth = 1; tenth <= 45; tenth++) {
+        fw_clock_fake_advance_ms(&f.clock, STEP_MS / 10);
+        add(&f, "talks", f.clock.wall_now_ms, METRIC_CPU_USER, (float)tenth);
+        flush(&f);
+        const struct forecast_set *next = run(forecaster, &f, set);
+        struct fleet_server quiet;
+        assert_true(fleet_read_server(f.fleet, forecast_set_find(next, "quiet")->slot, &quiet));
+        CHECK_EQ("as the fleet has it", forecast_set_find(next, "quiet")->stale, quiet.stale);
+        CHECK_EQ("only the one", next->computed, 1);
+        forecast_set_release(set);
+        set = next;
+    }
+    CHECK_TRUE("in the end", forecast_set_find(set, "quiet")->stale);
+    forecast_set_release(set);
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
 enum { MANY = 200, PART = 64 }; /* of which a run in parts makes so many */
 
 static void feed_many(struct fixture *f, size_t from, size_t to, size_t step)
@@ -408,13 +443,8 @@ static void a_run_in_parts_serves_the_oldest_first(void **state)
     fixture_init(&f, STEP_S, WINDOW, 1000);
     set_clock(&f, 3);
     feed_many(&f, 0, MANY, 1);
-    struct forecaster_options options = {.schema = &f.schema,
-                                         .clock = &f.clock.clock,
-                                         .step_s = STEP_S,
-                                         .threads = 2,
-                                         .in_parts = true};
-    struct forecaster *forecaster;
-    assert_int_equal(forecaster_new(&options, &forecaster, NULL), FW_OK);
+    struct forecaster *forecaster =
+        forecaster_of(&f, (struct forecaster_options){.threads = 2, .in_parts = true});
     const struct forecast_set *set = run(forecaster, &f, NULL);
     CHECK_EQ("the first run is whole", set->computed, MANY);
     CHECK_EQ("nobody waits", set->waiting, 0);
@@ -451,13 +481,8 @@ static void newcomers_come_first(void **state)
     fixture_init(&f, STEP_S, WINDOW, 1000);
     set_clock(&f, 3);
     feed_many(&f, 0, MANY - 10, 1);
-    struct forecaster_options options = {.schema = &f.schema,
-                                         .clock = &f.clock.clock,
-                                         .step_s = STEP_S,
-                                         .threads = 2,
-                                         .in_parts = true};
-    struct forecaster *forecaster;
-    assert_int_equal(forecaster_new(&options, &forecaster, NULL), FW_OK);
+    struct forecaster *forecaster =
+        forecaster_of(&f, (struct forecaster_options){.threads = 2, .in_parts = true});
     const struct forecast_set *set = run(forecaster, &f, NULL);
     const uint64_t roster = set->roster;
     feed_many(&f, 0, MANY, 2);
@@ -543,6 +568,7 @@ int main(void)
         cmocka_unit_test(an_empty_fleet_has_an_empty_set),
         cmocka_unit_test(memory_may_end_anywhere),
         cmocka_unit_test(a_past_that_comes_late_is_learned_from),
+        cmocka_unit_test(silence_is_looked_at_in_time),
         cmocka_unit_test(a_run_in_parts_serves_the_oldest_first),
         cmocka_unit_test(newcomers_come_first),
         cmocka_unit_test(a_forgotten_server_leaves),
