@@ -13,7 +13,8 @@ fail() {
     exit 1
 }
 [ "$(id -u)" -eq 0 ] || fail "needs root"
-! dpkg-query -W -f '${Status}' forewarn 2>/dev/null | grep -q 'ok installed' || fail "forewarn is installed already"
+# Outputs are read whole: a grep that stops reading would make the command before it fail.
+! grep -qF 'ok installed' <<<"$(dpkg-query -W -f '${Status}' forewarn 2>/dev/null)" || fail "forewarn is installed already"
 
 # RUNLEVEL=1: nothing is started; the service runs by hand below, as systemd would.
 DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$deb" >/dev/null
@@ -26,7 +27,7 @@ trap end EXIT
 
 id forewarn >/dev/null
 forewarn check-config /etc/forewarn/forewarn.conf
-dpkg-query -W -f '${Conffiles}' forewarn | grep -q /etc/forewarn/forewarn.conf || fail "the configuration is no conffile"
+grep -qF /etc/forewarn/forewarn.conf <<<"$(dpkg-query -W -f '${Conffiles}' forewarn)" || fail "the configuration is no conffile"
 grep -q '^#listen = 127.0.0.1:8000$' /etc/forewarn/forewarn.conf || fail "another address than loopback"
 # Nothing opens a port beyond loopback without a key.
 if env -i forewarn serve --config /etc/forewarn/forewarn.conf --listen "0.0.0.0:$port" 2>/dev/null; then
@@ -45,15 +46,20 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 curl -sf "$url/readyz" >/dev/null || fail "the service does not become ready"
-ss -Hltn "sport = :$port" | awk '{ print $4 }' | grep -qvE '^(127\.|\[::1\])' && fail "it listens beyond loopback"
+listens=$(ss -Hltn "sport = :$port" | awk '{ print $4 }')
+[ -n "$listens" ] || fail "nobody listens"
+! grep -qvE '^(127\.|\[::1\])' <<<"$listens" || fail "it listens beyond loopback"
 
 # This host's first forecast.
 forewarn agent --url "$url" --once --name tried >/dev/null 2>&1
+forecast_made() {
+    grep -qF '"p50"' <<<"$(curl -sf "$url/api/v1/servers/tried/forecast")"
+}
 for _ in $(seq 300); do
-    curl -sf "$url/api/v1/servers/tried/forecast" | grep -q '"p50"' && break
+    forecast_made && break
     sleep 0.1
 done
-curl -sf "$url/api/v1/servers/tried/forecast" | grep -q '"p50"' || fail "no forecast"
+forecast_made || fail "no forecast"
 # The zones of tzdata, which the package depends on.
 forewarn silence add --url "$url" --server '*' --days sun --from 02:00 --for 1h --zone Europe/Berlin >/dev/null || fail "no time zones"
 forewarn check --url "$url" --server tried || [ $? -le 2 ] || fail "check knows nothing"

@@ -149,13 +149,19 @@ runs || { tail -n 20 "$work/console"; skip "systemd does not boot here"; }
 property() {
     inside systemctl show -P "$1" forewarn
 }
+# says TEXT COMMAND...: the command succeeds and prints the text. Read whole: a grep that stops reading would make the command fail.
+says() {
+    local text=$1 said
+    shift
+    said=$("$@") && grep -qF -- "$text" <<<"$said"
+}
 ask() {
     inside curl -sf "http://127.0.0.1:8000$1" "${@:2}"
 }
 # A record of this moment with a full disk.
 feed() {
-    ask /feed/data -H 'Content-Type: application/json' -d "{\"records\":[{\"server_name\":\"$1\",
-        \"timestamp\":\"$(date -u +%FT%TZ)\",\"disk_usage_pct\":99}]}" | grep -q '"records_accepted":1'
+    says '"records_accepted":1' ask /feed/data -H 'Content-Type: application/json' -d "{\"records\":[{\"server_name\":\"$1\",
+        \"timestamp\":\"$(date -u +%FT%TZ)\",\"disk_usage_pct\":99}]}"
 }
 
 if [ -n "$FW_DEB" ]; then
@@ -214,7 +220,7 @@ printf '[metric disk_usage_pct]\nwarning = 61\n' >"$work/threshold.conf"
 append "$work/threshold.conf"
 inside systemctl reload forewarn || fail "it does not reload"
 reloaded() {
-    ask /api/v1/schema | grep -q '"warning":61.0,'
+    says '"warning":61.0,' ask /api/v1/schema
 }
 wait_for "the reload" reloaded
 [ "$(property MainPID)" = "$first" ] || fail "a reload makes another process"
@@ -229,19 +235,19 @@ again() {
     [ "$now" != "$1" ] && [ "$now" != 0 ] && [ "$(property SubState)" = running ] && ask /readyz >/dev/null
 }
 wait_for "the restart" again "$first"
-ask /api/v1/servers | grep -q '"kept-1"' || fail "an acknowledged record is lost"
+says '"kept-1"' ask /api/v1/servers || fail "an acknowledged record is lost"
 echo "killed: restarted ($(property NRestarts)) with everything acknowledged"
 
 # It hangs: the watchdog ends it, and it comes back.
 second=$(property MainPID)
 inside kill -STOP "$second"
 wait_for "the watchdog" again "$second"
-inside journalctl -u forewarn --no-pager | grep -q 'forewarn.service: Watchdog timeout' || fail "something else than the watchdog ended it"
+says 'forewarn.service: Watchdog timeout' inside journalctl -u forewarn --no-pager || fail "something else than the watchdog ended it"
 echo "hung: ended by the watchdog, restarted"
 
 inside systemctl stop forewarn || fail "it does not stop"
 [ "$(property Result)" = success ] || fail "it ends with $(property Result)"
-inside journalctl -u forewarn --no-pager -n 5 | grep -q 'daemon: stopped' || fail "it does not end in order"
+says 'daemon: stopped' inside journalctl -u forewarn --no-pager -n 5 || fail "it does not end in order"
 if [ -n "$FW_DEB" ]; then
     inside dpkg -P forewarn >/dev/null 2>&1 || fail "the package does not purge"
     inside test ! -e /var/lib/forewarn || fail "purge leaves data"
