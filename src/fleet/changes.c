@@ -5,7 +5,7 @@
 int64_t fleet_changes_take(struct fleet *fleet, size_t slot)
 {
     struct fleet_place *place = fleet_place_at(fleet, slot);
-    if (place == NULL || atomic_load(&place->revision) == 0)
+    if (place == NULL || atomic_load(place->revision) == 0)
         return FLEET_UNCHANGED;
     pthread_mutex_lock(&place->lock);
     const int64_t step = place->changed_step;

@@ -95,11 +95,12 @@ void fleet_free(struct fleet *fleet)
     if (fleet == NULL)
         return;
     for (size_t i = 0; fleet->chunks != NULL && i < fleet->chunk_count; i++) {
-        struct fleet_place *chunk = atomic_load(&fleet->chunks[i]);
+        struct fleet_chunk *chunk = atomic_load(&fleet->chunks[i]);
         for (size_t k = 0; chunk != NULL && k < FLEET_CHUNK; k++) {
-            window_fini(&chunk[k].window, &fleet->shape);
-            fleet_labels_drop(fleet, &chunk[k]);
-            pthread_mutex_destroy(&chunk[k].lock);
+            struct fleet_place *place = &chunk->places[k];
+            window_fini(&place->window, &fleet->shape);
+            fleet_labels_drop(fleet, place);
+            pthread_mutex_destroy(&place->lock);
         }
         fw_free(chunk);
     }
@@ -140,9 +141,9 @@ void fleet_tally_settle(struct fleet *fleet, struct fleet_place *place, struct f
 
 void fleet_place_changed(struct fleet *fleet, struct fleet_place *place)
 {
-    if (atomic_load_explicit(&place->revision, memory_order_relaxed) == 0)
+    if (atomic_load_explicit(place->revision, memory_order_relaxed) == 0)
         atomic_fetch_add(&fleet->servers, 1);
-    atomic_store(&place->revision, atomic_fetch_add(&fleet->revisions, 1) + 1);
+    atomic_store(place->revision, atomic_fetch_add(&fleet->revisions, 1) + 1);
 }
 
 static bool is_stale(const struct fleet *fleet, int64_t last_seen_ms, int64_t now_ms)
@@ -157,7 +158,7 @@ static size_t count_stale(const struct fleet *fleet, int64_t now_ms)
     const size_t slots = fleet_slots(fleet);
     for (size_t i = 0; i < slots; i++) {
         struct fleet_place *place = fleet_place_at(fleet, i);
-        if (atomic_load_explicit(&place->revision, memory_order_relaxed) == 0)
+        if (atomic_load_explicit(place->revision, memory_order_relaxed) == 0)
             continue;
         stale += is_stale(fleet, atomic_load(&place->last_seen_ms), now_ms);
     }
@@ -213,15 +214,15 @@ uint64_t fleet_newest_revision(const struct fleet *fleet)
 
 uint64_t fleet_revision(const struct fleet *fleet, size_t slot)
 {
-    const struct fleet_place *place = fleet_place_at(fleet, slot);
-    return place == NULL ? 0 : atomic_load(&place->revision);
+    const struct fleet_chunk *chunk = fleet_chunk_of(fleet, slot);
+    return chunk == NULL ? 0 : atomic_load(&chunk->revisions[slot % FLEET_CHUNK]);
 }
 
 static void describe(const struct fleet *fleet, const struct fleet_place *place,
                      struct fleet_server *server)
 {
     memcpy(server->name, place->name, sizeof server->name);
-    server->revision = atomic_load(&place->revision);
+    server->revision = atomic_load(place->revision);
     server->profile = place->own_profile != PROFILE_UNKNOWN ? (enum profile)place->own_profile
                                                             : (enum profile)place->rule_profile;
     server->status = (enum server_status)place->status;
@@ -237,10 +238,10 @@ static void describe(const struct fleet *fleet, const struct fleet_place *place,
 static struct fleet_place *lock_slot(const struct fleet *fleet, size_t slot)
 {
     struct fleet_place *place = fleet_place_at(fleet, slot);
-    if (place == NULL || atomic_load(&place->revision) == 0)
+    if (place == NULL || atomic_load(place->revision) == 0)
         return NULL;
     pthread_mutex_lock(&place->lock);
-    if (atomic_load(&place->revision) != 0)
+    if (atomic_load(place->revision) != 0)
         return place;
     pthread_mutex_unlock(&place->lock);
     return NULL;

@@ -12,11 +12,11 @@
 enum { FLEET_CHUNK = 256 /* servers allocated together; they never move */ };
 #define FLEET_NO_SLOT UINT32_MAX
 
-/* A place for one server. `lock` guards all but the two atomics; name, hash and taken change under
+/* A place for one server. `lock` guards all but what is atomic; name, hash and taken change under
  * both names_lock (writing) and lock, so either is enough to read them. */
 struct fleet_place {
     pthread_mutex_t lock;
-    _Atomic uint64_t revision;    /* 0: no sample yet, or nobody here */
+    _Atomic uint64_t *revision;   /* in the chunk; 0: no sample yet, or nobody here */
     _Atomic int64_t last_seen_ms; /* of the newest sample; read by the stale count without a lock */
     struct fleet_window window;
     uint64_t applied_seq; /* newest batch wholly in the window */
@@ -33,6 +33,11 @@ struct fleet_place {
     uint8_t rule_profile;        /* by the rules */
     struct fleet_labels *labels; /* labels.c's; NULL: none */
     char name[SERVER_NAME_MAX + 1];
+};
+
+struct fleet_chunk {
+    _Atomic uint64_t revisions[FLEET_CHUNK]; /* together: who looks for changes reads little */
+    struct fleet_place places[FLEET_CHUNK];
 };
 
 /* What asking changes, so that a fleet can be asked through a pointer to const. */
@@ -56,7 +61,7 @@ struct fleet {
     uint32_t free_head; /* places given back; FLEET_NO_SLOT when none */
     size_t taken;       /* places in use */
     size_t chunk_count;
-    struct fleet_place *_Atomic *chunks;
+    struct fleet_chunk *_Atomic *chunks;
 
     _Atomic size_t slots; /* places ever used */
     _Atomic uint64_t revisions;
@@ -69,6 +74,8 @@ struct fleet {
     uint64_t seq, batches; /* under shared->position_lock */
 };
 
+/* That of a slot; NULL when no server has ever been in it. */
+struct fleet_chunk *fleet_chunk_of(const struct fleet *fleet, size_t slot);
 /* NULL when no server has ever been there. */
 struct fleet_place *fleet_place_at(const struct fleet *fleet, size_t slot);
 /* The place that a name has, with a sample or without, or NULL. */

@@ -9,12 +9,16 @@
 
 enum { EXPIRE_GRACE_MS = 600 * 1000 /* after a start nobody is forgotten for so long */ };
 
+struct fleet_chunk *fleet_chunk_of(const struct fleet *fleet, size_t slot)
+{
+    return slot / FLEET_CHUNK < fleet->chunk_count ? atomic_load(&fleet->chunks[slot / FLEET_CHUNK])
+                                                   : NULL;
+}
+
 struct fleet_place *fleet_place_at(const struct fleet *fleet, size_t slot)
 {
-    struct fleet_place *chunk = slot / FLEET_CHUNK < fleet->chunk_count
-                                    ? atomic_load(&fleet->chunks[slot / FLEET_CHUNK])
-                                    : NULL;
-    return chunk == NULL ? NULL : &chunk[slot % FLEET_CHUNK];
+    struct fleet_chunk *chunk = fleet_chunk_of(fleet, slot);
+    return chunk == NULL ? NULL : &chunk->places[slot % FLEET_CHUNK];
 }
 
 /* The entry of a name, or the free one where it would go. Under names_lock. */
@@ -33,12 +37,14 @@ static uint32_t *table_entry(const struct fleet *fleet, const char *name, size_t
 
 static enum fw_status make_chunk(struct fleet *fleet, size_t index)
 {
-    struct fleet_place *chunk = fw_calloc(FLEET_CHUNK, sizeof *chunk);
+    struct fleet_chunk *chunk = fw_calloc(1, sizeof *chunk);
     if (chunk == NULL)
         return FW_ENOMEM;
-    for (size_t i = 0; i < FLEET_CHUNK; i++)
-        pthread_mutex_init(&chunk[i].lock, NULL);
-    atomic_fetch_add(&fleet->bytes, FLEET_CHUNK * sizeof *chunk);
+    for (size_t i = 0; i < FLEET_CHUNK; i++) {
+        pthread_mutex_init(&chunk->places[i].lock, NULL);
+        chunk->places[i].revision = &chunk->revisions[i];
+    }
+    atomic_fetch_add(&fleet->bytes, sizeof *chunk);
     atomic_store(&fleet->chunks[index], chunk);
     return FW_OK;
 }
@@ -200,9 +206,9 @@ static void forget(struct fleet *fleet, struct fleet_place *place, uint32_t slot
     window_fini(&place->window, &fleet->shape);
     fleet_tally_settle(fleet, place, before);
     fleet_labels_drop(fleet, place);
-    if (atomic_load(&place->revision) != 0)
+    if (atomic_load(place->revision) != 0)
         atomic_fetch_sub(&fleet->servers, 1);
-    atomic_store(&place->revision, 0);
+    atomic_store(place->revision, 0);
     place->taken = false;
     place->next_free = fleet->free_head;
     pthread_mutex_unlock(&place->lock);

@@ -154,7 +154,7 @@ static void put_place(const struct fleet *fleet, const struct fleet_place *place
 bool fleet_snapshot_put_server(const struct fleet *fleet, size_t slot, struct fw_buf *out)
 {
     struct fleet_place *place = fleet_place_at(fleet, slot);
-    if (place == NULL || atomic_load(&place->revision) == 0)
+    if (place == NULL || atomic_load(place->revision) == 0)
         return false;
     /* Room before the lock: an allocation must not make the applier wait. */
     const size_t room = sizeof(struct fleet_snapshot_head) + SERVER_NAME_MAX + 8 +
@@ -162,7 +162,7 @@ bool fleet_snapshot_put_server(const struct fleet *fleet, size_t slot, struct fw
     if (fw_buf_reserve(out, room) == NULL)
         return true;
     pthread_mutex_lock(&place->lock);
-    const bool there = atomic_load(&place->revision) != 0;
+    const bool there = atomic_load(place->revision) != 0;
     if (there)
         put_place(fleet, place, out);
     pthread_mutex_unlock(&place->lock);
@@ -258,7 +258,7 @@ static enum fw_status hand_over(struct fleet *fleet, const struct fleet_snapshot
         return status;
     struct fleet_place *place = fleet_place_at(fleet, slot);
     pthread_mutex_lock(&place->lock);
-    if (only_absent && atomic_load(&place->revision) != 0) {
+    if (only_absent && atomic_load(place->revision) != 0) {
         pthread_mutex_unlock(&place->lock);
         return FW_OK;
     }
