@@ -225,21 +225,22 @@ static enum fw_status track_of(const struct block_job *job, size_t slot,
     return FW_OK;
 }
 
-/* Whether the server's forecast before is that of this run too; *stale: whether it is silent now.
- */
-static bool keeps(const struct block_job *job, size_t slot, bool waits, bool *stale)
+/* Whether the server's forecast before is that of this run too; *turned: it fell silent since, or
+ * speaks again. */
+static bool keeps(const struct block_job *job, size_t slot, bool waits, bool *turned)
 {
     const struct forecast *previous = job->previous[slot];
     struct fleet_server server;
     if (!job->share || previous == NULL ||
-        (!waits && fleet_revision(job->fleet, slot) != previous->revision))
+        (!waits && fleet_revision(job->fleet, slot) != job->revisions[slot]))
         return false;
-    *stale = previous->stale;
-    if (!waits && !job->look) /* a slot's next tenant has a revision of its own */
+    if (!waits && !job->look) { /* a slot's next tenant has a revision of its own */
+        *turned = false;
         return true;
+    }
     if (!fleet_read_server(job->fleet, slot, &server))
         return false;
-    *stale = server.stale;
+    *turned = server.stale != previous->stale;
     return (waits || server.revision == previous->revision) &&
            strcmp(server.name, previous->name) == 0;
 }
@@ -251,13 +252,13 @@ static enum fw_status share_previous(const struct block_job *job, size_t slot, b
 {
     const struct forecast *previous = job->previous[slot];
     const bool waits = job->waits != NULL && job->waits[slot];
-    bool stale;
+    bool turned;
     *shared = waits && previous == NULL;
-    if (*shared || !keeps(job, slot, waits, &stale))
+    if (*shared || !keeps(job, slot, waits, &turned))
         return FW_OK;
     *shared = true;
-    if (stale == previous->stale) {
-        job->results[slot] = forecast_retain(previous);
+    if (!turned) {
+        job->results[slot] = previous;
         return FW_OK;
     }
     const size_t bytes = sizeof *previous + previous->path_count * sizeof previous->paths[0];
@@ -269,7 +270,7 @@ static enum fw_status share_previous(const struct block_job *job, size_t slot, b
            (const char *)previous + sizeof previous->references,
            bytes - sizeof previous->references);
     atomic_init(&copy->references, 1);
-    copy->stale = stale;
+    copy->stale = !previous->stale;
     job->results[slot] = copy;
     return FW_OK;
 }

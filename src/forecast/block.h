@@ -44,12 +44,14 @@ struct block_job {
     bool share;                         /* whether `previous` may be used */
     bool look;                          /* at the silence of servers whose windows did not change */
     size_t slots;
-    const struct forecast **previous; /* (slots) NULL: none */
-    const bool *waits;                /* (slots) keep the forecast before; NULL: nobody does */
-    struct block_track **tracks;      /* (slots) */
-    size_t reuse_bytes, reuse_max;    /* of one server; of all together */
+    const struct forecast *const *previous; /* (slots) NULL: none; */
+    const uint64_t *revisions;              /* theirs: a walk that finds nothing new reads these */
+    const bool *waits;             /* (slots) keep the forecast before; NULL: nobody does */
+    struct block_track **tracks;   /* (slots) */
+    size_t reuse_bytes, reuse_max; /* of one server; of all together */
     atomic_size_t *reuse_used;
-    const struct forecast **results; /* (slots) written: NULL where the slot is empty */
+    const struct forecast **results; /* (slots) written: NULL where the slot is empty, else that of
+                                        `previous` as it is, or one with a reference of its own */
 };
 
 struct block_bench {
@@ -71,7 +73,7 @@ FW_MUST_CHECK enum fw_status block_bench_fit(struct block_bench *bench,
 void block_bench_fini(struct block_bench *bench);
 
 /* Forecasts slots first .. first + BLOCK_SERVERS - 1 (fewer at the end). FW_ENOMEM: some of the
- * results are there and hold references. */
+ * results are there. */
 FW_MUST_CHECK enum fw_status block_forecast(const struct block_job *job, struct block_bench *bench,
                                             size_t first);
 

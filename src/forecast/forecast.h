@@ -123,7 +123,9 @@ struct forecast_set {
     struct forecast_quality (*quality)[FORECAST_BLOCKS]; /* (schema's metrics) NULL: nothing is
                                                             measured yet */
     uint64_t roster; /* the same number: the same servers in the same places; 0: not known */
-    size_t count;
+    struct forecast_share **shares; /* (share_count) hold the references to the items, those in a
+                                       row together; NULL: not the set's to release */
+    size_t share_count, count;
     const struct forecast *items[];
 };
 const struct forecast_set *forecast_set_retain(const struct forecast_set *set);

@@ -53,8 +53,9 @@ struct forecaster {
     atomic_bool failed;
 
     uint64_t run;
-    size_t slots; /* that the three arrays hold */
+    size_t slots; /* that the four arrays hold */
     const struct forecast **previous, **results;
+    uint64_t *revisions; /* that `previous` was made from; 0: nothing */
     struct block_track **tracks;
     struct turns turns;
 
@@ -211,6 +212,7 @@ void forecaster_free(struct forecaster *f)
     fw_free(f->order);
     fw_free(f->previous);
     fw_free(f->results);
+    fw_free(f->revisions);
     fw_free(f->tracks);
     fw_free(f->quality);
     fw_free(f->workers);
@@ -262,11 +264,13 @@ static enum fw_status fit_slots(struct forecaster *f, size_t slots)
     if (slots <= f->slots)
         return FW_OK;
     void *previous = (void *)f->previous, *results = (void *)f->results;
-    void *tracks = (void *)f->tracks;
+    void *tracks = (void *)f->tracks, *revisions = f->revisions;
     bool ok = grow(&previous, slots, f->slots, sizeof *f->previous);
     f->previous = previous;
     ok = ok && grow(&results, slots, f->slots, sizeof *f->results);
     f->results = results;
+    ok = ok && grow(&revisions, slots, f->slots, sizeof *f->revisions);
+    f->revisions = revisions;
     ok = ok && grow(&tracks, slots, f->slots, sizeof *f->tracks);
     f->tracks = tracks;
     if (!ok)
@@ -317,7 +321,7 @@ static enum fw_status take_turns(struct forecaster *f, bool known)
     f->turns.waiting = 0;
     if (!f->options.in_parts || !f->job.share || slots <= most || few)
         return FW_OK;
-    const enum fw_status status = turns_take(&f->turns, f->job.fleet, f->previous, slots, most);
+    const enum fw_status status = turns_take(&f->turns, f->job.fleet, f->revisions, slots, most);
     f->job.waits = f->turns.waiting > 0 ? f->turns.waits : NULL;
     return status;
 }
@@ -329,13 +333,21 @@ static bool is_known(const struct forecaster *f, const struct forecast_set *prev
            previous->roster == f->known_roster && previous->count == f->order_count;
 }
 
+static void put_previous(struct forecaster *f, uint32_t slot, const struct forecast *forecast)
+{
+    f->previous[slot] = forecast;
+    f->revisions[slot] = forecast->revision;
+}
+
 static void fill_previous(struct forecaster *f, const struct forecast_set *previous, size_t slots)
 {
-    if (slots > 0)
+    if (slots > 0) {
         memset((void *)f->previous, 0, slots * sizeof *f->previous);
+        memset(f->revisions, 0, slots * sizeof *f->revisions);
+    }
     for (size_t i = 0; previous != NULL && i < previous->count; i++)
         if (previous->items[i]->slot < slots)
-            f->previous[previous->items[i]->slot] = previous->items[i];
+            put_previous(f, previous->items[i]->slot, previous->items[i]);
 }
 
 /* Remembers a set for the next run. Without memory nothing is known then, and it is looked up. */
@@ -353,7 +365,8 @@ static void know(struct forecaster *f, const struct forecast_set *set, bool same
         fill_previous(f, set, f->slots);
     }
     for (size_t i = 0; same_order && i < set->count; i++)
-        f->previous[f->order[i]] = set->items[i];
+        if (f->previous[f->order[i]] != set->items[i])
+            put_previous(f, f->order[i], set->items[i]);
     f->known_run = set->run;
     f->known_roster = set->roster;
 }
@@ -393,6 +406,7 @@ static enum fw_status prepare_job(struct forecaster *f, const struct fleet *flee
         .look = look_due(f),
         .slots = slots,
         .previous = f->previous,
+        .revisions = f->revisions,
         .tracks = f->tracks,
         .reuse_bytes = model == NULL ? 0 : forecast_model_reuse_bytes(model),
         .reuse_max = f->options.reuse_bytes_max,
@@ -450,14 +464,6 @@ static void count_work(const struct forecaster *f, struct forecast_set *set)
     }
 }
 
-static void drop_results(struct forecaster *f)
-{
-    for (size_t i = 0; i < f->job.slots; i++) {
-        forecast_release(f->results[i]);
-        f->results[i] = NULL;
-    }
-}
-
 /* Sums over the fleet, renewed when there is something to learn from again. Without memory the last
  * ones stay. */
 static void sum_quality(struct forecaster *f, int64_t now_ms)
@@ -508,12 +514,13 @@ enum fw_status forecaster_run(struct forecaster *f, const struct fleet *fleet,
         else
             run_job(f);
         status = atomic_load(&f->failed) ? FW_ENOMEM : FW_OK;
+        const struct collect_results results = {f->results, f->previous, f->job.slots};
         if (status == FW_OK)
-            set = collect_set(f->results, f->job.slots, previous, known ? f->order : NULL);
-        if (status == FW_OK && set == NULL)
+            set = collect_set(&results, previous, known ? f->order : NULL);
+        else
+            collect_drop(&results);
+        if (set == NULL)
             status = FW_ENOMEM;
-        if (status != FW_OK)
-            drop_results(f);
     }
     if (status == FW_OK) {
         count_work(f, set);

@@ -103,6 +103,7 @@ struct loading {
     size_t count;
     int metric[SCHEMA_METRICS_MAX]; /* of each metric of the file, -1: the schema has it no more */
     size_t metrics, servers;
+    uint32_t step_s; /* of the file */
 };
 
 static enum fw_status read_metadata(void *ctx, uint64_t sequence, const void *metadata, size_t len)
@@ -119,6 +120,7 @@ static enum fw_status read_metadata(void *ctx, uint64_t sequence, const void *me
         return FW_ECORRUPT;
     if (head.version != META_VERSION || head.track_bytes != sizeof(struct track))
         return FW_EVERSION;
+    loading->step_s = head.step_s;
     if (head.step_s != loading->into->step_s)
         return FW_EINVAL;
     for (size_t m = 0; m < head.metrics; m++) {
@@ -222,8 +224,11 @@ enum fw_status learned_load(const struct learned_tracks *into, const struct lear
             loading.sorted[loading.count++] = (struct place){places->name_hash[slot], slot};
     if (loading.count > 0)
         qsort(loading.sorted, loading.count, sizeof *loading.sorted, by_hash);
-    const enum fw_status status =
+    enum fw_status status =
         store_snapshot_load(dir, io, &options, read_server, &loading, report, err);
+    if (status == FW_EINVAL)
+        status = fw_fail(err, FW_EINVAL, "it was learned from steps of %u s, and they are of %u s",
+                         loading.step_s, into->step_s);
     *servers = loading.servers;
     fw_free(loading.sorted);
     return status;

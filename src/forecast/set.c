@@ -1,6 +1,7 @@
 #include "forecast/forecast.h"
 
 #include "base/alloc.h"
+#include "forecast/share.h"
 
 #include <assert.h>
 #include <string.h>
@@ -21,8 +22,9 @@ void forecast_set_release(const struct forecast_set *set)
     struct forecast_set *shared = (struct forecast_set *)(uintptr_t)set;
     if (atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t i = 0; i < shared->count; i++)
-        forecast_release(shared->items[i]);
+    for (size_t i = 0; i < shared->share_count; i++)
+        share_release(shared->shares[i]);
+    fw_free(shared->shares);
     fw_free(shared->quality);
     fw_free(shared);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct turn_wanted {
-    uint64_t before; /* the revision that the newest forecast was made from; 0: there is none */
+    uint64_t before;
     size_t slot;
 };
 
@@ -40,19 +40,18 @@ static int oldest_first(const void *a, const void *b)
     return (x->slot > y->slot) - (x->slot < y->slot);
 }
 
-enum fw_status turns_take(struct turns *turns, const struct fleet *fleet,
-                          const struct forecast *const *previous, size_t slots, size_t most)
+enum fw_status turns_take(struct turns *turns, const struct fleet *fleet, const uint64_t *before,
+                          size_t slots, size_t most)
 {
     size_t n = 0;
     turns->waiting = 0;
     if (fit(turns, slots) != FW_OK)
         return FW_ENOMEM;
     for (size_t slot = 0; slot < slots; slot++) {
-        const uint64_t before = previous[slot] != NULL ? previous[slot]->revision : 0;
         const uint64_t now = fleet_revision(fleet, slot);
         turns->waits[slot] = false;
-        if (now != 0 && now != before)
-            turns->wanted[n++] = (struct turn_wanted){before, slot};
+        if (now != 0 && now != before[slot])
+            turns->wanted[n++] = (struct turn_wanted){before[slot], slot};
     }
     if (n <= most)
         return FW_OK;

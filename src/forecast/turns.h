@@ -15,11 +15,10 @@ struct turns {
 };
 void turns_fini(struct turns *turns);
 
-/* Decides for the slots of the fleet. `previous` (slots): the forecasts before, NULL: none, and
- * such servers come first. At most `most` servers whose window changed do not wait; nor do those
- * that are gone, whose results are dropped. FW_ENOMEM. */
+/* Decides for the slots of the fleet. `before` (slots): the revisions that the newest forecasts
+ * were made from, 0: there is none, and such servers come first. At most `most` servers whose
+ * window changed do not wait; nor do those that are gone, whose results are dropped. FW_ENOMEM. */
 FW_MUST_CHECK enum fw_status turns_take(struct turns *turns, const struct fleet *fleet,
-                                        const struct forecast *const *previous, size_t slots,
-                                        size_t most);
+                                        const uint64_t *before, size_t slots, size_t most);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "forecast/argus.h"
 #include "forecast/forecaster.h"
+#include "forecast/share.h"
 #include "unit/fleet/fleet_fixture.h"
 
 enum { STEP_S = 300, WINDOW = 600, SERVERS = 40, YOUNG_SERVERS = 38 };
@@ -473,6 +474,81 @@ static void a_run_in_parts_serves_the_oldest_first(void **state)
     fixture_fini(&f);
 }
 
+/* A run for one server makes one row of the set anew, whoever holds which sets meanwhile. */
+static void sets_share_what_did_not_change(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, STEP_S, WINDOW, 1000);
+    set_clock(&f, 3);
+    feed_many(&f, 0, MANY, 1);
+    struct forecaster *forecaster = new_forecaster(&f, 1, FORECASTER_AUTO);
+    const struct forecast_set *last = run(forecaster, &f, NULL), *held[3] = {NULL};
+    static const size_t leaves[] = {0, 1, 2, 2, 1, 0, 2, 0, 1}; /* older and younger ones first */
+    for (size_t n = 0; n < 50; n++) {
+        feed_many(&f, n * 7 % MANY, n * 7 % MANY + 1, 2 + n / 30);
+        const struct forecast_set *set = run(forecaster, &f, last);
+        size_t anew = 0;
+        CHECK_EQ("rows", set->share_count, (MANY + SHARE_ITEMS - 1) / SHARE_ITEMS);
+        for (size_t row = 0; row < set->share_count; row++)
+            anew += set->shares[row] != last->shares[row];
+        CHECK_EQ("one row", anew, 1);
+        for (size_t i = 0; i < MANY; i++)
+            assert_ptr_equal(set->items[i], set->shares[i / SHARE_ITEMS]->items[i % SHARE_ITEMS]);
+        const size_t k = leaves[n % COUNT_OF(leaves)];
+        forecast_set_release(held[k]);
+        held[k] = last;
+        last = set;
+    }
+    const struct forecast_set *want = run(forecaster, &f, NULL);
+    check_same("nothing is lost", last, want);
+    forecast_set_release(want);
+    forecast_set_release(last);
+    for (size_t i = 0; i < COUNT_OF(held); i++) {
+        check_same("while it is held", held[i], held[i]);
+        forecast_set_release(held[i]);
+    }
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
+/* A refused run leaves the set before as it was, and the next one takes up from there. */
+static void memory_may_end_beside_a_set(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, STEP_S, WINDOW, 1000);
+    set_clock(&f, 3);
+    feed_many(&f, 0, MANY - 1, 1);
+    struct forecaster *forecaster = new_forecaster(&f, 1, FORECASTER_AUTO);
+    const struct forecast_set *last = run(forecaster, &f, NULL), *set;
+    bool through = false;
+    size_t refused = 0;
+    for (long n = 1; !through; n++) {
+        add(&f, "many003", T0 + 3 * STEP_MS + n, METRIC_CPU_USER, 7.0f);
+        add(&f, "many170", T0 + 3 * STEP_MS + n, METRIC_CPU_USER, 7.0f);
+        flush(&f);
+        if (n % 2 == 0)
+            feed_many(&f, MANY - 1, MANY, 2); /* comes once, and makes another order */
+        fw_alloc_fail_at(n);
+        const enum fw_status status = forecaster_run(forecaster, f.fleet, last, &set, NULL);
+        through = fw_alloc_count() < n;
+        fw_alloc_fail_at(0);
+        CHECK_EQ("status", status, through ? FW_OK : FW_ENOMEM);
+        if (status != FW_OK) {
+            refused++;
+            set = run(forecaster, &f, last);
+        }
+        CHECK_EQ("all are current", current_ones(&f, set), set->count);
+        forecast_set_release(last);
+        last = set;
+    }
+    CHECK_TRUE("refusals", refused >= 5);
+    forecast_set_release(last);
+    forecaster_free(forecaster);
+    fixture_fini(&f);
+}
+
 /* Newcomers have no forecast at all: they come before everybody. */
 static void newcomers_come_first(void **state)
 {
@@ -570,6 +646,8 @@ int main(void)
         cmocka_unit_test(a_past_that_comes_late_is_learned_from),
         cmocka_unit_test(silence_is_looked_at_in_time),
         cmocka_unit_test(a_run_in_parts_serves_the_oldest_first),
+        cmocka_unit_test(sets_share_what_did_not_change),
+        cmocka_unit_test(memory_may_end_beside_a_set),
         cmocka_unit_test(newcomers_come_first),
         cmocka_unit_test(a_forgotten_server_leaves),
         cmocka_unit_test(work_is_spread_over_the_threads),

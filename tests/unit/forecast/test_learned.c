@@ -197,6 +197,7 @@ static void what_does_not_fit_is_left_alone(void **state)
     struct forecaster *other_step = new_forecaster(&hourly, 3600);
     assert_int_equal(forecaster_load(other_step, hourly.fleet, dir, NULL, NULL, &servers, &err),
                      FW_EINVAL);
+    CHECK_STR("why", err.text, "it was learned from steps of 300 s, and they are of 3600 s");
     forecaster_free(stranger);
     forecaster_free(other_step);
     fixture_fini(&empty);

@@ -8,6 +8,7 @@
 #include "fleet/fleet.h"
 #include "forecast/forecaster.h"
 #include "forecast/model.h"
+#include "forecast/share.h"
 
 #include <pthread.h>
 
@@ -30,6 +31,7 @@ struct forecaster {
     struct schema schema;   /* as forecaster_set_schema() left it */
     bool anew;              /* the last run was given nothing to share */
     const char *model_name; /* NULL: no model */
+    uint64_t roster;        /* of the sets to come; 0: not known */
 };
 
 static inline void double_fleet_init(struct fleet *fleet)
@@ -118,6 +120,20 @@ void forecaster_spread(struct forecaster *forecaster, size_t n, forecaster_work_
         work(ctx, i);
 }
 
+static inline enum fw_status double_take_row(struct forecast_set *set, const struct fleet *fleet,
+                                             size_t n)
+{
+    struct forecast_share *share = fw_calloc(1, sizeof *share);
+    if (share == NULL)
+        return FW_ENOMEM;
+    atomic_init(&share->references, 1);
+    set->shares[set->share_count++] = share;
+    for (; share->count < n; share->count++, set->count++)
+        set->items[set->count] = share->items[share->count] =
+            forecast_retain(fleet->forecasts[set->count]);
+    return FW_OK;
+}
+
 enum fw_status forecaster_run(struct forecaster *forecaster, const struct fleet *fleet,
                               const struct forecast_set *previous, const struct forecast_set **out,
                               struct fw_error *err)
@@ -131,6 +147,11 @@ enum fw_status forecaster_run(struct forecaster *forecaster, const struct fleet 
         fw_calloc(1, sizeof *set + DOUBLE_SERVERS_MAX * sizeof set->items[0]);
     if (set == NULL)
         return fw_fail(err, FW_ENOMEM, "a set");
+    set->shares = fw_calloc(DOUBLE_SERVERS_MAX / SHARE_ITEMS, sizeof(struct forecast_share *));
+    if (set->shares == NULL) {
+        fw_free(set);
+        return fw_fail(err, FW_ENOMEM, "a set");
+    }
     pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&fleet->lock;
     atomic_init(&set->references, 1);
     set->run = ++forecaster->runs;
@@ -139,11 +160,16 @@ enum fw_status forecaster_run(struct forecaster *forecaster, const struct fleet 
     set->computed = 2;
     set->waiting = forecaster->waiting;
     forecaster->waiting -= forecaster->waiting < 2 ? forecaster->waiting : 2;
+    set->roster = forecaster->roster;
     pthread_mutex_lock(lock);
-    set->count = fleet->count;
-    for (size_t i = 0; i < fleet->count; i++)
-        set->items[i] = forecast_retain(fleet->forecasts[i]);
+    enum fw_status status = FW_OK;
+    while (set->count < fleet->count && status == FW_OK)
+        status = double_take_row(set, fleet, share_items(set->count, fleet->count));
     pthread_mutex_unlock(lock);
+    if (status != FW_OK) {
+        forecast_set_release(set);
+        return fw_fail(err, status, "a set");
+    }
     *out = set;
     return FW_OK;
 }
