@@ -17,8 +17,9 @@ struct run {
     const struct backtest_options *options;
     struct backtest_result *result;
     struct risk_options risk;
-    struct risk *risks; /* (servers) */
-    size_t *place;      /* (servers) of each forecast of the set, the server's place by name */
+    struct risk *risks;                             /* (servers) */
+    struct risk_driver drivers[SCHEMA_METRICS_MAX]; /* of the last one: nobody asks for them */
+    size_t *place; /* (servers) of each forecast of the set, the server's place by name */
     int64_t *origins;
     size_t n_origins, done;
     enum fw_status status;
@@ -185,7 +186,7 @@ static bool visit(void *ctx, int64_t origin, const struct forecast_set *set)
             assert(at < r->history->n_series);
         }
         run->place[i] = at;
-        risk_score(&run->risk, set->items[i], &run->risks[i]);
+        risk_score(&run->risk, set->items[i], &run->risks[i], run->drivers);
     }
     for (size_t k = 0; k < r->n_choices && run->status == FW_OK; k++)
         run->status = backtest_trial_update(&r->trials[k], origin, set, run->risks, run->err);

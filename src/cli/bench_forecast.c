@@ -98,12 +98,14 @@ struct scoring {
     const struct risk_options *options;
     const struct forecast_set *set;
     struct risk *risks;
+    struct risk_driver *drivers; /* (servers, metrics) */
+    size_t metrics;
 };
 
 static void score_one(void *ctx, size_t i)
 {
     const struct scoring *s = ctx;
-    risk_score(s->options, s->set->items[i], &s->risks[i]);
+    risk_score(s->options, s->set->items[i], &s->risks[i], s->drivers + i * s->metrics);
 }
 
 /* What follows a run in the daemon, but for alerts, which cost next to nothing while they rest. */
@@ -117,12 +119,16 @@ static enum fw_status score_and_render(const struct bench_fleet *b, const struct
         .outlook = &outlook, .fields = API_FIELDS, .count = set->count, .workers = b->forecaster};
     size_t written = 0;
     struct risk *risks = fw_calloc(set->count + 1, sizeof *risks);
-    if (risks == NULL)
+    struct risk_driver *drivers = fw_calloc(set->count * b->schema.count + 1, sizeof *drivers);
+    if (risks == NULL || drivers == NULL) {
+        fw_free(risks);
+        fw_free(drivers);
         return fw_fail(err, FW_ENOMEM, "no memory for risks");
+    }
     const double scoring = bench_now_s();
     api_empty_outlook(&outlook, &b->schema, STEP_S, set->made_ms, b->steps * set->count);
     risk_options_default(&options, &b->schema);
-    struct scoring each = {&options, set, risks};
+    struct scoring each = {&options, set, risks, drivers, b->schema.count};
     forecaster_spread(b->forecaster, set->count, score_one, &each);
     risk_environment(&options, set, risks, &outlook.environment);
     parts->risk = bench_now_s() - scoring;
@@ -138,6 +144,7 @@ static enum fw_status score_and_render(const struct bench_fleet *b, const struct
     const bool whole = !body.failed && written == set->count;
     fw_buf_fini(&body);
     fw_free(risks);
+    fw_free(drivers);
     return whole ? FW_OK : fw_fail(err, FW_ELIMIT, "the body does not fit");
 }
 

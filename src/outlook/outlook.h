@@ -21,8 +21,10 @@ struct outlook {
     char model_type[16];    /* "TFT" only when a TFT made at least one path of this run; else
                                "heuristic" */
     char model_name[128];   /* "none" without a model */
-    const struct forecast_set *set; /* sorted by name */
-    const struct risk *risks;       /* parallel to set->items */
+    const struct forecast_set *set;   /* sorted by name */
+    const struct risk *risks;         /* parallel to set->items */
+    struct outlook_drivers **drivers; /* (driver_blocks) what the risks point to */
+    size_t driver_blocks;
     const struct alert_list *alerts;
     struct risk_environment environment;
     size_t level_counts[RISK_LEVEL_COUNT]; /* by risk_count_level() */

@@ -26,13 +26,22 @@ struct outlook_board {
     int64_t pruned_ms;
 };
 
-/* Takes over `set` in every case. The risks of forecasts that `previous` (may be NULL) has too are
- * copied from it. `now_ms` is the run's time, `model_name` that of the model it was made with. */
+/* Takes over `set` in every case. What `previous` (may be NULL) has too is taken over from it.
+ * `now_ms` is the run's time, `model_name` that of the model it was made with. */
 FW_MUST_CHECK enum fw_status outlook_build(const struct outlook_runner_options *options,
                                            const struct forecast_set *set,
                                            const struct outlook *previous, const char *model_name,
                                            int64_t now_ms, const struct outlook **out,
                                            struct fw_error *err);
+
+/* The risks of outlook->set, with their drivers. Those of forecasts that `previous` (may be NULL)
+ * has too are taken over, and the drivers of a block of servers that are all the same are shared.
+ * FW_ENOMEM. */
+FW_MUST_CHECK enum fw_status outlook_score(const struct outlook_runner_options *options,
+                                           const struct outlook *previous, struct outlook *outlook,
+                                           struct fw_error *err);
+/* As far as they are there. */
+void outlook_scores_free(struct outlook *outlook);
 
 enum { OUTLOOK_HISTORY_INTERVAL_MS = 60 * 1000 };
 #define OUTLOOK_ENVIRONMENT_KIND "environment"

@@ -62,7 +62,7 @@ static double mean_p90(const struct forecast_path *path)
 
 /* Scores one signal. Idle is turned into use, with the reference's (optimistic) tail. */
 static double score_signal(const struct schema *schema, const struct forecast_path *path,
-                           const struct table *table, bool idle, struct risk *risk)
+                           const struct table *table, bool idle, struct risk_drivers *drivers)
 {
     if (path == NULL)
         return 0.0;
@@ -89,22 +89,24 @@ static double score_signal(const struct schema *schema, const struct forecast_pa
     if (points > 0.0)
         driver.probability = (float)risk_crossing_probability(&schema->metrics[path->metric], path,
                                                               bound, FORECAST_HORIZON);
-    risk_add_driver(risk, &driver);
+    risk_add_driver(drivers, &driver);
     return points;
 }
 
 double risk_argus_score(const struct schema *schema, const struct forecast *forecast,
-                        struct risk *risk)
+                        struct risk_drivers *drivers)
 {
     const struct forecast_path *idle = risk_path(forecast, METRIC_CPU_IDLE);
     const struct forecast_path *cpu = idle != NULL ? idle : risk_path(forecast, METRIC_CPU_USER);
     const struct table *memory =
         forecast->profile == PROFILE_DATABASE ? &memory_database_table : &memory_table;
     double sum = 0.0;
-    sum += score_signal(schema, cpu, &cpu_table, idle != NULL, risk);
-    sum += score_signal(schema, risk_path(forecast, METRIC_MEM_USED), memory, false, risk);
-    sum += score_signal(schema, risk_path(forecast, METRIC_CPU_IOWAIT), &iowait_table, false, risk);
-    sum += score_signal(schema, risk_path(forecast, METRIC_SWAP_USED), &swap_table, false, risk);
-    sum += score_signal(schema, risk_path(forecast, METRIC_LOAD_AVERAGE), &load_table, false, risk);
+    sum += score_signal(schema, cpu, &cpu_table, idle != NULL, drivers);
+    sum += score_signal(schema, risk_path(forecast, METRIC_MEM_USED), memory, false, drivers);
+    sum +=
+        score_signal(schema, risk_path(forecast, METRIC_CPU_IOWAIT), &iowait_table, false, drivers);
+    sum += score_signal(schema, risk_path(forecast, METRIC_SWAP_USED), &swap_table, false, drivers);
+    sum +=
+        score_signal(schema, risk_path(forecast, METRIC_LOAD_AVERAGE), &load_table, false, drivers);
     return sum;
 }

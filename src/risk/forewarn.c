@@ -221,7 +221,7 @@ static void score_path(const struct schema_metric *metric, const struct forecast
 }
 
 double risk_forewarn_score(const struct schema *schema, const struct forecast *forecast,
-                           struct risk *risk)
+                           struct risk_drivers *drivers)
 {
     /* Only the CPU family has several members, so only its worst needs to be remembered. */
     struct risk_driver cpu = {0};
@@ -235,10 +235,10 @@ double risk_forewarn_score(const struct schema *schema, const struct forecast *f
                 cpu = driver;
             continue;
         }
-        risk_add_driver(risk, &driver);
+        risk_add_driver(drivers, &driver);
         left *= 1.0 - (double)driver.points / 100.0;
     }
-    risk_add_driver(risk, &cpu);
+    risk_add_driver(drivers, &cpu);
     left *= 1.0 - (double)cpu.points / 100.0;
     return 100.0 * (1.0 - left);
 }

@@ -102,28 +102,30 @@ size_t risk_family(uint16_t metric)
     }
 }
 
-void risk_add_driver(struct risk *risk, const struct risk_driver *driver)
+void risk_add_driver(struct risk_drivers *drivers, const struct risk_driver *driver)
 {
     if (!(driver->points > 0.0f))
         return;
-    assert(risk->driver_count < SCHEMA_METRICS_MAX);
     /* Most points first; equal points keep the schema's order. */
-    size_t at = risk->driver_count++;
-    while (at > 0 && risk->drivers[at - 1].points < driver->points) {
-        risk->drivers[at] = risk->drivers[at - 1];
+    size_t at = drivers->count++;
+    while (at > 0 && drivers->items[at - 1].points < driver->points) {
+        drivers->items[at] = drivers->items[at - 1];
         at--;
     }
-    risk->drivers[at] = *driver;
+    drivers->items[at] = *driver;
 }
 
 void risk_score(const struct risk_options *options, const struct forecast *forecast,
-                struct risk *risk)
+                struct risk *risk, struct risk_driver *drivers)
 {
-    risk->kept = false;
-    risk->driver_count = 0;
+    struct risk_drivers filled = {.items = drivers};
     double score = options->scorer == RISK_ARGUS
-                       ? risk_argus_score(options->schema, forecast, risk)
-                       : risk_forewarn_score(options->schema, forecast, risk);
+                       ? risk_argus_score(options->schema, forecast, &filled)
+                       : risk_forewarn_score(options->schema, forecast, &filled);
+    assert(filled.count <= forecast->path_count);
+    risk->kept = false;
+    risk->driver_count = filled.count;
+    risk->drivers = drivers;
     score = fmin(fmax(score, 0.0), 100.0);
     /* The level is that of the number people see: 69.96 is shown as 70.0 and is critical. */
     score = round(score * 10.0) / 10.0;

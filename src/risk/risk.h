@@ -48,12 +48,15 @@ struct risk {
         crossing_8h; /* chance that any metric passes its critical threshold (the warning one where
                         it has no other) within 6 and 96 steps; 8h >= 30m */
     bool kept;       /* taken over from the outlook before, with the very same forecast */
+    uint32_t driver_count;
     double argus_soon, argus_late; /* the server's part in the reference's sums about the fleet */
-    size_t driver_count;           /* most points first; drivers without points are left out */
-    struct risk_driver drivers[SCHEMA_METRICS_MAX];
+    const struct risk_driver *drivers; /* (driver_count) most points first; those without points are
+                                          left out. Another's memory: a fleet is walked through
+                                          often, and mostly for the scores */
 };
+/* Fills `drivers` (forecast->path_count), which the risk then points to. */
 void risk_score(const struct risk_options *options, const struct forecast *forecast,
-                struct risk *risk);
+                struct risk *risk, struct risk_driver *drivers);
 
 /* Chance that the path passes `threshold` (in the metric's worse direction) at least once within
  * steps 1..steps (at most FORECAST_HORIZON), or has passed it already. From the quantiles, steps

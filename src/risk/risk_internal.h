@@ -6,11 +6,16 @@
 
 enum { RISK_STEPS_30M = 6 };
 
+struct risk_drivers {
+    uint32_t count;
+    struct risk_driver *items; /* (paths of the forecast) */
+};
+
 /* Both fill `drivers` and return the unclamped, unrounded score. */
 double risk_forewarn_score(const struct schema *schema, const struct forecast *forecast,
-                           struct risk *risk);
+                           struct risk_drivers *drivers);
 double risk_argus_score(const struct schema *schema, const struct forecast *forecast,
-                        struct risk *risk);
+                        struct risk_drivers *drivers);
 
 /* crossing_30m and crossing_8h. */
 void risk_server_crossing(const struct schema *schema, const struct forecast *forecast,
@@ -29,6 +34,6 @@ enum { RISK_FAMILY_CPU = 0, RISK_FAMILY_OWN = 1, RISK_FAMILIES_MAX = 1 + SCHEMA_
 size_t risk_family(uint16_t metric);
 
 /* Appends a driver when it has points. */
-void risk_add_driver(struct risk *risk, const struct risk_driver *driver);
+void risk_add_driver(struct risk_drivers *drivers, const struct risk_driver *driver);
 
 #endif

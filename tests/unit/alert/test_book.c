@@ -73,10 +73,11 @@ static enum fw_status run_n(struct world *w, struct forecast **items, size_t n)
 {
     struct forecast_set *set = build_set((const struct forecast *const *)items, n);
     struct risk *risks = calloc(n + 1, sizeof *risks);
+    struct risk_driver drivers[SCHEMA_METRICS_MAX];
     struct risk_options options;
     risk_options_default(&options, &schema);
     for (size_t i = 0; i < n; i++)
-        risk_score(&options, items[i], &risks[i]);
+        risk_score(&options, items[i], &risks[i], drivers);
     alert_list_release(w->list);
     w->list = NULL;
     w->seen_count = 0;

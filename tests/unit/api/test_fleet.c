@@ -29,16 +29,17 @@ static void hang_up(struct stack *s, struct fixture *f, uint64_t run)
     };
     fixture_init(f, forecasts, COUNT_OF(forecasts), NULL, 0);
     f->set->run = f->outlook.id = run;
+    static const struct risk_driver driver = {.metric = METRIC_DISK_USAGE,
+                                              .points = 45,
+                                              .current = 75,
+                                              .predicted = 100,
+                                              .threshold = 95,
+                                              .probability = 0.9F};
     f->risks[1] = (struct risk){.score = 45,
                                 .level = RISK_WARNING,
                                 .crossing_8h = 0.9F,
                                 .driver_count = 1,
-                                .drivers = {{.metric = METRIC_DISK_USAGE,
-                                             .points = 45,
-                                             .current = 75,
-                                             .predicted = 100,
-                                             .threshold = 95,
-                                             .probability = 0.9F}}};
+                                .drivers = &driver};
     atomic_init(&f->outlook.references, 1000);
     outlook_board_publish(s->board, &f->outlook);
 }
@@ -149,15 +150,14 @@ static void test_threshold_ahead(void **state)
         stack_start(&s, &(struct api_options){0}, true);
         struct forecast *forecast = rising("db", rows[i].current, rows[i].rise);
         fixture_init(&f, &forecast, 1, NULL, 0);
-        f.risks[0] = (struct risk){.score = 45,
-                                   .level = RISK_WARNING,
-                                   .driver_count = 1,
-                                   .drivers = {{.metric = METRIC_DISK_USAGE,
-                                                .points = 45,
-                                                .current = rows[i].current,
-                                                .predicted = 90,
-                                                .threshold = 85,
-                                                .probability = 0.25F}}};
+        const struct risk_driver driver = {.metric = METRIC_DISK_USAGE,
+                                           .points = 45,
+                                           .current = rows[i].current,
+                                           .predicted = 90,
+                                           .threshold = 85,
+                                           .probability = 0.25F};
+        f.risks[0] = (struct risk){
+            .score = 45, .level = RISK_WARNING, .driver_count = 1, .drivers = &driver};
         atomic_init(&f.outlook.references, 1000);
         outlook_board_publish(s.board, &f.outlook);
         struct answer answer = get(&s, "/api/v1/fleet");

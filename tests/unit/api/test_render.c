@@ -124,12 +124,13 @@ static void test_server_keys(void **state)
     struct fixture f;
     fixture_init(&f, forecasts, 1, NULL, 0);
     forecasts[0]->profile = PROFILE_DATABASE;
+    static const struct risk_driver driver = {METRIC_MEM_USED, 12.0f, 70.0f, 71.0f, NAN, 0.2f};
     f.risks[0] = (struct risk){.score = 28.0f,
                                .level = RISK_WATCH,
                                .crossing_30m = 0.1f,
                                .crossing_8h = 0.2f,
                                .driver_count = 1,
-                               .drivers = {{METRIC_MEM_USED, 12.0f, 70.0f, 71.0f, NAN, 0.2f}}};
+                               .drivers = &driver};
     struct fw_buf buf = whole_body(&f, NULL);
     struct fw_json_parser *parser;
     const struct fw_json_value root = fixture_parse(&parser, &buf);
@@ -282,7 +283,8 @@ static void test_alert_item(void **state)
     struct forecast *forecasts[] = {fixture_forecast("ppml0001", three, 3)};
     struct fixture f;
     fixture_init(&f, forecasts, 1, alerts, COUNT_OF(alerts));
-    f.risks[0] = (struct risk){.driver_count = 5};
+    static const struct risk_driver five[5];
+    f.risks[0] = (struct risk){.driver_count = 5, .drivers = five};
     struct fw_buf buf = whole_body(&f, NULL);
     struct fw_json_parser *parser;
     const struct fw_json_value root = fixture_parse(&parser, &buf);

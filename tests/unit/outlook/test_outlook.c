@@ -197,6 +197,60 @@ static void test_scores_follow_their_servers(void **state)
     world_free(w);
 }
 
+static void check_risks(const struct outlook *a, const struct outlook *b)
+{
+    CHECK_EQ("servers", a->set->count, b->set->count);
+    for (size_t i = 0; i < a->set->count; i++) {
+        const struct risk *x = &a->risks[i], *y = &b->risks[i];
+        CHECK_STR("server", a->set->items[i]->name, b->set->items[i]->name);
+        CHECK_NEAR(a->set->items[i]->name, x->score, y->score, 0);
+        CHECK_EQ(a->set->items[i]->name, x->driver_count, y->driver_count);
+        for (size_t k = 0; k < x->driver_count; k++)
+            if (memcmp(&x->drivers[k], &y->drivers[k], sizeof x->drivers[k]) != 0)
+                fail_msg("driver %zu of %s differs", k, a->set->items[i]->name);
+    }
+}
+
+/* What risks point to is shared between outlooks, and outlives those that made it. */
+static void test_drivers_are_shared(void **state)
+{
+    (void)state;
+    enum { MANY = 150 };
+    struct world *w = world_new(), *anew = world_new();
+    for (size_t i = 0; i < MANY; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "m%03zu", i);
+        double_fleet_put(&w->fleet, i, server(w, name, 60 + (double)(i % 40), FORECAST_TREND));
+    }
+    w->forecaster.roster = 1;
+    run_once(w);
+    for (size_t n = 0; n < 12; n++) {
+        const size_t i = n * 31 % MANY;
+        char name[16];
+        snprintf(name, sizeof name, "m%03zu", i);
+        const struct outlook *before = outlook_board_current(w->board);
+        double_fleet_put(&w->fleet, i, server(w, name, 95 - (double)n, FORECAST_TREND));
+        run_once(w);
+        const struct outlook *after = outlook_board_current(w->board);
+        size_t shared = 0;
+        for (size_t block = 0; block < after->driver_blocks; block++)
+            shared += after->drivers[block] == before->drivers[block];
+        CHECK_EQ("all but one block", shared, after->driver_blocks - 1);
+        outlook_release(before);
+        outlook_release(after);
+    }
+    for (size_t i = 0; i < MANY; i++)
+        double_fleet_put(&anew->fleet, i, forecast_retain(w->fleet.forecasts[i]));
+    run_once(anew);
+    const struct outlook *a = outlook_board_current(w->board);
+    const struct outlook *b = outlook_board_current(anew->board);
+    check_risks(a, b);
+    outlook_release(a);
+    outlook_release(b);
+    world_free(w);
+    world_free(anew);
+}
+
 static void listener(void *ctx, const struct outlook *outlook)
 {
     struct world *w = ctx;
@@ -633,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_top_of_many),
         cmocka_unit_test(test_scores_follow_their_servers),
+        cmocka_unit_test(test_drivers_are_shared),
         cmocka_unit_test(test_listeners_come_before_readers),
         cmocka_unit_test(test_failure_keeps_the_last),
         cmocka_unit_test(test_history),

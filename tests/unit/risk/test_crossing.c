@@ -119,8 +119,9 @@ static void environment_of(const struct forecast *const *items, size_t n,
     risk_options_default(&options, &schema);
     struct forecast_set *set = build_set(items, n);
     struct risk *risks = fw_calloc(n + 1, sizeof *risks);
+    struct risk_driver drivers[SCHEMA_METRICS_MAX];
     for (size_t i = 0; i < n; i++)
-        risk_score(&options, items[i], &risks[i]);
+        risk_score(&options, items[i], &risks[i], drivers);
     risk_environment(&options, set, risks, environment);
     fw_free(risks);
     fw_free(set);

@@ -20,13 +20,15 @@ static int setup(void **state)
     return 0;
 }
 
+static struct risk_driver drivers[SCHEMA_METRICS_MAX]; /* of the score made last */
+
 static struct risk score_with(enum risk_scorer scorer, const struct forecast *f)
 {
     struct risk_options options;
     struct risk risk;
     risk_options_default(&options, &schema);
     options.scorer = scorer;
-    risk_score(&options, f, &risk);
+    risk_score(&options, f, &risk, drivers);
     return risk;
 }
 
@@ -443,7 +445,7 @@ static void test_configured_metric_joins(void **state)
         struct forecast *f = build_forecast("a", 1);
         build_flat(f, schema_find(&own, cases[i].name, strlen(cases[i].name)), cases[i].value);
         struct risk risk;
-        risk_score(&options, f, &risk);
+        risk_score(&options, f, &risk, drivers);
         if ((double)risk.score < cases[i].least - 0.051 ||
             (double)risk.score > cases[i].most + 0.051)
             fail_msg("%s at %g: score %.1f is not in %g..%g", cases[i].name, cases[i].value,
