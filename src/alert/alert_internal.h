@@ -18,7 +18,11 @@ struct alert_entry {
     struct alert_latch latches[ALERT_SEVERITY_COUNT];
     bool dirty;  /* differs from the store */
     bool remove; /* leaves the book, and the store first */
+    /* Where the server is in sets of that roster; ALERT_PLACE_GONE: in none. */
+    uint64_t roster;
+    size_t place;
 };
+#define ALERT_PLACE_GONE SIZE_MAX
 
 /* What one path says about one threshold. */
 struct alert_condition {

@@ -159,6 +159,7 @@ enum fw_status alert_book_update(struct alert_book *book, const struct forecast_
     book->silence_waits = false;
     book->transition_count = 0;
     const bool whole = alert_book_judge(book, set, risks, now_ms);
+    book->unsettled = !whole || book->silence_waits;
     alert_book_sort(book);
     drop_old(book, now_ms);
     persist(book);
@@ -202,6 +203,7 @@ void alert_book_reconfigure(struct alert_book *book, const struct alert_options 
     book->schema = *options->schema;
     book->options = *options;
     book->options.schema = &book->schema;
+    book->unsettled = true;
 }
 
 enum fw_status alert_book_open(const struct alert_options *options, struct store_state *state,

@@ -26,6 +26,7 @@ struct alert_book {
     int64_t alive_ms;         /* wall clock of the last alert_book_alive() */
     int64_t judge_silence_ms; /* wall clock from which silence may be judged */
     bool silence_waits;       /* a server is silent and it may not be judged yet */
+    bool unsettled;           /* not all that there was to judge has been; who rests is looked at */
 
     _Atomic uint64_t counted[ALERT_RESOLVED + 1];
     _Atomic uint64_t store_failures, events_lost, events_waiting;

@@ -351,7 +351,7 @@ static bool judge_server(const struct turn *turn)
 {
     bool whole = judge_silence(turn);
     /* Without entries a verdict depends on the forecast alone, and this one had none before. */
-    const bool quiet = turn->first == turn->end && turn->risk->kept;
+    const bool quiet = turn->first == turn->end && turn->risk->kept && !turn->book->unsettled;
     if (!turn->forecast->stale && !quiet) {
         for (size_t i = 0; i < turn->forecast->path_count; i++)
             whole &= judge_path(turn, &turn->forecast->paths[i]);
@@ -373,30 +373,74 @@ static bool resolve_gone(struct alert_book *book, size_t first, size_t end, int6
     return true;
 }
 
+/* Goes from server to server of those that have entries. */
+struct walk {
+    struct alert_book *book;
+    const struct forecast_set *set;
+    size_t known;      /* entries; what is behind is new in this update */
+    size_t first, end; /* those of one server, */
+    size_t place;      /* which is this one of the set; ALERT_PLACE_GONE: there are no more */
+};
+
+static size_t place_of(struct alert_entry *entry, const struct forecast_set *set)
+{
+    if (entry->roster == 0 || entry->roster != set->roster) {
+        const size_t at = forecast_set_from(set, entry->alert.server);
+        const bool there =
+            at < set->count && strcmp(set->items[at]->name, entry->alert.server) == 0;
+        entry->place = there ? at : ALERT_PLACE_GONE;
+        entry->roster = set->roster;
+    }
+    return entry->place;
+}
+
+/* On to the next; entries of servers that are gone are resolved on the way. False: out of memory.
+ */
+static bool walk_on(struct walk *w, int64_t now_ms)
+{
+    struct alert_entry **entries = w->book->entries;
+    bool whole = true;
+    w->place = ALERT_PLACE_GONE;
+    while (w->end < w->known && w->place == ALERT_PLACE_GONE) {
+        w->first = w->end;
+        const char *server = entries[w->first]->alert.server;
+        while (w->end < w->known && strcmp(entries[w->end]->alert.server, server) == 0)
+            w->end++;
+        w->place = place_of(entries[w->first], w->set);
+        if (w->place == ALERT_PLACE_GONE)
+            whole &= resolve_gone(w->book, w->first, w->end, now_ms);
+    }
+    return whole;
+}
+
+/* Whether a server without entries has nothing that could raise one: it was judged with this very
+ * forecast before. Its forecast is not looked at, which is in no cache while it rests. */
+static bool rests(const struct alert_book *book, const struct risk *risk, size_t index)
+{
+    return risk->kept && !book->unsettled &&
+           (book->surprise == NULL || !surprise_firing(book->surprise, index));
+}
+
 bool alert_book_judge(struct alert_book *book, const struct forecast_set *set,
                       const struct risk *risks, int64_t now_ms)
 {
-    const size_t known = book->entry_count; /* what is behind is new in this update */
-    bool whole = true;
-    size_t at = 0;
+    struct walk walk = {.book = book, .set = set, .known = book->entry_count};
+    bool whole = walk_on(&walk, now_ms);
     for (size_t i = 0; i < set->count; i++) {
-        const struct forecast *forecast = set->items[i];
-        const size_t gone = at;
-        while (at < known && strcmp(book->entries[at]->alert.server, forecast->name) < 0)
-            at++;
-        whole &= resolve_gone(book, gone, at, now_ms);
-        const size_t first = at;
-        while (at < known && strcmp(book->entries[at]->alert.server, forecast->name) == 0)
-            at++;
+        const bool has_entries = i == walk.place;
+        if (!has_entries && rests(book, &risks[i], i))
+            continue;
         const struct turn turn = {
             .book = book,
-            .forecast = forecast,
+            .forecast = set->items[i],
             .risk = &risks[i],
             .unusual = book->surprise != NULL ? surprise_verdict(book->surprise, i) : NULL,
             .now_ms = now_ms,
-            .first = first,
-            .end = at};
+            .first = has_entries ? walk.first : walk.known,
+            .end = has_entries ? walk.end : walk.known};
         whole &= judge_server(&turn);
+        if (has_entries)
+            whole &= walk_on(&walk, now_ms);
     }
-    return resolve_gone(book, at, known, now_ms) && whole;
+    return whole;
 }

@@ -10,6 +10,7 @@
 struct surprise {
     struct surprise_options options;
     struct surprise_server **servers; /* by name, as the last update's set */
+    bool *firing;                     /* (count) their verdicts'; from the first update on */
     size_t count;
     uint64_t roster;        /* of that set; 0: there was none, or it was not known */
     double fleet_threshold; /* as it was when the thresholds were renewed */
@@ -51,6 +52,7 @@ void surprise_free(struct surprise *surprise)
     for (size_t i = 0; i < surprise->count; i++)
         surprise_server_free(surprise->servers[i]);
     fw_free(surprise->servers);
+    fw_free(surprise->firing);
     fw_free(surprise);
 }
 
@@ -63,8 +65,12 @@ static enum fw_status follow(struct surprise *s, const struct forecast_set *set,
 {
     size_t at = 0;
     struct surprise_server **now = fw_calloc(set->count + 1, sizeof *now);
-    if (now == NULL)
+    bool *firing = fw_calloc(set->count + 1, sizeof *firing);
+    if (now == NULL || firing == NULL) {
+        fw_free(now);
+        fw_free(firing);
         return fw_fail(err, FW_ENOMEM, "no memory to look for unusual behaviour");
+    }
     for (size_t i = 0; i < set->count; i++) {
         const char *name = set->items[i]->name;
         while (at < s->count && strcmp(s->servers[at]->name, name) < 0)
@@ -79,6 +85,7 @@ static enum fw_status follow(struct surprise *s, const struct forecast_set *set,
             if (now[k]->fresh)
                 surprise_server_free(now[k]);
         fw_free(now);
+        fw_free(firing);
         return fw_fail(err, FW_ENOMEM, "no memory to look for unusual behaviour");
     }
     at = 0;
@@ -89,7 +96,9 @@ static enum fw_status follow(struct surprise *s, const struct forecast_set *set,
             surprise_server_free(s->servers[i]);
     }
     fw_free(s->servers);
+    fw_free(s->firing);
     s->servers = now;
+    s->firing = firing;
     s->count = set->count;
     return FW_OK;
 }
@@ -129,6 +138,7 @@ static void judge(struct surprise *s, size_t index)
     const double threshold =
         server_threshold(s, index, s->options.alarms_per_server_day, s->fleet_threshold);
     surprise_server_judge(s->servers[index], threshold, s->options.step_s);
+    s->firing[index] = s->servers[index]->verdict.firing;
 }
 
 /* One server's newest forecast; *newest becomes the newest step that was closed. */
@@ -187,6 +197,12 @@ const struct surprise_verdict *surprise_verdict(const struct surprise *surprise,
 {
     assert(index < surprise->count);
     return &surprise->servers[index]->verdict;
+}
+
+bool surprise_firing(const struct surprise *surprise, size_t index)
+{
+    assert(index < surprise->count);
+    return surprise->firing[index];
 }
 
 /* ---- what is kept ---- */

@@ -73,6 +73,9 @@ FW_MUST_CHECK enum fw_status surprise_update(struct surprise *surprise,
 /* Of set->items[index] of the last update, which succeeded; valid until the next one. */
 const struct surprise_verdict *surprise_verdict(const struct surprise *surprise, size_t index);
 
+/* Whether that verdict is `firing`; who walks over a fleet reads little memory. */
+bool surprise_firing(const struct surprise *surprise, size_t index);
+
 /* What was learned, to be kept over a restart (docs/formats/surprise.md): how many servers there
  * are, and the name and bytes of each. */
 size_t surprise_count(const struct surprise *surprise);

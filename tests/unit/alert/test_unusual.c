@@ -177,6 +177,25 @@ static void test_told_by_the_next_step(void **state)
     world_free(w);
 }
 
+/* The step's end makes an alarm of what it saw, also where nothing came since. */
+static void test_told_of_a_server_that_rests(void **state)
+{
+    (void)state;
+    struct world *w = learned_world();
+    run(w, 10000, 5.0);
+    CHECK_EQ("a step that is not over", w->fired, 0);
+    for (size_t s = 0; s < SERVERS; s++)
+        w->risks[s].kept = true;
+    alert_list_release(w->list);
+    assert_int_equal(alert_book_update(w->book, w->set, w->risks,
+                                       base_ms + (w->step + 1) * BUILD_STEP_MS, note, w, &w->list,
+                                       NULL),
+                     FW_OK);
+    CHECK_EQ("is over", w->fired, 1);
+    CHECK_STR("whose", w->last.server, "b");
+    world_free(w);
+}
+
 static void test_restart(void **state)
 {
     (void)state;
@@ -251,8 +270,11 @@ static void test_no_data_holds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_life),          cmocka_unit_test(test_told_by_the_next_step),
-        cmocka_unit_test(test_restart),       cmocka_unit_test(test_restart_of_both),
+        cmocka_unit_test(test_life),
+        cmocka_unit_test(test_told_by_the_next_step),
+        cmocka_unit_test(test_told_of_a_server_that_rests),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_restart_of_both),
         cmocka_unit_test(test_no_data_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
