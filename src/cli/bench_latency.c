@@ -37,6 +37,8 @@ enum {
     SAMPLES_MAX = 36000,
     FEED_ROWS = 50,
     FEED_PAUSE_MS = 10,
+    UNTOUCHED_LINES = 256,
+    UNTOUCHED_STRIDE = 4096 + 64, /* each in a page of its own */
     BODY_MAX = 1 << 20,
     ANSWER_MAX = 1 << 18,
 };
@@ -51,6 +53,7 @@ struct latency {
     int feed, reader; /* connections */
     struct fw_buf body;
     char *answer;
+    char *untouched;   /* (UNTOUCHED_LINES * UNTOUCHED_STRIDE) */
     int64_t newest_ms; /* of the samples sent */
 };
 
@@ -244,7 +247,22 @@ static void report_times(struct bench_report *report, const char *what,
     bench_report_number(report, key, times->n == 0 ? (double)NAN : times->ms[times->n - 1], 3);
 }
 
-static struct series_of_times acknowledged, visible;
+static struct series_of_times acknowledged, visible, woken_late, untouched;
+
+/* What the machine does to anybody who rests as long as the daemon does: how late the pause ends,
+ * and what it costs to read a line of each of 256 pages that nobody touched meanwhile. */
+static void pause_between(struct latency *l)
+{
+    const volatile char *memory = l->untouched;
+    const double pause_ms = PAUSE_MS * (0.5 + fw_rng_uniform(&l->rng));
+    const double begin_s = bench_now_s();
+    sleep_ms(pause_ms);
+    const double woken_s = bench_now_s();
+    for (size_t i = 0; i < UNTOUCHED_LINES; i++)
+        (void)memory[i * UNTOUCHED_STRIDE];
+    add(&woken_late, woken_s - begin_s - 1e-3 * pause_ms);
+    add(&untouched, bench_now_s() - woken_s);
+}
 
 static enum fw_status one_sample(struct latency *l, size_t server, struct fw_error *err)
 {
@@ -268,6 +286,10 @@ static void report_samples(struct latency *l, const char *path, uint64_t runs, d
     bench_report_number(&report, "samples", (double)visible.n, 0);
     report_times(&report, "", &visible);
     report_times(&report, "acknowledged_", &acknowledged);
+    if (untouched.n > 0) {
+        report_times(&report, "machine_woken_late_", &woken_late);
+        report_times(&report, "machine_256_untouched_lines_", &untouched);
+    }
     bench_report_number(&report, "forecast_runs", (double)runs, 0);
     bench_report_number(&report, "longest_run_ms", 1e3 * longest_s, 3);
     bench_report_end(&report);
@@ -279,11 +301,11 @@ static enum fw_status measure_idle(struct latency *l, struct fw_error *err)
     const uint64_t runs = runs_made(l, NULL);
     double longest_s = 0.0;
     enum fw_status status = FW_OK;
-    acknowledged.n = visible.n = 0;
+    acknowledged.n = visible.n = woken_late.n = untouched.n = 0;
     while (status == FW_OK && (visible.n < 3 || bench_now_s() < until_s)) {
         status = one_sample(l, visible.n * 7, err);
         (void)runs_made(l, &longest_s);
-        sleep_ms(PAUSE_MS * (0.5 + fw_rng_uniform(&l->rng)));
+        pause_between(l);
     }
     if (status == FW_OK)
         report_samples(l, "idle", runs_made(l, NULL) - runs, longest_s);
@@ -296,7 +318,7 @@ static enum fw_status measure_during_run(struct latency *l, struct fw_error *err
     const uint64_t runs = runs_made(l, NULL);
     double longest_s = 0.0;
     enum fw_status status = FW_OK;
-    acknowledged.n = visible.n = 0;
+    acknowledged.n = visible.n = woken_late.n = untouched.n = 0;
     for (unsigned round = 0; round < l->options->runs && status == FW_OK; round++) {
         for (size_t i = 0; i < l->options->servers && status == FW_OK; i += FEED_ROWS)
             status = post_rows(l, i, FEED_ROWS, err) < 0.0 ? FW_EIO : FW_OK;
@@ -458,8 +480,11 @@ static enum fw_status open_daemon(struct latency *l, const char *model, const ch
     if (status == FW_OK)
         status = fill(l, err);
     l->answer = fw_malloc(ANSWER_MAX);
+    l->untouched = fw_malloc(UNTOUCHED_LINES * UNTOUCHED_STRIDE);
+    if (l->untouched != NULL)
+        memset(l->untouched, 1, UNTOUCHED_LINES * UNTOUCHED_STRIDE); /* pages of its own */
     fw_buf_init(&l->body, BODY_MAX);
-    if (status == FW_OK && l->answer == NULL)
+    if (status == FW_OK && (l->answer == NULL || l->untouched == NULL))
         status = fw_fail(err, FW_ENOMEM, "out of memory");
     return status == FW_OK ? await_quiet(l, err) : status;
 }
@@ -471,6 +496,7 @@ static void close_daemon(struct latency *l)
     simulate_fleet_free(l->source);
     batch_free(l->now);
     fw_free(l->answer);
+    fw_free(l->untouched);
     fw_buf_fini(&l->body);
 }
 
