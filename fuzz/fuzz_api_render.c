@@ -110,11 +110,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fill(forecast, data + HEAD + name_len, size - HEAD - name_len);
     set->count = 1;
     set->items[0] = forecast;
-    struct risk risk = {.score = value_at(data, size, 3),
-                        .driver_count = 1,
-                        .drivers = {{.current = NAN, .predicted = -INFINITY, .threshold = NAN}}};
+    const struct risk_driver driver = {.current = NAN, .predicted = -INFINITY, .threshold = NAN};
+    struct risk risk = {.score = value_at(data, size, 3), .driver_count = 1, .drivers = &driver};
     struct outlook outlook;
-    api_empty_outlook(&outlook, &schema, 1 + c.time_ms % 3600 * (c.time_ms > 0), c.time_ms, 1000);
+    api_empty_outlook(&outlook, &schema, (uint32_t)(1 + c.time_ms % 3600 * (c.time_ms > 0)),
+                      c.time_ms, 1000);
     outlook.set = set;
     outlook.risks = &risk;
     struct api_body_plan plan = {
