@@ -106,6 +106,7 @@ void risk_add_driver(struct risk_drivers *drivers, const struct risk_driver *dri
 {
     if (!(driver->points > 0.0f))
         return;
+    assert(drivers->count < drivers->room);
     /* Most points first; equal points keep the schema's order. */
     size_t at = drivers->count++;
     while (at > 0 && drivers->items[at - 1].points < driver->points) {
@@ -118,11 +119,10 @@ void risk_add_driver(struct risk_drivers *drivers, const struct risk_driver *dri
 void risk_score(const struct risk_options *options, const struct forecast *forecast,
                 struct risk *risk, struct risk_driver *drivers)
 {
-    struct risk_drivers filled = {.items = drivers};
+    struct risk_drivers filled = {.room = forecast->path_count, .items = drivers};
     double score = options->scorer == RISK_ARGUS
                        ? risk_argus_score(options->schema, forecast, &filled)
                        : risk_forewarn_score(options->schema, forecast, &filled);
-    assert(filled.count <= forecast->path_count);
     risk->kept = false;
     risk->driver_count = filled.count;
     risk->drivers = drivers;

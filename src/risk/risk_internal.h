@@ -8,7 +8,8 @@ enum { RISK_STEPS_30M = 6 };
 
 struct risk_drivers {
     uint32_t count;
-    struct risk_driver *items; /* (paths of the forecast) */
+    size_t room;               /* each path makes one driver at most */
+    struct risk_driver *items; /* (room) */
 };
 
 /* Both fill `drivers` and return the unclamped, unrounded score. */
@@ -33,7 +34,7 @@ const struct forecast_path *risk_path(const struct forecast *forecast, int metri
 enum { RISK_FAMILY_CPU = 0, RISK_FAMILY_OWN = 1, RISK_FAMILIES_MAX = 1 + SCHEMA_METRICS_MAX };
 size_t risk_family(uint16_t metric);
 
-/* Appends a driver when it has points. */
+/* Puts a driver in its place when it has points. There is room (asserted). */
 void risk_add_driver(struct risk_drivers *drivers, const struct risk_driver *driver);
 
 #endif
