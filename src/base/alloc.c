@@ -5,9 +5,25 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+enum { CORES_A_POOL = 4 };
 
 static atomic_long asked;
 static atomic_long fail_at; /* 0: never */
+
+bool fw_alloc_init(void)
+{
+#ifdef __GLIBC__
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return mallopt(M_ARENA_MAX, cores < CORES_A_POOL ? 1 : (int)(cores / CORES_A_POOL)) == 1;
+#else
+    return false;
+#endif
+}
 
 static bool refused(void)
 {

@@ -3,7 +3,13 @@
 #ifndef FW_BASE_ALLOC_H
 #define FW_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* Once, before the first thread: as few pools for threads as serve this machine's cores, four a
+ * pool. The C library's eight a core leave holes in each, and of its pools only the first one is
+ * laid into large pages (glibc.malloc.hugetlb). False: another C library, or a checked build. */
+bool fw_alloc_init(void);
 
 /* As malloc, calloc, realloc and free. fw_calloc and fw_realloc_array check the product for
  * overflow. */

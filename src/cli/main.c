@@ -1,3 +1,4 @@
+#include "base/alloc.h"
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -42,6 +43,7 @@ static int usage(FILE *to, int code)
 
 int main(int argc, char **argv)
 {
+    (void)fw_alloc_init();
     if (argc < 2) {
         return usage(stderr, CLI_USAGE);
     }
