@@ -7,7 +7,6 @@
 #include "outlook/past.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 static void fill_in(struct api_options *o)
@@ -100,8 +99,6 @@ enum fw_status api_new(const struct api_options *options, struct api **out, stru
     pthread_mutex_init(&api->quality_lock, NULL);
     pthread_mutex_init(&api->large_lock, NULL);
     pthread_cond_init(&api->large_left, NULL);
-    for (size_t i = 0; i < COUNT(api->quality); i++)
-        api->quality[i] = (struct api_quality){(double)NAN, (double)NAN};
     fw_histogram_init_durations(&api->ingest_ns);
     const enum fw_status status = start(api, err);
     if (status != FW_OK) {
@@ -123,32 +120,6 @@ void api_set_server(struct api *api, const struct http_server *server)
     atomic_store(&api->server, server);
 }
 
-static void measure(struct api *api, const struct outlook *outlook)
-{
-    double coverage[SCHEMA_METRICS_MAX] = {0}, pinball[SCHEMA_METRICS_MAX] = {0};
-    size_t covered[SCHEMA_METRICS_MAX] = {0}, lost[SCHEMA_METRICS_MAX] = {0};
-    for (size_t i = 0; i < outlook->set->count; i++) {
-        const struct forecast *forecast = outlook->set->items[i];
-        for (size_t k = 0; k < forecast->path_count; k++) {
-            const struct forecast_path *path = &forecast->paths[k];
-            if (!isnan(path->coverage)) {
-                coverage[path->metric] += (double)path->coverage;
-                covered[path->metric]++;
-            }
-            if (!isnan(path->pinball)) {
-                pinball[path->metric] += (double)path->pinball;
-                lost[path->metric]++;
-            }
-        }
-    }
-    pthread_mutex_lock(&api->quality_lock);
-    for (size_t i = 0; i < SCHEMA_METRICS_MAX; i++)
-        api->quality[i] =
-            (struct api_quality){covered[i] > 0 ? coverage[i] / (double)covered[i] : (double)NAN,
-                                 lost[i] > 0 ? pinball[i] / (double)lost[i] : (double)NAN};
-    pthread_mutex_unlock(&api->quality_lock);
-}
-
 /* On the publisher's thread, before readers see the outlook. */
 static void on_outlook(void *ctx, const struct outlook *outlook)
 {
@@ -160,7 +131,6 @@ static void on_published(void *ctx, const struct outlook *outlook)
 {
     struct api *api = ctx;
     api_predictions_published(api, outlook);
-    measure(api, outlook);
     outlook_past_take(api->past, outlook);
 }
 

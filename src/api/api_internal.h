@@ -41,7 +41,7 @@ struct api_feed_events;
 struct series_book;
 struct outlook_past;
 
-/* How well the paths of the newest outlook did, by metric; taken once per run. */
+/* How well an outlook's paths did, by metric. */
 struct api_quality {
     double coverage, pinball; /* means over servers; NaN: not measured */
 };
@@ -71,6 +71,7 @@ struct api {
     pthread_cond_t large_left;
     bool large_inside; /* a large batch is between admission and acknowledgement */
     pthread_mutex_t quality_lock;
+    uint64_t quality_of; /* the outlook that was asked about last; 0: none */
     struct api_quality quality[SCHEMA_METRICS_MAX];
     struct fw_histogram ingest_ns; /* from the request line to the answer, feeds only */
     struct http_route routes[API_ROUTES_MAX];

@@ -23,13 +23,48 @@ static void put_alerts(struct exposition *w, const struct outlook *outlook)
         }
 }
 
-static void put_quality(struct exposition *w, struct api *api)
+static void measure(const struct outlook *outlook, struct api_quality quality[SCHEMA_METRICS_MAX])
+{
+    double coverage[SCHEMA_METRICS_MAX] = {0}, pinball[SCHEMA_METRICS_MAX] = {0};
+    size_t covered[SCHEMA_METRICS_MAX] = {0}, lost[SCHEMA_METRICS_MAX] = {0};
+    for (size_t i = 0; i < outlook->set->count; i++) {
+        const struct forecast *forecast = outlook->set->items[i];
+        for (size_t k = 0; k < forecast->path_count; k++) {
+            const struct forecast_path *path = &forecast->paths[k];
+            if (!isnan(path->coverage)) {
+                coverage[path->metric] += (double)path->coverage;
+                covered[path->metric]++;
+            }
+            if (!isnan(path->pinball)) {
+                pinball[path->metric] += (double)path->pinball;
+                lost[path->metric]++;
+            }
+        }
+    }
+    for (size_t i = 0; i < SCHEMA_METRICS_MAX; i++)
+        quality[i] =
+            (struct api_quality){covered[i] > 0 ? coverage[i] / (double)covered[i] : (double)NAN,
+                                 lost[i] > 0 ? pinball[i] / (double)lost[i] : (double)NAN};
+}
+
+/* Once an outlook, and only if somebody asks: it goes through every path of the fleet. */
+static void measure_once(struct api *api, const struct outlook *outlook,
+                         struct api_quality quality[SCHEMA_METRICS_MAX])
+{
+    pthread_mutex_lock(&api->quality_lock);
+    if (api->quality_of != outlook->id) {
+        measure(outlook, api->quality);
+        api->quality_of = outlook->id;
+    }
+    memcpy(quality, api->quality, sizeof api->quality);
+    pthread_mutex_unlock(&api->quality_lock);
+}
+
+static void put_quality(struct exposition *w, struct api *api, const struct outlook *outlook)
 {
     struct api_quality quality[SCHEMA_METRICS_MAX];
     char labels[SCHEMA_METRIC_NAME_MAX + 64];
-    pthread_mutex_lock(&api->quality_lock);
-    memcpy(quality, api->quality, sizeof quality);
-    pthread_mutex_unlock(&api->quality_lock);
+    measure_once(api, outlook, quality);
     const struct schema *schema = api->options.schema;
     exposition_family(
         w, "forewarn_forecast_coverage_ratio", "gauge", "ratio",
@@ -139,7 +174,7 @@ void api_metrics_outlook(struct exposition *w, struct api *api)
              outlook->risk_model);
     exposition_sample(w, labels, 1);
     put_alerts(w, outlook);
-    put_quality(w, api);
+    put_quality(w, api, outlook);
     put_block_quality(w, api);
     outlook_release(outlook);
 }
