@@ -24,8 +24,10 @@ struct outlook_past {
     pthread_rwlock_t lock; /* only the publisher changes what it covers, and reads without it */
     size_t bytes, bytes_max, count;
     _Atomic uint64_t failures;
-    bool up_to_date;                           /* holds what the outlook before the next one said */
-    struct past_run *steps[STEPS_MAX];         /* at the leads; ascending by step */
+    bool up_to_date;                   /* holds what the outlook before the next one said, */
+    uint64_t roster;                   /* which was of these servers */
+    int64_t newest;                    /* and had this newest origin */
+    struct past_run *steps[STEPS_MAX]; /* at the leads; ascending by step */
     struct past_run *whole[OUTLOOK_PAST_RUNS]; /* newest first; NULL behind the last */
 };
 
@@ -186,12 +188,15 @@ static int64_t origin_of(const struct outlook *outlook, const struct forecast *f
     return forecast->origin_ms / ((int64_t)outlook->step_s * 1000);
 }
 
-/* The newest origin; -1: nothing is forecast. */
-static int64_t newest_origin(const struct outlook *outlook)
+/* The newest origin; -1: nothing is forecast. Who rests was looked at before. */
+static int64_t newest_origin(const struct outlook_past *past, const struct outlook *outlook)
 {
-    int64_t newest = -1;
+    const bool known = past->up_to_date && past->roster == outlook->set->roster;
+    int64_t newest = known ? past->newest : -1;
     for (size_t i = 0; i < outlook->set->count; i++) {
         const struct forecast *f = outlook->set->items[i];
+        if (known && outlook->risks[i].kept)
+            continue;
         const int64_t origin = f->path_count > 0 ? origin_of(outlook, f) : -1;
         newest = origin > newest ? origin : newest;
     }
@@ -219,7 +224,7 @@ static size_t gather(const struct outlook *outlook, bool all, struct past_entry 
 void outlook_past_take(void *ctx, const struct outlook *outlook)
 {
     struct outlook_past *past = ctx;
-    const int64_t newest = newest_origin(outlook);
+    const int64_t newest = newest_origin(past, outlook);
     if (newest < 0)
         return;
     struct past_entry *entries = fw_malloc(outlook->set->count * sizeof *entries);
@@ -231,6 +236,8 @@ void outlook_past_take(void *ctx, const struct outlook *outlook)
     const bool whole_too = whole_due(past, outlook);
     const size_t n = gather(outlook, whole_too || !past->up_to_date, entries);
     past->up_to_date = true;
+    past->roster = outlook->set->roster;
+    past->newest = newest;
     qsort(entries, n, sizeof *entries, by_origin);
     for (size_t i = 0, end; i < n && newest - entries[i].origin < LATE_MAX; i = end) {
         for (end = i + 1; end < n && entries[end].origin == entries[i].origin; end++)
