@@ -128,9 +128,10 @@ static void step(struct replay *r)
     if (r->now < WARM_UP)
         return;
     alert_book_alive(r->book, origin_ms);
-    if (alert_book_update(r->book, r->set, r->risks, origin_ms, notice, r, &list, &err) != FW_OK)
+    if (alert_book_update(r->book, r->set, r->risks, origin_ms, &list, &err) != FW_OK)
         die("out of memory");
     alert_list_release(list);
+    alert_book_write(r->book, notice, r);
 }
 
 static int by_name(const void *a, const void *b)

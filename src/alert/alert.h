@@ -114,18 +114,22 @@ void alert_book_close(struct alert_book *book); /* NULL does nothing */
  * as they were. A threshold that is gone takes its alerts along. The updating thread only. */
 void alert_book_reconfigure(struct alert_book *book, const struct alert_options *options);
 
-/* One run's forecasts and risks (parallel to set->items) into the book. *list is the caller's:
- * pending, firing, and those resolved within the last hour. `now_ms` is the run's time.
- *
- * Transitions are durable before `notify` (may be NULL) hears of them. A store that fails does not
- * stop alerting: they are notified all the same, kept in memory and written by a later update; the
- * failure is logged once and shown by alert_book_statistics().
+/* One run's forecasts and risks (parallel to set->items) into the book, in memory. *list is the
+ * caller's: pending, firing, and those resolved within the last hour; of an update that moved
+ * nothing it is the one before. `now_ms` is the run's time. Of a risk that is `kept` it is taken
+ * for granted that its forecast is the one that the update before saw.
  * FW_ENOMEM: *list is NULL; servers that could not be judged are judged by the next update. */
-typedef void (*alert_transition_fn)(void *ctx, const struct alert_transition *transition);
 FW_MUST_CHECK enum fw_status
 alert_book_update(struct alert_book *book, const struct forecast_set *set, const struct risk *risks,
-                  int64_t now_ms, alert_transition_fn notify, void *ctx,
-                  const struct alert_list **list, struct fw_error *err);
+                  int64_t now_ms, const struct alert_list **list, struct fw_error *err);
+
+/* Writes what updates changed; then `notify` (may be NULL) hears of their transitions. A store that
+ * fails does not stop alerting: they are told all the same, what changed is kept in memory and
+ * written by a later call; the failure is logged once and shown by alert_book_statistics(). Apart
+ * from updates because a disk may take its time, and nobody who asks for forecasts has to wait. The
+ * updating thread only. */
+typedef void (*alert_transition_fn)(void *ctx, const struct alert_transition *transition);
+void alert_book_write(struct alert_book *book, alert_transition_fn notify, void *ctx);
 
 /* From now on unusual behaviour is alerted to as well: an alert that fires at once when a closed
  * step's score was above its threshold, and resolves when none was for an hour. `surprise` (NULL:

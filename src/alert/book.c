@@ -37,9 +37,11 @@ static void drop_old(struct alert_book *book, int64_t now_ms)
     for (size_t i = 0; i < book->entry_count; i++) {
         struct alert_entry *entry = book->entries[i];
         const int64_t age_ms = now_ms - entry->alert.ends_ms;
-        if (!alert_entry_active(entry) &&
-            (age_ms >= book->options.keep_resolved_ms || age_ms < -book->options.keep_resolved_ms))
+        if (!alert_entry_active(entry) && (age_ms >= book->options.keep_resolved_ms ||
+                                           age_ms < -book->options.keep_resolved_ms)) {
             entry->remove = true;
+            book->moved = true;
+        }
     }
 }
 
@@ -147,9 +149,19 @@ void alert_book_alive(struct alert_book *book, int64_t now_ms)
     book->alive_ms = now_ms;
 }
 
+/* The list of the book as it is, for the book. False: no memory. */
+static bool renew_list(struct alert_book *book)
+{
+    if (book->list != NULL && !book->moved)
+        return true;
+    alert_list_release(book->list);
+    book->list = make_list(book);
+    book->moved = book->list == NULL;
+    return book->list != NULL;
+}
+
 enum fw_status alert_book_update(struct alert_book *book, const struct forecast_set *set,
                                  const struct risk *risks, int64_t now_ms,
-                                 alert_transition_fn notify, void *ctx,
                                  const struct alert_list **list, struct fw_error *err)
 {
     *list = NULL;
@@ -157,20 +169,27 @@ enum fw_status alert_book_update(struct alert_book *book, const struct forecast_
         excuse_silence(book, now_ms);
     book->updated_once = true;
     book->silence_waits = false;
-    book->transition_count = 0;
+    const size_t known = book->entry_count;
     const bool whole = alert_book_judge(book, set, risks, now_ms);
     book->unsettled = !whole || book->silence_waits;
-    alert_book_sort(book);
+    if (book->entry_count > known)
+        alert_book_sort(book);
     drop_old(book, now_ms);
+    if (!whole || !renew_list(book))
+        return fw_fail(err, FW_ENOMEM, "update the alerts");
+    *list = alert_list_retain(book->list);
+    return FW_OK;
+}
+
+void alert_book_write(struct alert_book *book, alert_transition_fn notify, void *ctx)
+{
     persist(book);
     for (size_t i = 0; i < book->transition_count; i++) {
         atomic_fetch_add(&book->counted[book->transitions[i].to], 1);
         if (notify != NULL)
             notify(ctx, &book->transitions[i]);
     }
-    if (whole)
-        *list = make_list(book);
-    return *list != NULL ? FW_OK : fw_fail(err, FW_ENOMEM, "update the alerts");
+    book->transition_count = 0;
 }
 
 int64_t alert_book_due_ms(const struct alert_book *book)
@@ -204,6 +223,7 @@ void alert_book_reconfigure(struct alert_book *book, const struct alert_options 
     book->options = *options;
     book->options.schema = &book->schema;
     book->unsettled = true;
+    book->moved = true;
 }
 
 enum fw_status alert_book_open(const struct alert_options *options, struct store_state *state,
@@ -233,6 +253,7 @@ void alert_book_close(struct alert_book *book)
         return;
     for (size_t i = 0; i < book->entry_count; i++)
         fw_free(book->entries[i]);
+    alert_list_release(book->list);
     clear_ops(book);
     fw_free(book->entries);
     fw_free(book->ops);

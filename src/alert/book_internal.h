@@ -19,7 +19,10 @@ struct alert_book {
     struct alert_op **ops; /* oldest first */
     size_t op_count, op_cap;
 
-    struct alert_transition *transitions; /* of the running update */
+    const struct alert_list *list; /* of the last update; NULL: none, or no memory */
+    bool moved;                    /* it is no longer what the entries say */
+
+    struct alert_transition *transitions; /* since the last write */
     size_t transition_count, transition_cap;
 
     bool updated_once, alive_once;

@@ -65,6 +65,7 @@ static struct alert_entry *begin_entry(const struct turn *turn, struct alert_ent
             return NULL;
         book->entries[book->entry_count++] = old;
     }
+    book->moved = true;
     begin(old, turn, metric);
     return old;
 }
@@ -347,8 +348,23 @@ static bool hold_silent_entries(const struct turn *turn)
     return true;
 }
 
+/* Whether there is nothing to judge: the update before judged this very forecast, and it is not a
+ * matter of time whether an alert stays. */
+static bool entries_rest(const struct turn *turn)
+{
+    const struct alert_book *book = turn->book;
+    for (size_t i = turn->first; i < turn->end; i++) {
+        const struct alert_entry *entry = book->entries[i];
+        if (entry->alert.held ||
+            (alert_entry_active(entry) && entry->alert.metric == ALERT_METRIC_UNUSUAL))
+            return false;
+    }
+    return true;
+}
+
 static bool judge_server(const struct turn *turn)
 {
+    turn->book->moved |= turn->first < turn->end;
     bool whole = judge_silence(turn);
     /* Without entries a verdict depends on the forecast alone, and this one had none before. */
     const bool quiet = turn->first == turn->end && turn->risk->kept && !turn->book->unsettled;
@@ -369,6 +385,7 @@ static bool resolve_gone(struct alert_book *book, size_t first, size_t end, int6
         if (!alert_book_step_room(book))
             return false;
         alert_book_resolve(book, book->entries[i], ALERT_REASON_SERVER_GONE, NULL, now_ms);
+        book->moved = true;
     }
     return true;
 }
@@ -413,8 +430,8 @@ static bool walk_on(struct walk *w, int64_t now_ms)
     return whole;
 }
 
-/* Whether a server without entries has nothing that could raise one: it was judged with this very
- * forecast before. Its forecast is not looked at, which is in no cache while it rests. */
+/* Whether a server has nothing that could raise an alert: it was judged with this very forecast
+ * before. Its forecast is not looked at, which is in no cache while it rests. */
 static bool rests(const struct alert_book *book, const struct risk *risk, size_t index)
 {
     return risk->kept && !book->unsettled &&
@@ -427,8 +444,8 @@ bool alert_book_judge(struct alert_book *book, const struct forecast_set *set,
     struct walk walk = {.book = book, .set = set, .known = book->entry_count};
     bool whole = walk_on(&walk, now_ms);
     for (size_t i = 0; i < set->count; i++) {
-        const bool has_entries = i == walk.place;
-        if (!has_entries && rests(book, &risks[i], i))
+        const bool has_entries = i == walk.place, at_rest = rests(book, &risks[i], i);
+        if (!has_entries && at_rest)
             continue;
         const struct turn turn = {
             .book = book,
@@ -438,7 +455,8 @@ bool alert_book_judge(struct alert_book *book, const struct forecast_set *set,
             .now_ms = now_ms,
             .first = has_entries ? walk.first : walk.known,
             .end = has_entries ? walk.end : walk.known};
-        whole &= judge_server(&turn);
+        if (!at_rest || !entries_rest(&turn))
+            whole &= judge_server(&turn);
         if (has_entries)
             whole &= walk_on(&walk, now_ms);
     }

@@ -137,10 +137,11 @@ enum fw_status backtest_trial_update(struct backtest_trial *t, int64_t step,
 {
     const struct alert_list *list;
     const int64_t now_ms = (step + 1) * (int64_t)t->options.step_s * 1000;
-    enum fw_status status = alert_book_update(t->book, set, risks, now_ms, note, t, &list, err);
+    const enum fw_status status = alert_book_update(t->book, set, risks, now_ms, &list, err);
     if (status != FW_OK)
         return status;
     alert_list_release(list);
+    alert_book_write(t->book, note, t);
     if (t->status == FW_ELIMIT)
         return fw_fail(err, FW_ELIMIT, "more than %d alerts", BACKTEST_ALERTS_MAX);
     if (t->status != FW_OK)

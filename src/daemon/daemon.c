@@ -143,7 +143,7 @@ static enum fw_status make_notifier(struct daemon *daemon, struct fw_error *err)
     if (status == FW_OK)
         status = notifier_start(daemon->notifier, err);
     if (status == FW_OK)
-        outlook_board_listen(daemon->board, notifier_on_outlook, daemon->notifier);
+        outlook_board_follow(daemon->board, notifier_on_outlook, daemon->notifier);
     return status;
 }
 

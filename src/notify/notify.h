@@ -33,7 +33,8 @@ FW_MUST_CHECK enum fw_status notifier_new(const struct notifier_options *options
                                           struct notifier **out, struct fw_error *err);
 /* Starts the threads. FW_EIO: no thread to be had; notifier_free() then ends those that run. */
 FW_MUST_CHECK enum fw_status notifier_start(struct notifier *notifier, struct fw_error *err);
-/* The board's listener: hands the outlook's alerts to the threads. Takes a lock for a moment. */
+/* The board's follower: hands the outlook's alerts, written by then, to the threads. Takes a lock
+ * for a moment. */
 void notifier_on_outlook(void *notifier, const struct outlook *outlook);
 /* Silences or acknowledgements changed: the threads look again. Any thread. */
 void notifier_wake(struct notifier *notifier);

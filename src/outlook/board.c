@@ -47,14 +47,16 @@ void outlook_board_publish(struct outlook_board *board, const struct outlook *ou
 {
     assert(outlook != NULL);
     call_listeners(board, outlook, false);
-    outlook_retain(outlook); /* for those who come after */
     pthread_mutex_lock(&board->lock);
     const struct outlook *old = board->current;
     board->current = outlook;
     pthread_mutex_unlock(&board->lock);
     outlook_release(old); /* outside: freeing a large fleet takes a while */
+}
+
+void outlook_board_tell(struct outlook_board *board, const struct outlook *outlook)
+{
     call_listeners(board, outlook, true);
-    outlook_release(outlook);
 }
 
 static void add_listener(struct outlook_board *board, outlook_listener_fn listener, void *ctx,

@@ -125,8 +125,7 @@ enum fw_status outlook_build(const struct outlook_runner_options *options,
             surprise_update(options->surprise, set, previous != NULL ? previous->set : NULL, err);
     if (status == FW_OK)
         status =
-            alert_book_update(options->alerts, set, outlook->risks, now_ms, options->on_transition,
-                              options->on_transition_ctx, &outlook->alerts, err);
+            alert_book_update(options->alerts, set, outlook->risks, now_ms, &outlook->alerts, err);
     if (status != FW_OK) {
         outlook_free(outlook);
         return status;

@@ -45,14 +45,18 @@ struct outlook_board *outlook_board_new(void);        /* NULL: no memory */
 void outlook_board_free(struct outlook_board *board); /* NULL does nothing */
 /* The newest outlook, retained, or NULL before the first run. Any thread. */
 const struct outlook *outlook_board_current(struct outlook_board *board);
-/* Takes over one reference. `listener`s (rendering, notification) are called on the publisher's
- * thread before the swap, in the order in which they were added, so that what they prepare is there
- * when the first reader comes. One publisher at a time. */
+/* Takes over one reference. `listener`s (rendering) are called on the publisher's thread before the
+ * swap, in the order in which they were added, so that what they prepare is there when the first
+ * reader comes. One publisher at a time. */
 void outlook_board_publish(struct outlook_board *board, const struct outlook *outlook);
+/* Calls the followers; `outlook` is the one just published, of which its publisher kept a
+ * reference. Its alerts are on disk by then, or the disk refuses them. */
+void outlook_board_tell(struct outlook_board *board, const struct outlook *outlook);
 typedef void (*outlook_listener_fn)(void *ctx, const struct outlook *outlook);
 /* Before the first run, or while none is made; at most OUTLOOK_LISTENERS_MAX (asserted). */
 void outlook_board_listen(struct outlook_board *board, outlook_listener_fn listener, void *ctx);
-/* The same, but called after the swap: who is told of the outlook by it finds it on the board. */
+/* The same, but called after the swap by outlook_board_tell(): who is told of the outlook by it
+ * (events, notifications, charts of the past) finds it on the board. */
 void outlook_board_follow(struct outlook_board *board, outlook_listener_fn listener, void *ctx);
 
 struct outlook_statistics {

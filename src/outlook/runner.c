@@ -45,8 +45,13 @@ static enum fw_status run(const struct outlook_runner_options *options, bool ane
         status = outlook_build(options, set, previous, model_name, fw_clock_wall_ms(options->clock),
                                &outlook, err);
     if (status == FW_OK) {
-        outlook_retain(outlook); /* for the history, below */
+        outlook_retain(outlook); /* for those below */
         outlook_board_publish(options->board, outlook);
+    }
+    /* Readers do not wait for the disk; who passes alerts on hears of them when they are on it. */
+    alert_book_write(options->alerts, options->on_transition, options->on_transition_ctx);
+    if (status == FW_OK) {
+        outlook_board_tell(options->board, outlook);
         outlook_history_sample(options, outlook, fw_clock_wall_ms(options->clock));
     }
     outlook_release(outlook);

@@ -1,5 +1,6 @@
 /* The life of alerts, told run by run: raising, holding, clearing, restarts, silence, expiry, a
  * failing store, no memory. */
+#include "unit/alert/book_turn.h"
 #include "unit/alert/memory_state.h"
 #include "unit/risk/build_forecast.h"
 
@@ -83,7 +84,7 @@ static enum fw_status run_n(struct world *w, struct forecast **items, size_t n)
     w->seen_count = 0;
     w->commits_before = w->state != NULL ? w->state->commits : 0;
     const enum fw_status status =
-        alert_book_update(w->book, set, risks, w->now_ms, note, w, &w->list, NULL);
+        book_turn(w->book, set, risks, w->now_ms, note, w, &w->list, NULL);
     free(risks);
     fw_free(set);
     for (size_t i = 0; i < n; i++)
@@ -673,7 +674,7 @@ static void test_no_memory(void **state)
             w->state->fail_from = 1000000; /* the check of `note` is about whole runs */
             if (step == 1)
                 fw_alloc_fail_at(n);
-            status = alert_book_update(w->book, set, &risk, w->now_ms, note, w, &w->list, NULL);
+            status = book_turn(w->book, set, &risk, w->now_ms, note, w, &w->list, NULL);
             fw_alloc_fail_at(0);
             assert_true(status == FW_OK || (step == 1 && status == FW_ENOMEM && w->list == NULL));
             fw_free(set);
@@ -735,8 +736,8 @@ static void test_many_servers_sorted(void **state)
         struct forecast_set *set = build_set((const struct forecast *const *)items, N);
         static struct risk risks[N];
         alert_list_release(w->list);
-        assert_int_equal(
-            alert_book_update(w->book, set, risks, w->now_ms, NULL, NULL, &w->list, NULL), FW_OK);
+        assert_int_equal(book_turn(w->book, set, risks, w->now_ms, NULL, NULL, &w->list, NULL),
+                         FW_OK);
         for (size_t i = 1; i < w->list->count; i++) {
             const struct alert *a = &w->list->items[i - 1], *b = &w->list->items[i];
             assert_true(a->severity > b->severity ||

@@ -1,5 +1,6 @@
 /* The book on the real store: closed and opened again between any two runs, it tells the same
  * story, and the history can be read back. */
+#include "unit/alert/book_turn.h"
 #include "unit/risk/build_forecast.h"
 
 #include "alert/event.h"
@@ -50,9 +51,8 @@ static void run_in_new_process(const char *path, int step, double cpu, struct co
     struct forecast_set *set = build_set((const struct forecast *const *)items, 2);
     const struct risk risks[2] = {{.score = 42.0f}, {.score = 0.0f}};
     const struct alert_list *list = NULL;
-    assert_int_equal(
-        alert_book_update(book, set, risks, items[0]->origin_ms, count, counts, &list, &err),
-        FW_OK);
+    assert_int_equal(book_turn(book, set, risks, items[0]->origin_ms, count, counts, &list, &err),
+                     FW_OK);
     assert_true(list->count <= 1);
     *out = list->count == 1 ? list->items[0] : (struct alert){0};
     struct alert_book_statistics statistics;

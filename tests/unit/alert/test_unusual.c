@@ -1,5 +1,6 @@
 /* Alerts to unusual behaviour: raised by closed steps, resolved an hour after the last one, held
  * without data, the same after a restart. */
+#include "unit/alert/book_turn.h"
 #include "unit/alert/memory_state.h"
 #include "unit/risk/build_forecast.h"
 
@@ -107,8 +108,7 @@ static void run(struct world *w, int64_t into_ms, double off)
     assert_int_equal(surprise_update(w->surprise, w->set, NULL, NULL), FW_OK);
     alert_list_release(w->list);
     assert_int_equal(
-        alert_book_update(w->book, w->set, w->risks, begin_ms + into_ms, note, w, &w->list, NULL),
-        FW_OK);
+        book_turn(w->book, w->set, w->risks, begin_ms + into_ms, note, w, &w->list, NULL), FW_OK);
 }
 
 static void close_step(struct world *w, double off)
@@ -187,9 +187,8 @@ static void test_told_of_a_server_that_rests(void **state)
     for (size_t s = 0; s < SERVERS; s++)
         w->risks[s].kept = true;
     alert_list_release(w->list);
-    assert_int_equal(alert_book_update(w->book, w->set, w->risks,
-                                       base_ms + (w->step + 1) * BUILD_STEP_MS, note, w, &w->list,
-                                       NULL),
+    assert_int_equal(book_turn(w->book, w->set, w->risks, base_ms + (w->step + 1) * BUILD_STEP_MS,
+                               note, w, &w->list, NULL),
                      FW_OK);
     CHECK_EQ("is over", w->fired, 1);
     CHECK_STR("whose", w->last.server, "b");

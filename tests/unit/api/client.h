@@ -47,6 +47,15 @@ static inline void stack_wake(void *ctx)
 }
 
 /* With `attach` false the api stays as it is before recovery is done. */
+/* As a run does. */
+static inline void stack_publish(struct outlook_board *board, const struct outlook *outlook)
+{
+    outlook_retain(outlook);
+    outlook_board_publish(board, outlook);
+    outlook_board_tell(board, outlook);
+    outlook_release(outlook);
+}
+
 static inline void stack_start(struct stack *s, const struct api_options *options, bool attach)
 {
     struct fw_error err = {0};

@@ -41,7 +41,7 @@ static void hang_up(struct stack *s, struct fixture *f, uint64_t run)
                                 .driver_count = 1,
                                 .drivers = &driver};
     atomic_init(&f->outlook.references, 1000);
-    outlook_board_publish(s->board, &f->outlook);
+    stack_publish(s->board, &f->outlook);
 }
 
 static struct fw_json_value item(struct fw_json_value list, size_t index)
@@ -159,7 +159,7 @@ static void test_threshold_ahead(void **state)
         f.risks[0] = (struct risk){
             .score = 45, .level = RISK_WARNING, .driver_count = 1, .drivers = &driver};
         atomic_init(&f.outlook.references, 1000);
-        outlook_board_publish(s.board, &f.outlook);
+        stack_publish(s.board, &f.outlook);
         struct answer answer = get(&s, "/api/v1/fleet");
         struct fw_json_parser *parser;
         const struct fw_json_value server =

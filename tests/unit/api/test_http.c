@@ -54,7 +54,7 @@ static void start_with_outlook(struct stack *s, struct fixture *f)
     stack_start(s, &(struct api_options){0}, true);
     feed(s, 3);
     outlook_of(f, 3, 1);
-    outlook_board_publish(s->board, &f->outlook);
+    stack_publish(s->board, &f->outlook);
 }
 
 static void test_before_recovery(void **state)
@@ -151,7 +151,7 @@ static void test_etag(void **state)
     static struct fixture first, second;
     stack_start(&s, &(struct api_options){0}, true);
     outlook_of(&first, 3, 1);
-    outlook_board_publish(s.board, &first.outlook);
+    stack_publish(s.board, &first.outlook);
     static const char *const paths[] = {"/predictions/current", "/predictions/current?steps=6"};
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
         struct answer answer = get(&s, paths[i]);
@@ -165,7 +165,7 @@ static void test_etag(void **state)
         CHECK_EQ("HEAD", status_of(ask(&s, "HEAD", paths[i], header, NULL, 0)), 304);
         if (i + 1 == COUNT_OF(paths)) {
             outlook_of(&second, 3, 2);
-            outlook_board_publish(s.board, &second.outlook);
+            stack_publish(s.board, &second.outlook);
             CHECK_EQ("another run", status_of(ask(&s, "GET", paths[i], header, NULL, 0)), 200);
         }
     }
@@ -199,19 +199,19 @@ static void test_renewal(void **state)
     stack_start(&s, &(struct api_options){.renew_ms = 10000}, true);
     for (size_t i = 0; i < 4; i++)
         outlook_of(&outlooks[i], 3, i + 1);
-    outlook_board_publish(s.board, &outlooks[0].outlook);
+    stack_publish(s.board, &outlooks[0].outlook);
     CHECK_EQ("the first is waited for", outlook_in(&s, whole), 1);
-    outlook_board_publish(s.board, &outlooks[1].outlook);
+    stack_publish(s.board, &outlooks[1].outlook);
     CHECK_EQ("a second one within the interval", outlook_in(&s, whole), 1);
     CHECK_EQ("but for parts", outlook_in(&s, part), 2);
     fw_clock_fake_advance_ms(&s.clock, 9000);
-    outlook_board_publish(s.board, &outlooks[2].outlook);
+    stack_publish(s.board, &outlooks[2].outlook);
     CHECK_EQ("is not seen", outlook_in(&s, whole), 1);
     fw_clock_fake_advance_ms(&s.clock, 1000);
     CHECK_EQ("for longer than that", outlook_in(&s, whole), 3);
     /* With the interval over, the next one is rendered without being asked for. */
     fw_clock_fake_advance_ms(&s.clock, 10000);
-    outlook_board_publish(s.board, &outlooks[3].outlook);
+    stack_publish(s.board, &outlooks[3].outlook);
     unsigned long long id = 0;
     for (int i = 0; i < 2000 && (id = outlook_in(&s, whole)) != 4; i++) {
         CHECK_EQ("until then the last one", id, 3);
@@ -221,12 +221,12 @@ static void test_renewal(void **state)
     /* A server more is no matter of an interval; and what comes when the workers are gone is no
      * matter of theirs. */
     outlook_of(&outlooks[4], 4, 5);
-    outlook_board_publish(s.board, &outlooks[4].outlook);
+    stack_publish(s.board, &outlooks[4].outlook);
     CHECK_EQ("a server more", outlook_in(&s, whole), 5);
     api_drain(s.api);
     outlook_of(&outlooks[5], 4, 6);
     fw_clock_fake_advance_ms(&s.clock, 20000);
-    outlook_board_publish(s.board, &outlooks[5].outlook);
+    stack_publish(s.board, &outlooks[5].outlook);
     stack_stop(&s);
     for (size_t i = 0; i < COUNT_OF(outlooks); i++)
         fixture_fini(&outlooks[i]);
@@ -239,7 +239,7 @@ static void test_filters(void **state)
     static struct fixture f;
     stack_start(&s, &(struct api_options){0}, true);
     outlook_of(&f, 12, 1);
-    outlook_board_publish(s.board, &f.outlook);
+    stack_publish(s.board, &f.outlook);
     static const struct {
         const char *query;
         size_t servers;
@@ -299,7 +299,7 @@ static void test_costly_filter(void **state)
     static struct fixture f;
     stack_start(&s, &(struct api_options){.eager_servers_max = 1}, true);
     outlook_of(&f, 60, 1);
-    outlook_board_publish(s.board, &f.outlook);
+    stack_publish(s.board, &f.outlook);
     struct answer whole = get(&s, "/predictions/current"); /* lazily, by the worker */
     CHECK_EQ("lazily", whole.status, 200);
     struct answer again = get(&s, "/predictions/current");
@@ -382,7 +382,7 @@ static void test_servers(void **state)
     stack_start(&s, &(struct api_options){0}, true);
     feed(&s, 4); /* one more than the outlook knows */
     outlook_of(&f, 3, 1);
-    outlook_board_publish(s.board, &f.outlook);
+    stack_publish(s.board, &f.outlook);
     struct fw_json_parser *parser;
     struct answer answer = get(&s, "/api/v1/servers?sort=risk&limit=2");
     struct fw_json_value root = answer_json(&answer, &parser);
@@ -453,7 +453,7 @@ static void test_legacy_steps(void **state)
         forecast->paths[0].p50[i] = 99.0f;
     fixture_init(&f, &forecast, 1, NULL, 0);
     atomic_init(&f.outlook.references, 1000);
-    outlook_board_publish(s.board, &f.outlook);
+    stack_publish(s.board, &f.outlook);
     struct answer answer = get(&s, "/alerts/active?legacy=steps");
     struct fw_json_parser *parser;
     const struct fw_json_value root = answer_json(&answer, &parser);
@@ -498,7 +498,7 @@ static void test_alert_filters(void **state)
     static struct fixture f;
     stack_start(&s, &(struct api_options){0}, true);
     outlook_of(&f, 3, 1);
-    outlook_board_publish(s.board, &f.outlook);
+    stack_publish(s.board, &f.outlook);
     static const struct {
         const char *query;
         int count;

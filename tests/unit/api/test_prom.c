@@ -55,7 +55,7 @@ static void stage_open(struct stage *t)
         f->outlook.made_ms = (NOW_S - 300 + 300 * i) * 1000;
         f->risks[0].score = 30 + 10 * (float)i;
         f->risks[1].score = 5;
-        outlook_board_publish(t->s.board, &f->outlook);
+        stack_publish(t->s.board, &f->outlook);
     }
 }
 
@@ -380,7 +380,7 @@ static void test_rules(void **state)
     struct forecast *forecasts[] = {forecast_of("db1", NOW_S, 1)};
     fixture_init(&f, forecasts, 1, alerts, COUNT_OF(alerts));
     atomic_init(&f.outlook.references, 1000);
-    outlook_board_publish(s.board, &f.outlook);
+    stack_publish(s.board, &f.outlook);
     answer = get(&s, "/api/v1/rules");
     CHECK_EQ("answered", answer.status, 200);
     struct fw_json_parser *parser;

@@ -50,7 +50,7 @@ static void shown_where_they_belong(void **state)
     assert_non_null(f.set->quality);
     f.set->quality[METRIC_CPU_USER][1] = sums;
     atomic_init(&f.outlook.references, 2); /* the board takes one, the test keeps one */
-    outlook_board_publish(s.board, &f.outlook);
+    stack_publish(s.board, &f.outlook);
     expect(
         &s, "/api/v1/status",
         "\"forecast_quality\":[{\"metric\":\"cpu_user_pct\",\"block\":1,\"horizon_from\":13,"

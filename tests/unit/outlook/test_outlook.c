@@ -17,14 +17,16 @@ struct world {
     struct alert_book *alerts;
     struct outlook_board *board;
     struct outlook_runner_options options;
-    size_t heard, fired;
-    uint64_t heard_current; /* the outlook that readers had while the listener ran */
+    size_t heard, fired, told;
+    long commits_heard, commits_told; /* that the store had seen by then */
+    uint64_t heard_current;           /* the outlook that readers had while the listener ran */
 };
 
 static void on_transition(void *ctx, const struct alert_transition *t)
 {
     struct world *w = ctx;
     w->fired += t->to == ALERT_FIRING && t->from == ALERT_PENDING;
+    w->commits_heard = w->state->commits;
 }
 
 static void open_world(struct world *w)
@@ -271,6 +273,47 @@ static void test_listeners_come_before_readers(void **state)
         CHECK_EQ("heard", w->heard, i);
         CHECK_EQ("readers still had the last one", w->heard_current, i - 1);
     }
+    world_free(w);
+}
+
+static void follower(void *ctx, const struct outlook *outlook)
+{
+    struct world *w = ctx;
+    const struct outlook *current = outlook_board_current(w->board);
+    w->told++;
+    w->commits_told = w->state->commits;
+    assert_ptr_equal(current, outlook);
+    outlook_release(current);
+}
+
+static void before_readers(void *ctx, const struct outlook *outlook)
+{
+    struct world *w = ctx;
+    (void)outlook;
+    CHECK_EQ("what this run found is not written yet", w->state->commits, w->commits_told);
+}
+
+/* Who asks has the outlook before its alerts are written, who passes them on hears of it after. */
+static void test_nobody_waits_for_the_disk(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    outlook_board_listen(w->board, before_readers, w);
+    outlook_board_follow(w->board, follower, w);
+    w->options.history_keep_ms = -1;
+    for (size_t i = 1; i <= 3; i++) {
+        const long before = w->state->commits;
+        double_fleet_put(&w->fleet, 0, server(w, "a", i == 3 ? 20 : 100, FORECAST_TREND));
+        run_once(w);
+        CHECK_EQ("told", w->told, i);
+        if (i < 3) {
+            CHECK_EQ("transitions heard when they were written", w->commits_heard, before + 1);
+            CHECK_EQ("and followers", w->commits_told, before + 1);
+        }
+        w->commits_told = w->state->commits; /* the environment's history comes last */
+        fw_clock_fake_advance_ms(&w->clock, BUILD_STEP_MS);
+    }
+    CHECK_EQ("fired", w->fired, 1);
     world_free(w);
 }
 
@@ -689,6 +732,7 @@ int main(void)
         cmocka_unit_test(test_scores_follow_their_servers),
         cmocka_unit_test(test_drivers_are_shared),
         cmocka_unit_test(test_listeners_come_before_readers),
+        cmocka_unit_test(test_nobody_waits_for_the_disk),
         cmocka_unit_test(test_failure_keeps_the_last),
         cmocka_unit_test(test_history),
         cmocka_unit_test(test_schedule),
