@@ -82,19 +82,44 @@ unsigned long fw_log_suppressed(void)
     return atomic_load(&suppressed_total);
 }
 
-/* Control bytes would let one event forge another, so they are written as \xNN. */
+static bool begins_pair(const char *at)
+{
+    const size_t key = strspn(at, "abcdefghijklmnopqrstuvwxyz_");
+    return key > 0 && at[key] == '=';
+}
+
+/* Whether the quote begins or ends a value, key="...": behind its end comes nothing or another
+ * pair. Others are part of what is quoted. */
+static bool is_delimiter(const char *text, const char *quote, bool inside)
+{
+    if (inside)
+        return quote[1] == '\0' || (quote[1] == ' ' && begins_pair(quote + 2));
+    return quote > text && quote[-1] == '=';
+}
+
+/* Control bytes would let one event forge another, so they are written as \xNN; quotes within a
+ * quoted value are escaped as logfmt wants them. */
 static void put_clean(struct fw_buf *line, const char *text)
 {
     static const char hex[] = "0123456789abcdef";
     const char *at = text, *end = text + strlen(text);
+    bool inside = false;
     while (at < end) {
         const char *run = at; /* nearly always all of it */
-        while (run < end && *run >= 0x20 && *run < 0x7f)
+        while (run < end && *run >= 0x20 && *run < 0x7f && *run != '"' && *run != '\\')
             run++;
         fw_buf_put(line, at, (size_t)(run - at));
         at = run;
         if (at == end)
             return;
+        if (*at == '"' || *at == '\\') {
+            const bool delimits = *at == '"' && is_delimiter(text, at, inside);
+            if (inside && !delimits)
+                fw_buf_putc(line, '\\');
+            fw_buf_putc(line, *at++);
+            inside ^= delimits;
+            continue;
+        }
         const unsigned char c = (unsigned char)at[0];
         const size_t size = fw_utf8_length(at, (size_t)(end - at));
         if (size <= 1 || (c == 0xc2 && (unsigned char)at[1] < 0xa0)) {

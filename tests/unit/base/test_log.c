@@ -101,6 +101,30 @@ static void test_hostile_text(void **state)
     }
 }
 
+static void test_quotes_in_quotes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reason, *line;
+    } cases[] = {
+        {"plain",         " why reason=\"plain\" n=7\n"            },
+        {"",              " why reason=\"\" n=7\n"                 },
+        {"no \"x\" here", " why reason=\"no \\\"x\\\" here\" n=7\n"},
+        {"\"x\"",         " why reason=\"\\\"x\\\"\" n=7\n"        },
+        {"C:\\dir",       " why reason=\"C:\\\\dir\" n=7\n"        },
+        {"a=\"b\"",       " why reason=\"a=\\\"b\\\"\" n=7\n"      },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        configure(FW_INFO, false, 0);
+        FW_LOG_INFO("test", "why reason=\"%s\" n=7", cases[i].reason);
+        if (strstr(lines[0], cases[i].line) == NULL)
+            fail_msg("%s is not in %s", cases[i].line, lines[0]);
+    }
+    configure(FW_INFO, false, 0);
+    FW_LOG_INFO("test", "a \"word\" and a \\ outside");
+    assert_non_null(strstr(lines[0], " a \"word\" and a \\ outside\n"));
+}
+
 static void test_long_text(void **state)
 {
     (void)state;
@@ -184,9 +208,10 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels),    cmocka_unit_test(test_hostile_text),
-        cmocka_unit_test(test_long_text), cmocka_unit_test(test_rate_cap),
-        cmocka_unit_test(test_areas),     cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_levels),           cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_quotes_in_quotes), cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_rate_cap),         cmocka_unit_test(test_areas),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("base log", tests, NULL, NULL);
 }
