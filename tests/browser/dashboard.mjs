@@ -169,7 +169,7 @@ check('alerts: seen; acknowledged and silenced where the daemon offers it', (bro
         await page.getByLabel('Why').fill('moving data');
         await page.locator('dialog').getByRole('button', { name: 'Silence' }).click();
         await until('silenced', async () => /Silenced/.test(await item.textContent()));
-        truth('listed', /Disk, db-filling.*Kim: moving data/.test((await page.locator('.silences').textContent()).replace(/\u00a0/g, ' ')));
+        await until('listed', async () => /Disk, db-filling.*Kim: moving data/.test((await page.locator('.silences').textContent()).replace(/\u00a0/g, ' ')));
         await button(/^End the silence of Disk/).click();
         await until('heard again', async () => await button(/^Silence db-filling, Disk/).count() === 1);
         await button(/^Silence db-filling, Disk/).click();
@@ -188,7 +188,7 @@ check('alerts: seen; acknowledged and silenced where the daemon offers it', (bro
         await page.getByLabel('By the clock of').fill('Asia/Kolkata');
         await dialog.getByRole('button', { name: 'Silence' }).click();
         await until('silenced every week', async () => /Silenced/.test(await item.textContent()));
-        truth('with its zone', /mon, tue, .* from 00:00 for 24h \(Asia\/Kolkata\)/.test(await page.locator('.silences').textContent()));
+        await until('with its zone', async () => /mon, tue, .* from 00:00 for 24h \(Asia\/Kolkata\)/.test(await page.locator('.silences').textContent()));
         await button(/^End the silence of Disk/).click();
         await until('heard again', async () => await button(/^Silence db-filling, Disk/).count() === 1);
         await button(/^Silence db-filling, Disk/).click();
