@@ -97,6 +97,7 @@ enum fw_status api_new(const struct api_options *options, struct api **out, stru
     api->started_ns = fw_clock_mono_ns(api->clock);
     pthread_mutex_init(&api->rules_lock, NULL);
     pthread_mutex_init(&api->quality_lock, NULL);
+    api->quality_of = UINT64_MAX;
     pthread_mutex_init(&api->large_lock, NULL);
     pthread_cond_init(&api->large_left, NULL);
     fw_histogram_init_durations(&api->ingest_ns);

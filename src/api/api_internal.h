@@ -71,7 +71,7 @@ struct api {
     pthread_cond_t large_left;
     bool large_inside; /* a large batch is between admission and acknowledgement */
     pthread_mutex_t quality_lock;
-    uint64_t quality_of; /* the outlook that was asked about last; 0: none */
+    uint64_t quality_of; /* the outlook that was asked about last; UINT64_MAX: none */
     struct api_quality quality[SCHEMA_METRICS_MAX];
     struct fw_histogram ingest_ns; /* from the request line to the answer, feeds only */
     struct http_route routes[API_ROUTES_MAX];

@@ -78,11 +78,54 @@ static void shown_where_they_belong(void **state)
     fixture_fini(&f);
 }
 
+/* Two servers with one metric; NaN: not measured there. */
+static void measured_outlook(struct fixture *f, uint64_t id, float first, float second)
+{
+    const struct fixture_metric metric = {.metric = METRIC_CPU_USER, .current = 1, .predicted = 1};
+    struct forecast *forecasts[] = {fixture_forecast("a", &metric, 1),
+                                    fixture_forecast("b", &metric, 1)};
+    forecasts[0]->paths[0].coverage = first;
+    forecasts[1]->paths[0].coverage = second;
+    forecasts[1]->paths[0].pinball = 0.5f;
+    fixture_init(f, forecasts, 2, NULL, 0);
+    f->outlook.id = id;
+    atomic_init(&f->outlook.references, 2);
+}
+
+/* Means over servers, made when somebody asks: of the newest outlook, once or more often. */
+static void means_of_the_newest(void **state)
+{
+    (void)state;
+    static const char line[] = "\nforewarn_forecast_coverage_ratio{metric=\"cpu_user_pct\","
+                               "horizon=\"all\"} ";
+    struct stack s;
+    static struct fixture f[3];
+    char text[160];
+    stack_start(&s, &(struct api_options){0}, true);
+    measured_outlook(&f[0], 1, 0.75f, 0.25f);
+    measured_outlook(&f[1], 2, 0.75f, (float)NAN);
+    measured_outlook(&f[2], 3, (float)NAN, (float)NAN);
+    static const double means[] = {0.5, 0.75};
+    for (size_t i = 0; i < COUNT_OF(means); i++) {
+        stack_publish(s.board, &f[i].outlook);
+        snprintf(text, sizeof text, "%s%g\n", line, means[i]);
+        expect(&s, "/metrics", text, true);
+        expect(&s, "/metrics", text, true);
+        expect(&s, "/metrics", "\nforewarn_pinball_loss{metric=\"cpu_user_pct\",", true);
+    }
+    stack_publish(s.board, &f[2].outlook);
+    expect(&s, "/metrics", line, false);
+    stack_stop(&s);
+    for (size_t i = 0; i < COUNT_OF(f); i++)
+        fixture_fini(&f[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(means_by_hand),
         cmocka_unit_test(shown_where_they_belong),
+        cmocka_unit_test(means_of_the_newest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
