@@ -209,11 +209,52 @@ static void test_what_was_missed_is_made_up_for(void **state)
     CHECK_TRUE("some were missed", missed >= 2);
 }
 
+/* A held alert is given up by time alone: its server, silent, rests for good. */
+static void test_given_up_while_it_rests(void **state)
+{
+    (void)state;
+    struct alert_options options;
+    const struct alert_list *list;
+    struct told told = {0};
+    struct risk risk = {0};
+    schema_default(&schema);
+    alert_options_default(&options, &schema, BUILD_STEP_MS / 1000);
+    options.for_runs = 1;
+    struct alert_book *book;
+    assert_int_equal(alert_book_open(&options, NULL, &book, NULL), FW_OK);
+    struct forecast *f = build_forecast("s00", 1);
+    f->origin_ms = base_ms + BUILD_STEP_MS;
+    f->last_seen_ms = base_ms;
+    build_flat(f, METRIC_CPU_USER, 97);
+    struct forecast_set *set = build_set((const struct forecast *const *)&f, 1);
+    set->roster = 1;
+    const int64_t times_ms[] = {0, BUILD_STEP_MS, options.forget_ms / 2, options.forget_ms,
+                                options.forget_ms + 2 * BUILD_STEP_MS};
+    for (size_t i = 0; i < COUNT_OF(times_ms); i++) {
+        told.count = 0;
+        f->stale = i > 0;
+        risk.kept = i > 1;
+        assert_int_equal(
+            book_turn(book, set, &risk, f->origin_ms + times_ms[i], note, &told, &list, NULL),
+            FW_OK);
+        size_t gone = 0;
+        for (size_t k = 0; k < told.count; k++)
+            gone += told.seen[k].to == ALERT_RESOLVED &&
+                    told.seen[k].alert.reason == ALERT_REASON_METRIC_GONE;
+        CHECK_EQ("given up when it was held for long enough", gone, i + 1 == COUNT_OF(times_ms));
+        alert_list_release(list);
+    }
+    alert_book_close(book);
+    fw_free(set);
+    fw_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_passing_over_misses_nothing),
         cmocka_unit_test(test_what_was_missed_is_made_up_for),
+        cmocka_unit_test(test_given_up_while_it_rests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

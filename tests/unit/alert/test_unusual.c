@@ -195,6 +195,24 @@ static void test_told_of_a_server_that_rests(void **state)
     world_free(w);
 }
 
+/* What is unusual ends by time and by thresholds, not by news of the server. */
+static void test_resolves_while_it_rests(void **state)
+{
+    (void)state;
+    struct world *w = learned_world();
+    close_step(w, 5.0);
+    CHECK_EQ("fired", w->fired, 1);
+    for (size_t s = 0; s < SERVERS; s++)
+        w->risks[s].kept = true;
+    size_t resolved = 0;
+    for (int t = 0; t < 14; t++) {
+        close_step(w, 0.0);
+        resolved += w->resolved;
+    }
+    CHECK_EQ("resolved", resolved, 1);
+    world_free(w);
+}
+
 static void test_restart(void **state)
 {
     (void)state;
@@ -272,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_told_by_the_next_step),
         cmocka_unit_test(test_told_of_a_server_that_rests),
+        cmocka_unit_test(test_resolves_while_it_rests),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_restart_of_both),
         cmocka_unit_test(test_no_data_holds),
